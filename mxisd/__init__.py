@@ -1,0 +1,3 @@
+"""mxisd: a federated Matrix identity server."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""What the Matrix specification defines: identifiers, signatures, errors, and how to reach other servers."""

@@ -1,0 +1,180 @@
+"""
+What an engine promises.
+
+Every method is atomic, and durable when it returns.  ``now`` and other times are epoch milliseconds.  Nothing here
+reads a clock or draws randomness: both are arguments, so that a script in Redis and a transaction in SQLite
+decide alike.  The tests in ``tests/storage/contract.py`` are this contract, run against every engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from ..matrix.threepid import ThreePid
+from .records import Binding, Delivery, End, Invite, Pepper, Session, State
+
+
+class StorageUnavailable(Exception):
+    """The engine cannot be reached, or cannot write; nothing was acknowledged.  Try again later."""
+
+
+class Sessions(Protocol):
+    async def open(self, session: Session, *, alive_since: int, max_guesses: int) -> Session:
+        """
+        Keep a new session, unless one for its address and client secret is alive: then return that one.
+
+        Alive is what was modified at or after ``alive_since`` and has fewer than ``max_guesses`` wrong tokens.
+        """
+        ...
+
+    async def get(self, sid: str) -> Session | None: ...
+
+    async def claim_attempt(self, sid: str, send_attempt: int, next_link: str | None) -> bool:
+        """Whether this attempt is greater than all before; if so it is recorded, and ``next_link`` with it."""
+        ...
+
+    async def release_attempt(self, sid: str, send_attempt: int, previous: int) -> None:
+        """Undo :meth:`claim_attempt` because sending failed; no effect once a later attempt was claimed."""
+        ...
+
+    async def take_guess(self, sid: str) -> int:
+        """Count one submitted token as wrong, before it is compared, and return the count; 0 for no such session."""
+        ...
+
+    async def validate(self, sid: str, now: int) -> None:
+        """The last guess was right: take it off the count; the first time, record ``now`` as validation and change."""
+        ...
+
+    async def purge(self, modified_before: int) -> int:
+        """Forget sessions last modified before a time; return how many."""
+        ...
+
+
+class Bindings(Protocol):
+    async def get(self, threepid: ThreePid) -> Binding | None: ...
+
+    async def get_many(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, Binding]:
+        """The bindings there are, by address."""
+        ...
+
+    async def bind(self, binding: Binding, destination: str) -> list[Invite]:
+        """
+        Publish a binding, replacing an earlier one of the address, and end the address's pending invites as bound.
+
+        For each of them an ``onbind`` delivery is queued to ``destination``, or a single one without a token when
+        there are none.  Returns the invites as ended.
+        """
+        ...
+
+    async def unbind(self, threepid: ThreePid, mxid: str) -> bool:
+        """Remove a binding if it is to this user; whether there was one."""
+        ...
+
+
+class Hashes(Protocol):
+    """The index of hashed addresses: those of all bindings, and those that identity stores list."""
+
+    async def peppers(self) -> list[Pepper]:
+        """The peppers for which the index answers, the current one first."""
+        ...
+
+    async def rotate(self, pepper: Pepper, keep: int) -> None:
+        """Index all bindings under a new pepper, make it the current one, and forget all but the ``keep`` newest."""
+        ...
+
+    async def find(self, pepper: str, hashes: Sequence[bytes]) -> dict[bytes, str]:
+        """User IDs by SHA-256 digest."""
+        ...
+
+    async def replace(self, source: str, pepper: str, entries: Iterable[tuple[bytes, str]]) -> None:
+        """Make (digest, user ID) pairs the whole of what a source lists under a pepper.  Bindings come before sources."""
+        ...
+
+
+class Invites(Protocol):
+    async def add(self, invite: Invite, *, remind_before: int) -> Invite:
+        """
+        Keep an invite and queue its message.
+
+        If one is pending for the same address, room and sender, that one is returned instead, and a message
+        is queued only if its last was before ``remind_before``.
+        """
+        ...
+
+    async def get(self, token: str) -> Invite | None: ...
+
+    async def pending(self, threepid: ThreePid) -> list[Invite]:
+        """The pending invites of an address, the oldest first."""
+        ...
+
+    async def has_ephemeral_key(self, public_key: str) -> bool:
+        """Whether a key (standard unpadded base64) was made for an invite."""
+        ...
+
+    async def end(self, token: str, end: End, mxid: str | None, destination: str | None, now: int) -> Invite | None:
+        """
+        End a pending invite; queue an ``onbind`` to ``destination`` if one is given.
+
+        Returns the invite as ended, or ``None`` when it was not pending any more.  A message about it that is
+        still queued is abandoned.
+        """
+        ...
+
+
+class Outbox(Protocol):
+    async def claim(
+        self, kind: str, now: int, lease: int, limit: int, busy: Mapping[str, int], per_destination: int
+    ) -> list[Delivery]:
+        """
+        Take up to ``limit`` deliveries that are due, the longest due first, for ``lease`` ms.
+
+        Each comes back with ``attempts`` one higher; where a claim before had run out, ``lost`` is one higher too.
+        ``busy`` tells how many the caller has under way to a destination: with those, at most ``per_destination``.
+        """
+        ...
+
+    async def retry(self, delivery: Delivery, due: int, answer: str) -> bool:
+        """The attempt failed: try again at ``due``.  ``False`` if the claim had passed to someone else."""
+        ...
+
+    async def close(self, delivery: Delivery, state: State, answer: str, now: int) -> bool:
+        """The delivery is over.  ``False`` if the claim had passed to someone else."""
+        ...
+
+    async def next_due(self, kind: str) -> int | None:
+        """When the next delivery is due; ``None`` when none is queued."""
+        ...
+
+    async def of_invite(self, token: str) -> list[Delivery]:
+        """All deliveries about an invite, the oldest first."""
+        ...
+
+
+class Accounts(Protocol):
+    """v2 accounts.  Access tokens are known by their SHA-256 digests only."""
+
+    async def register(self, token_hash: bytes, user_id: str, now: int) -> None: ...
+
+    async def user_of(self, token_hash: bytes) -> str | None: ...
+
+    async def logout(self, token_hash: bytes) -> bool:
+        """Forget one token; whether it was known."""
+        ...
+
+    async def accept_terms(self, user_id: str, urls: Iterable[str], now: int) -> None:
+        """Add to the URLs of terms that a user has accepted."""
+        ...
+
+    async def accepted_terms(self, user_id: str) -> frozenset[str]: ...
+
+
+class Storage(Protocol):
+    """An engine, by concern."""
+
+    sessions: Sessions
+    bindings: Bindings
+    hashes: Hashes
+    invites: Invites
+    outbox: Outbox
+    accounts: Accounts

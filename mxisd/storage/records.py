@@ -1,0 +1,117 @@
+"""The things that are kept.  All times are epoch milliseconds; addresses are in canonical form."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+from ..matrix.threepid import ThreePid
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """A validation session: the attempt to prove that someone reads what is sent to an address."""
+
+    sid: str
+    client_secret: str
+    medium: str
+    address: str
+    token: str
+    modified: int
+    """When it was created or, later, validated: its life is counted from here."""
+    send_attempt: int = 0
+    """The greatest attempt for which a message was sent."""
+    next_link: str | None = None
+    validated_at: int | None = None
+    guesses: int = 0
+    """How many wrong tokens were submitted."""
+
+    @property
+    def threepid(self) -> ThreePid:
+        return ThreePid(self.medium, self.address)
+
+
+class Binding(Struct, frozen=True, kw_only=True):
+    """The published association of an address with a user ID."""
+
+    medium: str
+    address: str
+    mxid: str
+    bound_at: int
+    signed: bytes
+    """The association as signed JSON, ready to be served."""
+
+    @property
+    def threepid(self) -> ThreePid:
+        return ThreePid(self.medium, self.address)
+
+
+class Pepper(Struct, frozen=True, kw_only=True):
+    """What is mixed into the hashes of addresses for a while."""
+
+    pepper: str
+    made_at: int
+
+
+End = Literal["bound", "resolved", "expired", "cancelled"]
+
+
+class Invite(Struct, frozen=True, kw_only=True):
+    """An invitation of an address into a room; pending until ``ended`` says how it ended."""
+
+    token: str
+    medium: str
+    address: str
+    room_id: str
+    sender: str
+    created: int
+    ephemeral_public_key: str
+    ephemeral_private_key: str
+    """Unpadded base64; it goes into the invitee's mail, and is blanked once the invite has ended."""
+    fields: dict[str, object] = field(default_factory=dict)
+    """All that the homeserver sent with the invite, for the message."""
+    notified_at: int | None = None
+    """When the last message about it was queued."""
+    ended: End | None = None
+    ended_at: int | None = None
+    mxid: str | None = None
+    """The user ID it was resolved to."""
+
+    @property
+    def threepid(self) -> ThreePid:
+        return ThreePid(self.medium, self.address)
+
+
+Kind = Literal["onbind", "message"]
+State = Literal["queued", "done", "refused", "abandoned", "unknown"]
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """
+    Something to be told to another server: an ``onbind`` to a homeserver, or a message about an invite.
+
+    An attempt is recorded before it is made.  ``attempts`` is also the fencing token of a claim: whoever claimed
+    an earlier attempt can no longer say how the delivery went.
+    """
+
+    id: str
+    kind: Kind
+    destination: str
+    """Whom it goes to, for limits on what is under way at once: a server name, or a medium."""
+    medium: str
+    address: str
+    token: str | None
+    """The invite it is about; ``None`` for the notice of a binding that no invite waited for."""
+    mxid: str | None
+    created: int
+    due: int
+    state: State = "queued"
+    attempts: int = 0
+    lost: int = 0
+    """How many attempts ended without an outcome: the process died, or the answer never came."""
+    answer: str | None = None
+    """The last answer or error, for the administrator."""
+
+    @property
+    def threepid(self) -> ThreePid:
+        return ThreePid(self.medium, self.address)

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name="mxisd",
+    version="0.1.0",
+    description="A federated Matrix identity server",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=[*find_packages(include=["mxisd", "mxisd.*"]), "twisted.plugins"],
+    package_data={"mxisd": ["py.typed", "**/*.sql", "**/*.html", "**/*.eml", "**/*.txt", "**/*.lua"]},
+    zip_safe=False,
+    install_requires=[
+        "Twisted[tls]>=26.4",
+        "treq>=25.5",
+        "txredisapi==1.6.0",
+        "PyYAML>=6",
+        "service-identity>=24",
+        "msgspec>=0.20",
+        "signedjson>=1.1",
+        "canonicaljson>=2.0",
+        "PyNaCl>=1.5",
+        "phonenumbers>=9",
+        "email-validator>=2.2",
+        "Jinja2>=3.1",
+        "cryptography>=45",
+        "prometheus_client>=0.22",
+    ],
+    extras_require={
+        "test": ["hypothesis>=6.100", "aiosmtpd>=1.4.6"],
+        "dev": ["ruff==0.17.*", "mypy==2.4.*", "mypy-zope>=1.0", "types-PyYAML"],
+    },
+    entry_points={"console_scripts": []},
+)
