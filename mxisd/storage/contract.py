@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from ..matrix.threepid import ThreePid
-from .records import Binding, Delivery, End, Invite, Pepper, Session, State
+from .records import Binding, Delivery, End, Invite, Kind, Pepper, Session, State
 
 
 class StorageUnavailable(Exception):
@@ -88,7 +88,7 @@ class Hashes(Protocol):
         ...
 
     async def replace(self, source: str, pepper: str, entries: Iterable[tuple[bytes, str]]) -> None:
-        """Make (digest, user ID) pairs the whole of what a source lists under a pepper.  Bindings come before sources."""
+        """Make (digest, user ID) pairs all that a source lists under a pepper.  Bindings come before sources."""
         ...
 
 
@@ -112,6 +112,26 @@ class Invites(Protocol):
         """Whether a key (standard unpadded base64) was made for an invite."""
         ...
 
+    async def claim_due(self, now: int, next_due: int, limit: int) -> list[Invite]:
+        """
+        Take up to ``limit`` pending invites that are due to be looked up, the longest due first.
+
+        They become due again at ``next_due``, whatever comes of it: a process that dies in between loses nothing.
+        """
+        ...
+
+    async def missed_remotely(self, invites: Mapping[str, int]) -> None:
+        """Remote sources did not know these addresses: by token, when to ask them next; one miss more for each."""
+        ...
+
+    async def page(self, *, ended: bool, offset: int, limit: int) -> list[Invite]:
+        """Pending invites, the oldest first, or ended ones, the newest first."""
+        ...
+
+    async def purge(self, ended_before: int) -> int:
+        """Forget invites that ended before a time and have nothing queued, with their deliveries; return how many."""
+        ...
+
     async def end(self, token: str, end: End, mxid: str | None, destination: str | None, now: int) -> Invite | None:
         """
         End a pending invite; queue an ``onbind`` to ``destination`` if one is given.
@@ -124,7 +144,7 @@ class Invites(Protocol):
 
 class Outbox(Protocol):
     async def claim(
-        self, kind: str, now: int, lease: int, limit: int, busy: Mapping[str, int], per_destination: int
+        self, kind: Kind, now: int, lease: int, limit: int, busy: Mapping[str, int], per_destination: int
     ) -> list[Delivery]:
         """
         Take up to ``limit`` deliveries that are due, the longest due first, for ``lease`` ms.
@@ -142,7 +162,7 @@ class Outbox(Protocol):
         """The delivery is over.  ``False`` if the claim had passed to someone else."""
         ...
 
-    async def next_due(self, kind: str) -> int | None:
+    async def next_due(self, kind: Kind) -> int | None:
         """When the next delivery is due; ``None`` when none is queued."""
         ...
 
@@ -169,6 +189,16 @@ class Accounts(Protocol):
     async def accepted_terms(self, user_id: str) -> frozenset[str]: ...
 
 
+class Transactions(Protocol):
+    """Transactions of the homeserver to our application service, so that none is acted on twice."""
+
+    async def is_done(self, txn_id: str) -> bool: ...
+
+    async def done(self, txn_id: str, now: int) -> None: ...
+
+    async def purge(self, done_before: int) -> int: ...
+
+
 class Storage(Protocol):
     """An engine, by concern."""
 
@@ -178,3 +208,4 @@ class Storage(Protocol):
     invites: Invites
     outbox: Outbox
     accounts: Accounts
+    transactions: Transactions

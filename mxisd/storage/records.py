@@ -70,6 +70,12 @@ class Invite(Struct, frozen=True, kw_only=True):
     """Unpadded base64; it goes into the invitee's mail, and is blanked once the invite has ended."""
     fields: dict[str, object] = field(default_factory=dict)
     """All that the homeserver sent with the invite, for the message."""
+    due: int = 0
+    """When it is to be looked up next."""
+    remote_due: int = 0
+    """When remote sources are to be asked for it next."""
+    remote_misses: int = 0
+    """How many times in a row they did not know it."""
     notified_at: int | None = None
     """When the last message about it was queued."""
     ended: End | None = None

@@ -1,0 +1,60 @@
+"""The embedded engine: one SQLite file, one process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorFromThreads
+
+from .accounts import SQLiteAccounts
+from .bindings import SQLiteBindings
+from .database import Database
+from .hashes import SQLiteHashes
+from .invites import SQLiteInvites
+from .outbox import SQLiteOutbox
+from .schema import open_connection, upgrade
+from .sessions import SQLiteSessions
+from .transactions import SQLiteTransactions
+from .worker import ThreadWorker, run_reads, run_writes
+
+
+class SQLiteStorage:
+    """The storage contract on SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self.sessions = SQLiteSessions(database)
+        self.bindings = SQLiteBindings(database)
+        self.hashes = SQLiteHashes(database)
+        self.invites = SQLiteInvites(database)
+        self.outbox = SQLiteOutbox(database)
+        self.accounts = SQLiteAccounts(database)
+        self.transactions = SQLiteTransactions(database)
+
+
+class SQLiteService(Service):
+    """
+    The threads of a database file: one writes, one reads.
+
+    The file is made, or brought to the current schema, at construction: a database that cannot be used stops the
+    start.  Raises :class:`~mxisd.storage.sqlite.schema.UnusableDatabase`.
+    """
+
+    name = "sqlite"
+
+    def __init__(self, path: Path, reactor: IReactorFromThreads) -> None:
+        upgrade(path)
+        self._writer = ThreadWorker("sqlite-writer", lambda: open_connection(path), reactor, run_writes)
+        self._reader = ThreadWorker("sqlite-reader", lambda: open_connection(path), reactor, run_reads)
+        self.storage = SQLiteStorage(Database(self._reader, self._writer))
+
+    def startService(self) -> None:
+        super().startService()
+        self._writer.start()
+        self._reader.start()
+
+    def stopService(self) -> Deferred[list[tuple[bool, None]]]:
+        super().stopService()
+        # What was queued before is still written: a stop loses nothing that was promised.
+        return DeferredList([self._writer.stop(), self._reader.stop()])

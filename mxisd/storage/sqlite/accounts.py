@@ -1,0 +1,52 @@
+"""v2 access tokens and accepted terms."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from .database import Database
+
+
+class SQLiteAccounts:
+    """:class:`mxisd.storage.contract.Accounts` on SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def register(self, token_hash: bytes, user_id: str, now: int) -> None:
+        await self._database.write(_register, token_hash, user_id, now)
+
+    async def user_of(self, token_hash: bytes) -> str | None:
+        return await self._database.read(_user_of, token_hash)
+
+    async def logout(self, token_hash: bytes) -> bool:
+        return await self._database.write(_logout, token_hash)
+
+    async def accept_terms(self, user_id: str, urls: Iterable[str], now: int) -> None:
+        await self._database.write(_accept_terms, user_id, urls, now)
+
+    async def accepted_terms(self, user_id: str) -> frozenset[str]:
+        return await self._database.read(_accepted_terms, user_id)
+
+
+def _register(db: sqlite3.Connection, token_hash: bytes, user_id: str, now: int) -> None:
+    db.execute("INSERT INTO access_tokens VALUES (?, ?, ?)", (token_hash, user_id, now))
+
+
+def _user_of(db: sqlite3.Connection, token_hash: bytes) -> str | None:
+    row = db.execute("SELECT user_id FROM access_tokens WHERE digest = ?", (token_hash,)).fetchone()
+    return row["user_id"] if row else None
+
+
+def _logout(db: sqlite3.Connection, token_hash: bytes) -> bool:
+    return bool(db.execute("DELETE FROM access_tokens WHERE digest = ?", (token_hash,)).rowcount)
+
+
+def _accept_terms(db: sqlite3.Connection, user_id: str, urls: Iterable[str], now: int) -> None:
+    db.executemany("INSERT OR IGNORE INTO accepted_terms VALUES (?, ?, ?)", [(user_id, url, now) for url in urls])
+
+
+def _accepted_terms(db: sqlite3.Connection, user_id: str) -> frozenset[str]:
+    rows = db.execute("SELECT url FROM accepted_terms WHERE user_id = ?", (user_id,))
+    return frozenset(row["url"] for row in rows)

@@ -1,0 +1,76 @@
+"""Published bindings."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+
+from ...matrix.threepid import ThreePid
+from ..records import Binding, Invite
+from .database import Database
+from .hashes import forget_binding, index_binding
+from .invites import end_invite, pending_invites
+from .outbox import queue
+from .rows import parameters, read
+
+
+class SQLiteBindings:
+    """:class:`mxisd.storage.contract.Bindings` on SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, threepid: ThreePid) -> Binding | None:
+        return await self._database.read(_get, threepid)
+
+    async def get_many(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, Binding]:
+        return await self._database.read(_get_many, threepids)
+
+    async def bind(self, binding: Binding, destination: str) -> list[Invite]:
+        return await self._database.write(_bind, binding, destination)
+
+    async def unbind(self, threepid: ThreePid, mxid: str) -> bool:
+        return await self._database.write(_unbind, threepid, mxid)
+
+
+def _get(db: sqlite3.Connection, threepid: ThreePid) -> Binding | None:
+    row = db.execute("SELECT * FROM bindings WHERE medium = ? AND address = ?", threepid).fetchone()
+    return read(Binding, row) if row else None
+
+
+def _get_many(db: sqlite3.Connection, threepids: Sequence[ThreePid]) -> dict[ThreePid, Binding]:
+    # One statement whatever the number; CROSS JOIN keeps the order: a search of the table for each address.
+    rows = db.execute(
+        """SELECT bindings.* FROM json_each(?) AS asked CROSS JOIN bindings
+           ON medium = asked.value ->> 0 AND address = asked.value ->> 1""",
+        (msgspec.json.encode(threepids).decode(),),
+    )
+    found = (read(Binding, row) for row in rows)
+    return {binding.threepid: binding for binding in found}
+
+
+def _bind(db: sqlite3.Connection, binding: Binding, destination: str) -> list[Invite]:
+    db.execute(
+        "INSERT OR REPLACE INTO bindings VALUES (:medium, :address, :mxid, :bound_at, :signed)", parameters(binding)
+    )
+    index_binding(db, binding.threepid, binding.mxid)
+    waiting = pending_invites(db, binding.threepid)
+    for invite in waiting:
+        end_invite(db, invite, "bound", binding.mxid, destination, binding.bound_at)
+    if not waiting:
+        queue(db, "onbind", destination, binding.threepid, None, binding.mxid, binding.bound_at)
+    return [
+        msgspec.structs.replace(
+            invite, ended="bound", ended_at=binding.bound_at, mxid=binding.mxid, ephemeral_private_key=""
+        )
+        for invite in waiting
+    ]
+
+
+def _unbind(db: sqlite3.Connection, threepid: ThreePid, mxid: str) -> bool:
+    removed = db.execute("DELETE FROM bindings WHERE medium = ? AND address = ? AND mxid = ?", (*threepid, mxid))
+    if removed.rowcount:
+        forget_binding(db, threepid)
+    return bool(removed.rowcount)

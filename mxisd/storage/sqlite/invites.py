@@ -1,0 +1,149 @@
+"""Invites."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+
+from ...matrix.threepid import ThreePid
+from ..records import End, Invite
+from .database import Database
+from .outbox import abandon_messages, queue
+from .rows import parameters, read
+
+
+class SQLiteInvites:
+    """:class:`mxisd.storage.contract.Invites` on SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, invite: Invite, *, remind_before: int) -> Invite:
+        return await self._database.write(_add, invite, remind_before)
+
+    async def get(self, token: str) -> Invite | None:
+        return await self._database.read(_get, token)
+
+    async def pending(self, threepid: ThreePid) -> list[Invite]:
+        return await self._database.read(pending_invites, threepid)
+
+    async def has_ephemeral_key(self, public_key: str) -> bool:
+        return await self._database.read(_has_ephemeral_key, public_key)
+
+    async def claim_due(self, now: int, next_due: int, limit: int) -> list[Invite]:
+        return await self._database.write(_claim_due, now, next_due, limit)
+
+    async def missed_remotely(self, invites: Mapping[str, int]) -> None:
+        await self._database.write(_missed_remotely, invites)
+
+    async def page(self, *, ended: bool, offset: int, limit: int) -> list[Invite]:
+        return await self._database.read(_page, ended, offset, limit)
+
+    async def purge(self, ended_before: int) -> int:
+        return await self._database.write(_purge, ended_before)
+
+    async def end(self, token: str, end: End, mxid: str | None, destination: str | None, now: int) -> Invite | None:
+        return await self._database.write(_end, token, end, mxid, destination, now)
+
+
+def pending_invites(db: sqlite3.Connection, threepid: ThreePid) -> list[Invite]:
+    """The pending invites of an address, the oldest first."""
+    rows = db.execute(
+        "SELECT * FROM invites WHERE medium = ? AND address = ? AND ended IS NULL ORDER BY created", threepid
+    )
+    return [read(Invite, row) for row in rows]
+
+
+def end_invite(
+    db: sqlite3.Connection, invite: Invite, end: End, mxid: str | None, destination: str | None, now: int
+) -> None:
+    """End a pending invite, within the transaction of whatever ends it."""
+    db.execute(
+        "UPDATE invites SET ended = ?, ended_at = ?, mxid = ?, ephemeral_private_key = '' WHERE token = ?",
+        (end, now, mxid, invite.token),
+    )
+    abandon_messages(db, invite.token, f"the invite has ended: {end}")
+    if destination is not None:
+        queue(db, "onbind", destination, invite.threepid, invite.token, mxid, now)
+
+
+def _add(db: sqlite3.Connection, invite: Invite, remind_before: int) -> Invite:
+    row = db.execute(
+        """SELECT * FROM invites
+           WHERE address = :address AND medium = :medium AND room_id = :room_id AND sender = :sender
+               AND ended IS NULL""",
+        parameters(invite),
+    ).fetchone()
+    if row is None:
+        db.execute(
+            """INSERT INTO invites VALUES (:token, :medium, :address, :room_id, :sender, :created,
+                   :ephemeral_public_key, :ephemeral_private_key, :fields, :due, :remote_due, :remote_misses,
+                   :notified_at, :ended, :ended_at, :mxid)""",
+            parameters(invite),
+        )
+        queue(db, "message", invite.medium, invite.threepid, invite.token, None, invite.created)
+        return invite
+    known = read(Invite, row)
+    if (known.notified_at or 0) < remind_before:
+        db.execute("UPDATE invites SET notified_at = ? WHERE token = ?", (invite.created, known.token))
+        queue(db, "message", known.medium, known.threepid, known.token, None, invite.created)
+    return known
+
+
+def _get(db: sqlite3.Connection, token: str) -> Invite | None:
+    row = db.execute("SELECT * FROM invites WHERE token = ?", (token,)).fetchone()
+    return read(Invite, row) if row else None
+
+
+def _has_ephemeral_key(db: sqlite3.Connection, public_key: str) -> bool:
+    return db.execute("SELECT 1 FROM invites WHERE ephemeral_public_key = ?", (public_key,)).fetchone() is not None
+
+
+def _end(
+    db: sqlite3.Connection, token: str, end: End, mxid: str | None, destination: str | None, now: int
+) -> Invite | None:
+    invite = _get(db, token)
+    if invite is None or invite.ended is not None:
+        return None
+    end_invite(db, invite, end, mxid, destination, now)
+    return _get(db, token)
+
+
+def _claim_due(db: sqlite3.Connection, now: int, next_due: int, limit: int) -> list[Invite]:
+    rows = db.execute(
+        """UPDATE invites SET due = ? WHERE token IN (
+               SELECT token FROM invites WHERE ended IS NULL AND due <= ? ORDER BY due LIMIT ?)
+           RETURNING *""",
+        (next_due, now, limit),
+    ).fetchall()
+    return [read(Invite, row) for row in rows]
+
+
+def _missed_remotely(db: sqlite3.Connection, invites: Mapping[str, int]) -> None:
+    db.executemany(
+        "UPDATE invites SET remote_due = ?, remote_misses = remote_misses + 1 WHERE token = ?",
+        [(due, token) for token, due in invites.items()],
+    )
+
+
+def _page(db: sqlite3.Connection, ended: bool, offset: int, limit: int) -> list[Invite]:
+    query = (
+        "SELECT * FROM invites WHERE ended IS NOT NULL ORDER BY ended_at DESC, token LIMIT ? OFFSET ?"
+        if ended
+        else "SELECT * FROM invites WHERE ended IS NULL ORDER BY created, token LIMIT ? OFFSET ?"
+    )
+    return [read(Invite, row) for row in db.execute(query, (limit, offset))]
+
+
+def _purge(db: sqlite3.Connection, ended_before: int) -> int:
+    stale = [
+        (row["token"],)
+        for row in db.execute(
+            """SELECT token FROM invites WHERE ended IS NOT NULL AND ended_at < ? AND NOT EXISTS (
+                   SELECT 1 FROM deliveries WHERE deliveries.token = invites.token AND state = 'queued')""",
+            (ended_before,),
+        )
+    ]
+    db.executemany("DELETE FROM deliveries WHERE token = ?", stale)
+    db.executemany("DELETE FROM invites WHERE token = ?", stale)
+    return len(stale)

@@ -1,0 +1,88 @@
+"""
+The schema, and the way from an older one to the current one.
+
+Each ``NNNN.sql`` in the folder ``schema`` takes a database from version NNNN - 1 to NNNN; SQLite's ``user_version``
+says where a file stands.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from importlib.resources import files
+from pathlib import Path
+
+from twisted.logger import Logger
+
+log = Logger()
+
+
+class UnusableDatabase(Exception):
+    """The file is no database of ours, or cannot be opened; the message says why."""
+
+
+def open_connection(path: Path | str) -> sqlite3.Connection:
+    """Open a database for one thread: write-ahead log, and every commit on disk before it is acknowledged."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA busy_timeout = 5000")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def migrations() -> list[str]:
+    """The scripts, the first one first."""
+    folder = files(__package__) / "schema"
+    scripts = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
+    return [script.read_text(encoding="utf-8") for script in scripts]
+
+
+def upgrade(path: Path) -> None:
+    """
+    Make the database, or bring it to the current schema; a copy of an older one is kept beside it.
+
+    Raises :class:`UnusableDatabase`.
+    """
+    new = not path.exists()
+    try:
+        # It holds addresses and keys of invites: for the server's own user only, from the first byte.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        with closing(open_connection(path)) as connection:
+            _upgrade(connection, path, new)
+    except (OSError, sqlite3.Error) as error:
+        raise UnusableDatabase(f"the database {path} cannot be used: {error}") from error
+
+
+def _upgrade(connection: sqlite3.Connection, path: Path, new: bool) -> None:
+    scripts = migrations()
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(scripts):
+        raise UnusableDatabase(
+            f"the database {path} has schema version {version}, made by a newer mxisd; this one knows {len(scripts)}"
+        )
+    if version == len(scripts):
+        return
+    if not new and version == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise UnusableDatabase(f"the database {path} was not made by this mxisd; name another file")
+    if version:
+        copy = path.with_name(f"{path.name}.v{version}")
+        with closing(sqlite3.connect(copy)) as target:
+            connection.backup(target)
+        copy.chmod(0o600)
+        log.info(
+            "upgrading {path} to schema version {version}; a copy is at {copy}",
+            path=path,
+            version=len(scripts),
+            copy=copy,
+        )
+    migrate(connection)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Run the scripts that a database has not seen yet, each with its version as one transaction."""
+    scripts = migrations()
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    for number, script in enumerate(scripts[version:], start=version + 1):
+        connection.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")

@@ -1,0 +1,91 @@
+"""Validation sessions."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from ..records import Session
+from .database import Database
+from .rows import parameters, read
+
+
+class SQLiteSessions:
+    """:class:`mxisd.storage.contract.Sessions` on SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open(self, session: Session, *, alive_since: int, max_guesses: int) -> Session:
+        return await self._database.write(_open, session, alive_since, max_guesses)
+
+    async def get(self, sid: str) -> Session | None:
+        return await self._database.read(_get, sid)
+
+    async def claim_attempt(self, sid: str, send_attempt: int, next_link: str | None) -> bool:
+        return await self._database.write(_claim_attempt, sid, send_attempt, next_link)
+
+    async def release_attempt(self, sid: str, send_attempt: int, previous: int) -> None:
+        await self._database.write(_release_attempt, sid, send_attempt, previous)
+
+    async def take_guess(self, sid: str) -> int:
+        return await self._database.write(_take_guess, sid)
+
+    async def validate(self, sid: str, now: int) -> None:
+        await self._database.write(_validate, sid, now)
+
+    async def purge(self, modified_before: int) -> int:
+        return await self._database.write(_purge, modified_before)
+
+
+def _open(db: sqlite3.Connection, session: Session, alive_since: int, max_guesses: int) -> Session:
+    row = db.execute(
+        """SELECT * FROM sessions
+            WHERE client_secret = ? AND address = ? AND medium = ? AND modified >= ? AND guesses < ?
+            ORDER BY modified DESC LIMIT 1""",
+        (session.client_secret, session.address, session.medium, alive_since, max_guesses),
+    ).fetchone()
+    if row:
+        return read(Session, row)
+    db.execute(
+        """INSERT INTO sessions VALUES (:sid, :client_secret, :medium, :address, :token, :modified, :send_attempt,
+               :next_link, :validated_at, :guesses)""",
+        parameters(session),
+    )
+    return session
+
+
+def _get(db: sqlite3.Connection, sid: str) -> Session | None:
+    row = db.execute("SELECT * FROM sessions WHERE sid = ?", (sid,)).fetchone()
+    return read(Session, row) if row else None
+
+
+def _claim_attempt(db: sqlite3.Connection, sid: str, send_attempt: int, next_link: str | None) -> bool:
+    return bool(
+        db.execute(
+            "UPDATE sessions SET send_attempt = ?, next_link = ? WHERE sid = ? AND send_attempt < ?",
+            (send_attempt, next_link, sid, send_attempt),
+        ).rowcount
+    )
+
+
+def _release_attempt(db: sqlite3.Connection, sid: str, send_attempt: int, previous: int) -> None:
+    db.execute("UPDATE sessions SET send_attempt = ? WHERE sid = ? AND send_attempt = ?", (previous, sid, send_attempt))
+
+
+def _take_guess(db: sqlite3.Connection, sid: str) -> int:
+    row = db.execute("UPDATE sessions SET guesses = guesses + 1 WHERE sid = ? RETURNING guesses", (sid,)).fetchone()
+    return int(row["guesses"]) if row else 0
+
+
+def _validate(db: sqlite3.Connection, sid: str, now: int) -> None:
+    db.execute(
+        """UPDATE sessions SET guesses = max(guesses - 1, 0),
+               modified = CASE WHEN validated_at IS NULL THEN ? ELSE modified END,
+               validated_at = coalesce(validated_at, ?)
+           WHERE sid = ?""",
+        (now, now, sid),
+    )
+
+
+def _purge(db: sqlite3.Connection, modified_before: int) -> int:
+    return db.execute("DELETE FROM sessions WHERE modified < ?", (modified_before,)).rowcount

@@ -1,0 +1,33 @@
+"""An SQLite engine without threads, for tests that need the answer at once."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from mxisd.storage.sqlite import SQLiteStorage
+from mxisd.storage.sqlite.database import Database
+from mxisd.storage.sqlite.schema import migrate, open_connection
+from mxisd.storage.sqlite.worker import Batch, Job, run_reads, run_writes
+
+
+class InlineWorker:
+    """Runs each job on the spot, as a batch of its own."""
+
+    def __init__(self, connection: sqlite3.Connection, batch: Batch) -> None:
+        self._connection = connection
+        self._batch = batch
+
+    def run(self, job: Job) -> Deferred[Any]:
+        result: Deferred[Any] = Deferred()
+        result.callback(self._batch(self._connection, [job])[0])
+        return result
+
+
+def storage_in_memory() -> SQLiteStorage:
+    """A new and empty store."""
+    connection = open_connection(":memory:")
+    migrate(connection)
+    return SQLiteStorage(Database(InlineWorker(connection, run_reads), InlineWorker(connection, run_writes)))
