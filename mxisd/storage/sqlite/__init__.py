@@ -50,11 +50,11 @@ class SQLiteService(Service):
         self.storage = SQLiteStorage(Database(self._reader, self._writer))
 
     def startService(self) -> None:
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
         self._writer.start()
         self._reader.start()
 
     def stopService(self) -> Deferred[list[tuple[bool, None]]]:
-        super().stopService()
+        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
         # What was queued before is still written: a stop loses nothing that was promised.
         return DeferredList([self._writer.stop(), self._reader.stop()])
