@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
+from base64 import urlsafe_b64encode
+from hashlib import sha256
 
 from .threepid import ThreePid
 
 
-def digest(threepid: ThreePid, pepper: str) -> bytes:
-    """The SHA-256 of ``address medium pepper``."""
-    return hashlib.sha256(f"{threepid.address} {threepid.medium} {pepper}".encode("utf-8", "surrogatepass")).digest()
+def digest(threepid: ThreePid, pepper: str) -> str:
+    """The SHA-256 of ``address medium pepper``, in URL-safe unpadded base64 as it goes over the wire."""
+    text = f"{threepid.address} {threepid.medium} {pepper}"
+    return urlsafe_b64encode(sha256(text.encode("utf-8", "surrogatepass")).digest()).rstrip(b"=").decode()

@@ -83,11 +83,11 @@ class Hashes(Protocol):
         """Index all bindings under a new pepper, make it the current one, and forget all but the ``keep`` newest."""
         ...
 
-    async def find(self, pepper: str, hashes: Sequence[bytes]) -> dict[bytes, str]:
-        """User IDs by SHA-256 digest."""
+    async def find(self, pepper: str, digests: Sequence[str]) -> dict[str, str] | None:
+        """User IDs by digest, as :func:`mxisd.matrix.hashing.digest` makes it; ``None`` if the pepper is not in use."""
         ...
 
-    async def replace(self, source: str, pepper: str, entries: Iterable[tuple[bytes, str]]) -> None:
+    async def replace(self, source: str, pepper: str, entries: Iterable[tuple[str, str]]) -> None:
         """Make (digest, user ID) pairs all that a source lists under a pepper.  Bindings come before sources."""
         ...
 

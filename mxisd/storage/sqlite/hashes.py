@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+from msgspec import json
+
 from ...matrix.hashing import digest
 from ...matrix.threepid import ThreePid
 from ..records import Pepper
@@ -26,10 +28,10 @@ class SQLiteHashes:
     async def rotate(self, pepper: Pepper, keep: int) -> None:
         await self._database.write(_rotate, pepper, keep)
 
-    async def find(self, pepper: str, hashes: Sequence[bytes]) -> dict[bytes, str]:
-        return await self._database.read(_find, pepper, hashes)
+    async def find(self, pepper: str, digests: Sequence[str]) -> dict[str, str] | None:
+        return await self._database.read(_find, pepper, digests)
 
-    async def replace(self, source: str, pepper: str, entries: Iterable[tuple[bytes, str]]) -> None:
+    async def replace(self, source: str, pepper: str, entries: Iterable[tuple[str, str]]) -> None:
         await self._database.write(_replace, source, pepper, entries)
 
 
@@ -71,21 +73,20 @@ def _rotate(db: sqlite3.Connection, pepper: Pepper, keep: int) -> None:
     )
 
 
-def _find(db: sqlite3.Connection, pepper: str, hashes: Sequence[bytes]) -> dict[bytes, str]:
+def _find(db: sqlite3.Connection, pepper: str, digests: Sequence[str]) -> dict[str, str] | None:
     known = db.execute("SELECT id FROM peppers WHERE pepper = ?", (pepper,)).fetchone()
     if known is None:
-        return {}
-    found: dict[bytes, str] = {}
-    for digest_ in hashes:
-        row = db.execute(
-            "SELECT mxid FROM hashes WHERE digest = ? AND pepper = ? ORDER BY source LIMIT 1", (digest_, known["id"])
-        ).fetchone()
-        if row:
-            found[digest_] = row["mxid"]
-    return found
+        return None
+    rows = db.execute(
+        """SELECT digest, mxid FROM json_each(?) AS asked CROSS JOIN hashes ON digest = asked.value
+           WHERE pepper = ? ORDER BY source DESC""",
+        (json.encode(digests).decode(), known["id"]),
+    )
+    # Of several sources the first counts, since it is read last.
+    return {row["digest"]: row["mxid"] for row in rows}
 
 
-def _replace(db: sqlite3.Connection, source: str, pepper: str, entries: Iterable[tuple[bytes, str]]) -> None:
+def _replace(db: sqlite3.Connection, source: str, pepper: str, entries: Iterable[tuple[str, str]]) -> None:
     known = db.execute("SELECT id FROM peppers WHERE pepper = ?", (pepper,)).fetchone()
     if known is None:
         return

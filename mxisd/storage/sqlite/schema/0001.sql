@@ -30,7 +30,7 @@ CREATE TABLE peppers (
 
 -- The source '' is our bindings: it comes before all others.
 CREATE TABLE hashes (
-    digest BLOB NOT NULL,
+    digest TEXT NOT NULL,
     source TEXT NOT NULL,
     pepper INTEGER NOT NULL REFERENCES peppers (id),
     mxid TEXT NOT NULL,
