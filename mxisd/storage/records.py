@@ -19,8 +19,8 @@ class Session(Struct, frozen=True, kw_only=True):
     token: str
     modified: int
     """When it was created or, later, validated: its life is counted from here."""
-    send_attempt: int = 0
-    """The greatest attempt for which a message was sent."""
+    send_attempt: int = -1
+    """The greatest attempt for which a message was sent; -1 before the first, since clients may count from 0."""
     next_link: str | None = None
     validated_at: int | None = None
     guesses: int = 0

@@ -1,0 +1,1 @@
+"""Accounts of the v2 API: access tokens, and the terms that their users have accepted."""

@@ -1,0 +1,69 @@
+"""Access tokens (specification: identity service API, "Authentication")."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+
+from ..clock import Random, now, token
+from ..matrix.error import MatrixError
+from ..matrix.ids import InvalidIdentifier, split_server_name
+from ..storage.contract import Accounts as Store
+
+
+class OpenID(Protocol):
+    """Asks a homeserver whose an OpenID token is."""
+
+    async def userinfo(self, server_name: str, openid_token: str) -> str:
+        """A user ID of that server.  Raises :class:`MatrixError`."""
+        ...
+
+
+class Accounts:
+    """Gives out access tokens and knows whose they are."""
+
+    def __init__(
+        self, store: Store, openid: OpenID, clock: IReactorTime, random: Random, only_domain: str | None
+    ) -> None:
+        self._store = store
+        self._openid = openid
+        self._clock = clock
+        self._random = random
+        self._only_domain = only_domain
+
+    async def register(self, server_name: str, openid_token: str) -> str:
+        """
+        Exchange an OpenID token of a homeserver for an access token.
+
+        Raises :class:`MatrixError`: ``M_INVALID_PARAM`` for what is no server name, before anything is asked of
+        it, ``M_FORBIDDEN`` for servers that are not served here, and what the homeserver's answer leads to.
+        """
+        try:
+            split_server_name(server_name)
+        except InvalidIdentifier as error:
+            raise MatrixError(400, "M_INVALID_PARAM", f"matrix_server_name: {error}") from None
+        if self._only_domain is not None and server_name != self._only_domain:
+            raise MatrixError(403, "M_FORBIDDEN", f"Only users of {self._only_domain} have accounts here")
+        user_id = await self._openid.userinfo(server_name, openid_token)
+        access_token = token(self._random)
+        await self._store.register(_digest(access_token), user_id, now(self._clock))
+        return access_token
+
+    async def authenticate(self, access_token: str | None) -> str:
+        """The user ID behind an access token.  Raises :class:`MatrixError` ``M_UNAUTHORIZED``."""
+        user_id = await self._store.user_of(_digest(access_token)) if access_token else None
+        if user_id is None:
+            raise MatrixError(401, "M_UNAUTHORIZED", "The access token is missing or not known")
+        return user_id
+
+    async def logout(self, access_token: str) -> None:
+        """End one access token; others of the same user stay.  Raises :class:`MatrixError` ``M_UNAUTHORIZED``."""
+        if not await self._store.logout(_digest(access_token)):
+            raise MatrixError(401, "M_UNAUTHORIZED", "The access token is not known")
+
+
+def _digest(access_token: str) -> bytes:
+    # A token has 256 bits of randomness: a plain hash is as good as a slow one.
+    return sha256(access_token.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,1 @@
+"""The life of a 3PID invite, from ``store-invite`` to the homeserver's answer."""

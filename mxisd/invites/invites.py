@@ -1,0 +1,112 @@
+"""Storing invites (specification: identity service API, "Invitation storage")."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+
+from ..clock import MINUTE, Random, now, token
+from ..matrix import signing
+from ..matrix.error import MatrixError
+from ..matrix.ids import InvalidIdentifier, check_room_id, server_of
+from ..matrix.signing import Signer
+from ..matrix.threepid import ThreePid
+from ..storage.contract import Invites as Store
+from ..storage.records import Invite
+
+# The same invite again is a retry of the homeserver's, unless that long has passed.
+QUIET = MINUTE
+
+
+class Lookup(Protocol):
+    """Who is behind an address."""
+
+    async def find(self, threepid: ThreePid) -> str | None: ...
+
+
+class Deliveries(Protocol):
+    """What is told that a message was queued."""
+
+    def wake(self) -> None: ...
+
+
+class Invites:
+    """Takes invites in, and signs for those who accept them."""
+
+    def __init__(
+        self,
+        store: Store,
+        lookup: Lookup,
+        deliveries: Deliveries,
+        signer: Signer,
+        clock: IReactorTime,
+        random: Random,
+    ) -> None:
+        self._store = store
+        self._lookup = lookup
+        self._deliveries = deliveries
+        self._signer = signer
+        self._clock = clock
+        self._random = random
+
+    async def store(self, threepid: ThreePid, room_id: str, sender: str, fields: dict[str, object]) -> Invite:
+        """
+        Keep an invite and queue its message; the one that is there, if it was sent before.
+
+        Raises :class:`MatrixError`: ``M_INVALID_PARAM``, ``M_THREEPID_IN_USE`` with the ``mxid``.
+        """
+        try:
+            check_room_id(room_id)
+            server_of(sender)
+        except InvalidIdentifier as error:
+            raise MatrixError(400, "M_INVALID_PARAM", str(error)) from None
+        mxid = await self._lookup.find(threepid)
+        if mxid is not None:
+            raise MatrixError(400, "M_THREEPID_IN_USE", "The address belongs to a user already", mxid=mxid)
+        current = now(self._clock)
+        private_key, public_key = signing.ephemeral_key(self._random)
+        invite = await self._store.add(
+            Invite(
+                token=token(self._random),
+                medium=threepid.medium,
+                address=threepid.address,
+                room_id=room_id,
+                sender=sender,
+                created=current,
+                ephemeral_public_key=public_key,
+                ephemeral_private_key=private_key,
+                fields=fields,
+                due=current,
+                notified_at=current,
+            ),
+            remind_before=current - QUIET,
+        )
+        self._deliveries.wake()
+        return invite
+
+    async def sign(self, token: str, private_key: str, mxid: str) -> dict[str, object]:
+        """
+        Sign the acceptance of an invite with a key that the invitee holds.
+
+        Raises :class:`MatrixError`: ``M_UNRECOGNIZED`` for an unknown token, ``M_INVALID_PARAM``.
+        """
+        invite = await self._store.get(token)
+        if invite is None:
+            raise MatrixError(404, "M_UNRECOGNIZED", "There is no invite with this token")
+        try:
+            server_of(mxid)
+            return signing.sign_with_private(
+                private_key, self._signer.server_name, {"mxid": mxid, "sender": invite.sender, "token": token}
+            )
+        except InvalidIdentifier as error:
+            raise MatrixError(400, "M_INVALID_PARAM", f"mxid: {error}") from None
+        except ValueError as error:
+            raise MatrixError(400, "M_INVALID_PARAM", f"private_key: {error}") from None
+
+    async def has_ephemeral_key(self, public_key: str) -> bool:
+        """Whether a public key, in either base64 spelling, is of an invite of ours."""
+        try:
+            return await self._store.has_ephemeral_key(signing.normal_base64(public_key))
+        except ValueError:
+            return False

@@ -1,0 +1,1 @@
+"""Who is behind a 3PID?  A chain of sources, asked in order."""

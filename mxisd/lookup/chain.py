@@ -1,0 +1,64 @@
+"""The chain: our own bindings first, then each source for what is still unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import json
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from ..clock import now
+from ..matrix.association import association
+from ..matrix.signing import Signer
+from ..matrix.threepid import ThreePid
+from ..storage.contract import Bindings
+from .source import Source
+
+log = Logger()
+
+
+class Lookup:
+    """Finds the user IDs behind addresses."""
+
+    def __init__(self, bindings: Bindings, sources: Sequence[Source], signer: Signer, clock: IReactorTime) -> None:
+        self._bindings = bindings
+        self._sources = sources
+        self._signer = signer
+        self._clock = clock
+
+    async def signed(self, threepid: ThreePid) -> bytes | None:
+        """The signed association of an address as JSON, if anyone knows it."""
+        binding = await self._bindings.get(threepid)
+        if binding is not None:
+            return binding.signed
+        mxid = (await self._ask([threepid])).get(threepid) if self._sources else None
+        if mxid is None:
+            return None
+        return json.encode(association(self._signer, threepid, mxid, now(self._clock)))
+
+    async def find(self, threepid: ThreePid) -> str | None:
+        """The user ID behind one address."""
+        return (await self.find_many([threepid])).get(threepid)
+
+    async def find_many(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
+        """The user IDs behind those of many addresses that are known."""
+        bindings = await self._bindings.get_many(threepids)
+        found = {threepid: binding.mxid for threepid, binding in bindings.items()}
+        unknown = [threepid for threepid in threepids if threepid not in found]
+        return found | await self._ask(unknown) if unknown and self._sources else found
+
+    async def _ask(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
+        found: dict[ThreePid, str] = {}
+        for source in self._sources:
+            unknown = [threepid for threepid in threepids if threepid not in found]
+            if not unknown:
+                break
+            try:
+                answer = await source.lookup(unknown)
+            except Exception:
+                log.failure("{source} could not be asked; the lookup goes on without it", source=source.name)
+                continue
+            # Nobody is asked to speak of other addresses.
+            found |= {threepid: answer[threepid] for threepid in unknown if threepid in answer}
+        return found

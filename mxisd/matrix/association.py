@@ -1,0 +1,24 @@
+"""The signed statement that an address belongs to a user ID (specification: identity service API, ``3pid/bind``)."""
+
+from __future__ import annotations
+
+from ..clock import DAY
+from .signing import Signer
+from .threepid import ThreePid
+
+# Associations do not end by themselves: a hundred years.
+LIFE = 100 * 365 * DAY
+
+
+def association(signer: Signer, threepid: ThreePid, mxid: str, ts: int) -> dict[str, object]:
+    """The association, known to be valid from ``ts`` (epoch milliseconds) on."""
+    return signer.sign(
+        {
+            "medium": threepid.medium,
+            "address": threepid.address,
+            "mxid": mxid,
+            "ts": ts,
+            "not_before": ts,
+            "not_after": ts + LIFE,
+        }
+    )

@@ -1,0 +1,95 @@
+"""Binding validated addresses to user IDs, and unbinding them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+from msgspec import json
+from twisted.internet.interfaces import IReactorTime
+
+from ..clock import now
+from ..matrix.association import association
+from ..matrix.error import MatrixError
+from ..matrix.ids import InvalidIdentifier, server_of
+from ..matrix.signing import Signer
+from ..matrix.threepid import ThreePid
+from ..storage.contract import Bindings
+from ..storage.records import Binding
+from .validation import ValidationSessions
+
+
+class Deliveries(Protocol):
+    """What is told that something was queued for a homeserver."""
+
+    def wake(self) -> None: ...
+
+
+class Publication:
+    """Publishes and withdraws bindings, for user IDs of the domains that we answer for."""
+
+    def __init__(
+        self,
+        bindings: Bindings,
+        sessions: ValidationSessions,
+        deliveries: Deliveries,
+        signer: Signer,
+        clock: IReactorTime,
+        domains: Collection[str],
+    ) -> None:
+        self._bindings = bindings
+        self._sessions = sessions
+        self._deliveries = deliveries
+        self._signer = signer
+        self._clock = clock
+        self._domains = domains
+
+    async def bind(self, sid: str, client_secret: str, mxid: str) -> bytes:
+        """
+        Bind the address that a session validated; the invites that waited for it go to the user's homeserver.
+
+        Returns the signed association as JSON.  Raises :class:`MatrixError`: those of
+        :meth:`ValidationSessions.validated`, ``M_INVALID_PARAM``, ``M_FORBIDDEN``.
+        """
+        server = self._check_user(mxid)
+        session = await self._sessions.validated(sid, client_secret)
+        current = now(self._clock)
+        signed = json.encode(association(self._signer, session.threepid, mxid, current))
+        binding = Binding(medium=session.medium, address=session.address, mxid=mxid, bound_at=current, signed=signed)
+        await self._bindings.bind(binding, server)
+        self._deliveries.wake()
+        return signed
+
+    async def unbind_by_session(self, sid: str, client_secret: str, threepid: ThreePid, mxid: str) -> None:
+        """
+        Remove a binding for whoever validated the address.
+
+        Raises :class:`MatrixError`: ``M_FORBIDDEN`` for any session that is no proof of this address.
+        """
+        self._check_user(mxid)
+        try:
+            session = await self._sessions.validated(sid, client_secret)
+        except MatrixError as error:
+            raise MatrixError(403, "M_FORBIDDEN", f"The session is no proof: {error.message}") from error
+        if session.threepid != threepid:
+            raise MatrixError(403, "M_FORBIDDEN", "The session is no proof: it was for another address")
+        await self._bindings.unbind(threepid, mxid)
+
+    async def unbind_by_server(self, origin: str, threepid: ThreePid, mxid: str) -> None:
+        """
+        Remove a binding for the homeserver of its user, which has signed the request.
+
+        Raises :class:`MatrixError`: ``M_FORBIDDEN`` for the users of other servers.
+        """
+        if self._check_user(mxid) != origin:
+            raise MatrixError(403, "M_FORBIDDEN", f"{mxid} is not a user of {origin}")
+        await self._bindings.unbind(threepid, mxid)
+
+    def _check_user(self, mxid: str) -> str:
+        try:
+            server = server_of(mxid)
+        except InvalidIdentifier as error:
+            raise MatrixError(400, "M_INVALID_PARAM", f"mxid: {error}") from None
+        if "*" not in self._domains and server not in self._domains:
+            raise MatrixError(403, "M_FORBIDDEN", f"User IDs of {server} cannot be bound or unbound here")
+        return server

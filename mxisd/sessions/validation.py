@@ -1,0 +1,168 @@
+"""Validation sessions (specification: identity service API, "Establishing associations")."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from typing import Protocol
+from urllib.parse import urlencode, urlsplit
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from ..clock import DAY, Random, now, token
+from ..matrix.error import MatrixError
+from ..matrix.threepid import EMAIL, MSISDN, ThreePid
+from ..notify import SendFailed, Validation
+from ..storage.contract import Sessions
+from ..storage.records import Session
+
+log = Logger()
+
+# Since creation or, later, validation.
+LIFE = DAY
+# An expired session is remembered this long, to be told from one that never was.
+REMEMBERED = 7 * DAY
+# A six-digit token guessed five times: one chance in 200,000.
+MAX_GUESSES = 5
+
+_OPAQUE = re.compile(r"[0-9a-zA-Z.=_-]{1,255}")
+
+
+class Messages(Protocol):
+    """Where messages are handed in."""
+
+    async def send(self, message: Validation) -> None: ...
+
+
+def check_opaque(name: str, value: str) -> None:
+    """Refuse a ``client_secret`` or ``sid`` that does not follow the grammar.  Raises :class:`MatrixError`."""
+    if not _OPAQUE.fullmatch(value):
+        raise MatrixError(400, "M_INVALID_PARAM", f"{name} must be 1 to 255 characters of 0-9 a-z A-Z . = _ -")
+
+
+class ValidationSessions:
+    """Opens sessions, sends their tokens, and judges what is submitted."""
+
+    def __init__(
+        self, sessions: Sessions, messages: Messages, clock: IReactorTime, random: Random, public_url: str
+    ) -> None:
+        self._sessions = sessions
+        self._messages = messages
+        self._clock = clock
+        self._random = random
+        self._public_url = public_url
+
+    async def request_token(
+        self, threepid: ThreePid, client_secret: str, send_attempt: int, next_link: str | None, submit_path: str
+    ) -> str:
+        """
+        Send a token to an address, in a new session or a living one, unless this attempt was made before.
+
+        ``submit_path`` is where the link in the message leads to.  Returns the session's ID.  Raises
+        :class:`MatrixError`: ``M_INVALID_PARAM``, or ``M_EMAIL_SEND_ERROR`` and ``M_SEND_ERROR``, after which the
+        same attempt can be made again.
+        """
+        check_opaque("client_secret", client_secret)
+        if next_link:
+            _check_next_link(next_link)
+        session = await self._open(threepid, client_secret)
+        if not await self._sessions.claim_attempt(session.sid, send_attempt, next_link):
+            return session.sid
+        try:
+            await self._messages.send(
+                Validation(
+                    threepid=threepid,
+                    token=session.token,
+                    link=self._link(submit_path, session),
+                    next_link=next_link or "",
+                )
+            )
+        except SendFailed as error:
+            await self._sessions.release_attempt(session.sid, send_attempt, session.send_attempt)
+            log.warn("a validation message could not be sent: {error}", error=error)
+            code = "M_EMAIL_SEND_ERROR" if threepid.medium == EMAIL else "M_SEND_ERROR"
+            raise MatrixError(400, code, "The message could not be sent") from error
+        return session.sid
+
+    async def submit_token(self, medium: str, sid: str, client_secret: str, token: str) -> Session:
+        """
+        Validate a session by the token that was sent in it; again is as good as once.
+
+        Raises :class:`MatrixError`: ``M_NO_VALID_SESSION``, ``M_SESSION_EXPIRED``, ``M_TOKEN_INCORRECT``.
+        """
+        session = await self._living(sid, client_secret)
+        if session.medium != medium:
+            raise _no_session()
+        # Counted before it is compared, so that many submitted at once are not all free.
+        if await self._sessions.take_guess(sid) > MAX_GUESSES:
+            raise MatrixError(400, "M_SESSION_EXPIRED", "Too many wrong tokens: please request a new one")
+        if not _equal(token.strip(), session.token):
+            raise MatrixError(400, "M_TOKEN_INCORRECT", "The token is not the one that was sent")
+        await self._sessions.validate(sid, now(self._clock))
+        return session
+
+    async def validated(self, sid: str, client_secret: str) -> Session:
+        """
+        A session that has been validated, to be used as a proof.
+
+        Raises :class:`MatrixError`: ``M_NO_VALID_SESSION``, ``M_SESSION_EXPIRED``, ``M_SESSION_NOT_VALIDATED``.
+        """
+        session = await self._living(sid, client_secret)
+        if session.validated_at is None:
+            raise MatrixError(400, "M_SESSION_NOT_VALIDATED", "This session has not been validated yet")
+        return session
+
+    async def purge(self) -> int:
+        """Forget sessions that are long over; return how many."""
+        return await self._sessions.purge(now(self._clock) - REMEMBERED)
+
+    async def _open(self, threepid: ThreePid, client_secret: str) -> Session:
+        current = now(self._clock)
+        session = Session(
+            sid=token(self._random),
+            client_secret=client_secret,
+            medium=threepid.medium,
+            address=threepid.address,
+            token=self._token(threepid.medium),
+            modified=current,
+        )
+        return await self._sessions.open(session, alive_since=current - LIFE + 1, max_guesses=MAX_GUESSES)
+
+    async def _living(self, sid: str, client_secret: str) -> Session:
+        check_opaque("sid", sid)
+        check_opaque("client_secret", client_secret)
+        session = await self._sessions.get(sid)
+        if session is None or not _equal(client_secret, session.client_secret):
+            raise _no_session()
+        if session.modified + LIFE <= now(self._clock):
+            raise MatrixError(400, "M_SESSION_EXPIRED", "This session has expired: please start a new one")
+        return session
+
+    def _token(self, medium: str) -> str:
+        if medium == MSISDN:
+            return f"{int.from_bytes(self._random(8), 'big') % 1_000_000:06}"
+        return token(self._random)
+
+    def _link(self, submit_path: str, session: Session) -> str:
+        query = urlencode({"sid": session.sid, "client_secret": session.client_secret, "token": session.token})
+        return f"{self._public_url}{submit_path}?{query}"
+
+
+def _no_session() -> MatrixError:
+    return MatrixError(404, "M_NO_VALID_SESSION", "There is no session with this sid and client_secret")
+
+
+def _equal(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode())
+
+
+def _check_next_link(link: str) -> None:
+    """A link that a browser can be sent to: http or https, and nothing in it that would break a header."""
+    try:
+        parts = urlsplit(link)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        good = False
+    if not good or not link.isprintable() or any(character.isspace() for character in link):
+        raise MatrixError(400, "M_INVALID_PARAM", "next_link must be an http or https URL")

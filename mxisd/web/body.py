@@ -1,0 +1,75 @@
+"""From what a client sends to a Struct, or to an error that names what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from ..matrix.error import MatrixError
+
+T = TypeVar("T")
+
+
+def from_json(body: bytes, type_: type[T]) -> T:
+    """Decode a JSON body.  Raises :class:`MatrixError`."""
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except msgspec.ValidationError:
+        # Slower, and only for errors: to name all that is missing, not just the first.
+        return _convert(_parse(body), type_, strict=True)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise _not_json() from None
+
+
+def from_form(text: bytes, type_: type[T]) -> T:
+    """Decode a form-encoded body or a query string; of a parameter given twice, the first counts."""
+    values: dict[str, str] = {}
+    try:
+        for name, value in parse_qsl(text.decode(), keep_blank_values=True, errors="strict", max_num_fields=100):
+            values.setdefault(name, value)
+    except ValueError:  # UnicodeDecodeError is one
+        raise MatrixError(400, "M_INVALID_PARAM", "The parameters are not form-encoded UTF-8") from None
+    return from_strings(values, type_)
+
+
+def from_strings(values: Mapping[str, str], type_: type[T]) -> T:
+    """Convert parameters that arrived as text: numbers are read from it.  Raises :class:`MatrixError`."""
+    return _convert(values, type_, strict=False)
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise _not_json() from None
+
+
+def _not_json() -> MatrixError:
+    return MatrixError(400, "M_NOT_JSON", "The body is not JSON")
+
+
+def _convert(values: Any, type_: type[T], *, strict: bool) -> T:
+    if not isinstance(values, Mapping):
+        raise MatrixError(400, "M_BAD_JSON", "The body is not a JSON object")
+    if missing := list(_missing(values, type_)):
+        raise MatrixError(400, "M_MISSING_PARAMS", f"Missing parameters: {', '.join(missing)}")
+    try:
+        return msgspec.convert(values, type_, strict=strict)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise MatrixError(400, "M_INVALID_PARAM", f"Wrong parameter: {error}") from None
+
+
+def _missing(values: Mapping[str, Any], type_: Any, path: str = "") -> list[str]:
+    if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
+        return []
+    missing: list[str] = []
+    for field in msgspec.structs.fields(type_):
+        value = values.get(field.encode_name)
+        if field.required and field.encode_name not in values:
+            missing.append(path + field.encode_name)
+        elif isinstance(value, Mapping):
+            missing += _missing(value, field.type, f"{path}{field.encode_name}.")
+    return missing

@@ -1,0 +1,201 @@
+"""
+A path of an API: its methods are coroutine functions from a :class:`Call` to what is answered.
+
+The answer is a JSON-able object, or an :class:`Answer` for what is not JSON.  A raised
+:class:`~mxisd.matrix.error.MatrixError` becomes the standard error body; anything else that is raised
+is logged under a reference, and the reference is all that the client learns.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from ..matrix.error import MatrixError
+from ..storage.contract import StorageUnavailable
+from .body import from_form, from_json, from_strings
+
+log = Logger()
+
+T = TypeVar("T")
+
+CORS = {
+    b"Access-Control-Allow-Origin": b"*",
+    b"Access-Control-Allow-Methods": b"GET, HEAD, POST, PUT, DELETE, OPTIONS",
+    # "*" would not cover Authorization.
+    b"Access-Control-Allow-Headers": b"Origin, X-Requested-With, Content-Type, Accept, Authorization",
+}
+JSON = {b"Content-Type": b"application/json"}
+
+
+class Answer(Struct, frozen=True):
+    """An answer in full."""
+
+    status: int
+    headers: Mapping[bytes, bytes]
+    body: bytes
+
+
+class Call:
+    """A request, as handlers see it."""
+
+    __slots__ = ("request", "user_id")
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.user_id: str | None = None
+        """Whose access token came with it; ``None`` where none is asked for."""
+
+    def owner(self) -> str:
+        """The user whose access token came with it, for handlers that are reached with one only."""
+        if self.user_id is None:
+            raise RuntimeError("this endpoint was served without asking for an access token")
+        return self.user_id
+
+    def body(self, type_: type[T]) -> T:
+        """
+        The parameters of a POST: JSON, or form-encoded, or, as old clients do, in the query without a body.
+
+        Raises :class:`~mxisd.matrix.error.MatrixError`.
+        """
+        body = self.raw_body()
+        if self._content_type() == b"application/x-www-form-urlencoded":
+            return from_form(body, type_)
+        if not body and self.request.args:
+            return self.query(type_)
+        return from_json(body, type_)
+
+    def raw_body(self) -> bytes:
+        """The body as it came."""
+        content = self.request.content
+        content.seek(0)
+        return content.read()
+
+    def query(self, type_: type[T]) -> T:
+        """The parameters of the query string; of one given twice, the first counts.  Raises ``MatrixError``."""
+        try:
+            values = {name.decode(): values[0].decode() for name, values in self.request.args.items()}
+        except UnicodeDecodeError:
+            raise MatrixError(400, "M_INVALID_PARAM", "The query is not UTF-8") from None
+        return from_strings(values, type_)
+
+    def path(self) -> str:
+        """The path, as the client wrote it."""
+        return self.request.path.decode("utf-8", "replace")
+
+    def segment(self) -> str:
+        """The last segment of the path, decoded."""
+        return self.request.prepath[-1].decode("utf-8", "replace")
+
+    def access_token(self) -> str | None:
+        """The token of an ``Authorization: Bearer`` header or, as Synapse still sends it, of the query."""
+        header = self.request.getHeader(b"authorization")
+        if header is not None:
+            scheme, _, token = header.partition(b" ")
+            return token.strip().decode("ascii", "replace") if scheme.lower() == b"bearer" else None
+        in_query = self.request.args.get(b"access_token")
+        return in_query[0].decode("ascii", "replace") if in_query else None
+
+    def _content_type(self) -> bytes:
+        header = self.request.getHeader(b"content-type")
+        return header.partition(b";")[0].strip().lower() if header else b""
+
+
+Handler: TypeAlias = Callable[[Call], Awaitable[object]]
+
+
+class Endpoint(Resource):
+    """Answers at one path.  A HEAD is a GET without the body, unless it has a handler of its own."""
+
+    def __init__(self, **methods: Handler) -> None:
+        super().__init__()
+        self.handlers = {name.encode(): handler for name, handler in methods.items()}
+        if b"GET" in self.handlers:
+            self.handlers.setdefault(b"HEAD", self.handlers[b"GET"])
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        return NotFound()
+
+    def render(self, request: Request) -> int:
+        Deferred.fromCoroutine(self._respond(request)).addErrback(_unsent)
+        return NOT_DONE_YET
+
+    async def _respond(self, request: Request) -> None:
+        try:
+            result = await self._handler(request)(Call(request))
+        except MatrixError as error:
+            result = error_answer(error)
+        except StorageUnavailable as error:
+            log.error("{method} {path}: {error}", method=request.method, path=request.path, error=error)
+            unavailable = MatrixError(503, "M_UNKNOWN", "The storage is not available at the moment; please try again")
+            result = error_answer(unavailable, {b"Retry-After": b"5"})
+        except Exception:
+            reference = secrets.token_hex(4)
+            log.failure(
+                "{method} {path} failed, reference {reference}",
+                method=request.method,
+                path=request.path,
+                reference=reference,
+            )
+            result = error_answer(MatrixError(500, "M_UNKNOWN", f"Internal error, reference {reference}"))
+        send(request, result)
+
+    def _handler(self, request: Request) -> Handler:
+        method = request.method
+        if method == b"OPTIONS":
+            return preflight
+        handler = self.handlers.get(method)
+        if handler is None:
+            raise MatrixError(405, "M_UNRECOGNIZED", "This path does not know this method")
+        return handler
+
+
+async def preflight(call: Call) -> object:
+    """What a browser asks before it sends a request of another origin: the CORS headers are the answer."""
+    return {}
+
+
+async def unrecognized(call: Call) -> object:
+    """There is nothing at this path."""
+    raise MatrixError(404, "M_UNRECOGNIZED", "There is nothing at this path")
+
+
+class NotFound(Endpoint):
+    """There is nothing here, nor at any path below that is not named."""
+
+    def _handler(self, request: Request) -> Handler:
+        return preflight if request.method == b"OPTIONS" else unrecognized
+
+
+def _unsent(failure: Failure) -> None:
+    log.failure("an answer could not be sent", failure=failure)
+
+
+def error_answer(error: MatrixError, headers: Mapping[bytes, bytes] | None = None) -> Answer:
+    """The standard error body."""
+    return Answer(error.status, JSON | (headers or {}), msgspec.json.encode(error.body()))
+
+
+def send(request: Request, result: object) -> None:
+    """Send what a handler returned, unless the client has gone."""
+    if request.channel is None:
+        return
+    answer = result if isinstance(result, Answer) else Answer(200, JSON, msgspec.json.encode(result))
+    request.setResponseCode(answer.status)
+    headers = request.responseHeaders
+    for name, value in CORS.items():
+        headers.setRawHeaders(name, [value])
+    for name, value in answer.headers.items():
+        headers.setRawHeaders(name, [value])
+    headers.setRawHeaders(b"Content-Length", [b"%d" % len(answer.body)])
+    request.write(answer.body)
+    request.finish()

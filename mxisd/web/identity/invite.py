@@ -1,0 +1,77 @@
+"""``store-invite`` and ``sign-ed25519``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from ...invites.invites import Invites
+from ...matrix import threepid
+from ...matrix.error import MatrixError
+from ...matrix.signing import Signer
+from ...matrix.threepid import EMAIL, InvalidAddress
+from ...storage.records import Invite
+from ..endpoint import Call
+
+_REQUIRED = ("medium", "address", "room_id", "sender")
+
+
+class StoreInvite(Struct):
+    medium: str
+    address: str
+    room_id: str
+    sender: str
+
+
+class Acceptance(Struct):
+    mxid: str
+    token: str
+    private_key: str
+
+
+class InviteEndpoints:
+    def __init__(self, invites: Invites, signer: Signer, public_url: str) -> None:
+        self._invites = invites
+        self._signer = signer
+        self._public_url = public_url
+
+    async def store_v1(self, call: Call) -> object:
+        """Keep an invite; the answer has the long-term key by itself too."""
+        answer = await self._store(call, "/_matrix/identity/api/v1")
+        return answer | {"public_key": self._signer.public_key(self._signer.key_id)}
+
+    async def store_v2(self, call: Call) -> object:
+        """Keep an invite."""
+        return await self._store(call, "/_matrix/identity/v2")
+
+    async def _store(self, call: Call, api: str) -> dict[str, object]:
+        asked = call.body(StoreInvite)
+        if asked.medium != EMAIL:
+            raise MatrixError(400, "M_UNRECOGNIZED", f"Invites to the medium {asked.medium!r} are not supported")
+        try:
+            address = threepid.email(asked.address)
+        except InvalidAddress as error:
+            raise MatrixError(400, "M_INVALID_EMAIL", str(error)) from None
+        more = {name: value for name, value in call.body(dict[str, Any]).items() if name not in _REQUIRED}
+        invite = await self._invites.store(address, asked.room_id, asked.sender, more)
+        return self._answer(invite, api)
+
+    def _answer(self, invite: Invite, api: str) -> dict[str, object]:
+        keys = self._public_url + api + "/pubkey"
+        return {
+            "token": invite.token,
+            "display_name": threepid.redacted(invite.threepid),
+            "public_keys": [
+                {
+                    "public_key": self._signer.public_key(self._signer.key_id),
+                    "key_validity_url": f"{keys}/isvalid",
+                },
+                {"public_key": invite.ephemeral_public_key, "key_validity_url": f"{keys}/ephemeral/isvalid"},
+            ],
+        }
+
+    async def sign(self, call: Call) -> object:
+        """Sign the acceptance of an invite for an invitee who cannot do so."""
+        given = call.body(Acceptance)
+        return await self._invites.sign(given.token, given.private_key, given.mxid)

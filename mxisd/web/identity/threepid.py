@@ -1,0 +1,67 @@
+"""``3pid/bind`` and ``3pid/unbind``."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import UNSET, Raw, Struct, UnsetType, json
+
+from ...matrix.error import MatrixError
+from ...matrix.threepid import fold
+from ...sessions.binding import Publication
+from ..endpoint import Call
+
+
+class Bind(Struct):
+    sid: str
+    client_secret: str
+    mxid: str
+
+
+class Address(Struct):
+    medium: str
+    address: str
+
+
+class Unbind(Struct):
+    threepid: Address
+    mxid: str
+    sid: str | UnsetType = UNSET
+    client_secret: str | UnsetType = UNSET
+
+
+class ServerAuthentication(Protocol):
+    """Checks the ``X-Matrix`` signature of a request."""
+
+    async def authenticate(self, header: str, method: str, uri: str, content: object) -> str:
+        """The server that signed it.  Raises :class:`MatrixError`."""
+        ...
+
+
+class ThreePidEndpoints:
+    def __init__(self, publication: Publication, servers: ServerAuthentication) -> None:
+        self._publication = publication
+        self._servers = servers
+
+    async def bind(self, call: Call) -> object:
+        """Publish the address of a validated session for a user; in v2, only for the one who asks."""
+        given = call.body(Bind)
+        if call.user_id is not None and call.user_id != given.mxid:
+            raise MatrixError(403, "M_UNAUTHORIZED", f"The access token is not of {given.mxid}")
+        return Raw(await self._publication.bind(given.sid, given.client_secret, given.mxid))
+
+    async def unbind(self, call: Call) -> object:
+        """Withdraw an address: by the proof of a session, or for the user's homeserver by its signature."""
+        given = call.body(Unbind)
+        address = fold(given.threepid.medium, given.threepid.address)
+        if given.sid is not UNSET and given.client_secret is not UNSET:
+            await self._publication.unbind_by_session(given.sid, given.client_secret, address, given.mxid)
+            return {}
+        header = call.request.getHeader("authorization")
+        if header is None:
+            raise MatrixError(403, "M_FORBIDDEN", "Neither a session nor the signature of a homeserver was given")
+        origin = await self._servers.authenticate(
+            header, call.request.method.decode(), call.request.uri.decode(), json.decode(call.raw_body())
+        )
+        await self._publication.unbind_by_server(origin, address, given.mxid)
+        return {}

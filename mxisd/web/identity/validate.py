@@ -1,0 +1,110 @@
+"""``validate/{email,msisdn}``: sessions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from ...matrix import threepid
+from ...matrix.error import MatrixError
+from ...matrix.threepid import InvalidAddress, ThreePid
+from ...sessions.validation import ValidationSessions
+from ..endpoint import Answer, Call, Handler
+from ..pages import Pages
+
+# Whatever a client counts by, within what a database and JavaScript can hold.
+SendAttempt = Annotated[int, Meta(ge=0, lt=2**53)]
+
+
+class EmailToken(Struct):
+    client_secret: str
+    email: str
+    send_attempt: SendAttempt
+    next_link: str | None = None
+
+
+class PhoneToken(Struct):
+    client_secret: str
+    country: str
+    phone_number: str
+    send_attempt: SendAttempt
+    next_link: str | None = None
+
+
+class SubmittedToken(Struct):
+    sid: str
+    client_secret: str
+    token: str
+
+
+class SessionProof(Struct):
+    sid: str
+    client_secret: str
+
+
+class ValidateEndpoints:
+    def __init__(self, sessions: ValidationSessions, pages: Pages) -> None:
+        self._sessions = sessions
+        self._pages = pages
+
+    async def request_email_token(self, call: Call) -> object:
+        """Mail a token to an address."""
+        asked = call.body(EmailToken)
+        try:
+            address = threepid.email(asked.email)
+        except InvalidAddress as error:
+            raise MatrixError(400, "M_INVALID_EMAIL", str(error)) from None
+        return await self._request_token(call, address, asked)
+
+    async def request_phone_token(self, call: Call) -> object:
+        """Text a token to a number."""
+        asked = call.body(PhoneToken)
+        try:
+            number = threepid.phone(asked.phone_number, asked.country)
+        except InvalidAddress as error:
+            raise MatrixError(400, "M_INVALID_ADDRESS", str(error)) from None
+        return await self._request_token(call, number, asked)
+
+    async def _request_token(self, call: Call, to: ThreePid, asked: EmailToken | PhoneToken) -> object:
+        # The link leads to the same generation of the API, beside this path.
+        submit_path = call.path().removesuffix("requestToken") + "submitToken"
+        sid = await self._sessions.request_token(
+            to, asked.client_secret, asked.send_attempt, asked.next_link or None, submit_path
+        )
+        return {"sid": sid, "success": True}
+
+    def submit(self, medium: str) -> Handler:
+        """For clients: validate a session by its token."""
+
+        async def submit_token(call: Call) -> object:
+            given = call.body(SubmittedToken)
+            await self._sessions.submit_token(medium, given.sid, given.client_secret, given.token)
+            return {"success": True}
+
+        return submit_token
+
+    def submit_page(self, medium: str) -> Handler:
+        """For people: the same by the link in the message, answered with a page, or the session's ``next_link``."""
+
+        async def submit_token(call: Call) -> object:
+            try:
+                given = call.query(SubmittedToken)
+                session = await self._sessions.submit_token(medium, given.sid, given.client_secret, given.token)
+            except MatrixError as error:
+                return self._pages.failure(error)
+            if session.next_link:
+                return Answer(302, {b"Location": session.next_link.encode()}, b"")
+            return self._pages.success()
+
+        return submit_token
+
+    async def look_at_page(self, call: Call) -> object:
+        """A HEAD: link scanners and previews look, and must not validate."""
+        return self._pages.success()
+
+    async def get_validated(self, call: Call) -> object:
+        """The address that a session has validated, and when."""
+        given = call.query(SessionProof)
+        session = await self._sessions.validated(given.sid, given.client_secret)
+        return {"medium": session.medium, "address": session.address, "validated_at": session.validated_at}
