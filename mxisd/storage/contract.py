@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from ..matrix.threepid import ThreePid
-from .records import Binding, Delivery, End, Invite, Kind, Pepper, Session, State
+from .records import Binding, Delivery, End, Failure, Invite, Kind, Pepper, Session, State
 
 
 class StorageUnavailable(Exception):
@@ -154,8 +154,16 @@ class Outbox(Protocol):
         """
         ...
 
-    async def retry(self, delivery: Delivery, due: int, answer: str) -> bool:
-        """The attempt failed: try again at ``due``.  ``False`` if the claim had passed to someone else."""
+    async def renew(self, deliveries: Sequence[Delivery], until: int) -> None:
+        """Keep claims that have not passed to someone else until a later time: the attempts are still under way."""
+        ...
+
+    async def retry(self, delivery: Delivery, due: int, answer: str, count: Failure | None = None) -> bool:
+        """
+        The attempt failed: try again at ``due``.  ``False`` if the claim had passed to someone else.
+
+        ``count`` names the counter of the delivery, if any, that goes one higher.
+        """
         ...
 
     async def close(self, delivery: Delivery, state: State, answer: str, now: int) -> bool:

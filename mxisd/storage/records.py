@@ -90,6 +90,7 @@ class Invite(Struct, frozen=True, kw_only=True):
 
 Kind = Literal["onbind", "message"]
 State = Literal["queued", "done", "refused", "abandoned", "unknown"]
+Failure = Literal["lost", "errors"]
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
@@ -115,6 +116,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     attempts: int = 0
     lost: int = 0
     """How many attempts ended without an outcome: the process died, or the answer never came."""
+    errors: int = 0
+    """How many attempts were answered with an internal error (HTTP 500), which may never pass."""
     answer: str | None = None
     """The last answer or error, for the administrator."""
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import structs
 
 from ...matrix.threepid import ThreePid
-from ..records import Delivery, Kind, State
+from ..records import Delivery, Failure, Kind, State
 from .database import Database
 from .rows import read
 
@@ -25,8 +24,11 @@ class SQLiteOutbox:
     ) -> list[Delivery]:
         return await self._database.write(_claim, kind, now, lease, limit, busy, per_destination)
 
-    async def retry(self, delivery: Delivery, due: int, answer: str) -> bool:
-        return await self._database.write(_settle, delivery, "queued", due, answer)
+    async def renew(self, deliveries: Sequence[Delivery], until: int) -> None:
+        await self._database.write(_renew, deliveries, until)
+
+    async def retry(self, delivery: Delivery, due: int, answer: str, count: Failure | None = None) -> bool:
+        return await self._database.write(_settle, delivery, "queued", due, answer, count)
 
     async def close(self, delivery: Delivery, state: State, answer: str, now: int) -> bool:
         return await self._database.write(_settle, delivery, state, now, answer)
@@ -73,17 +75,14 @@ def _claim(
     busy: Mapping[str, int],
     per_destination: int,
 ) -> list[Delivery]:
-    under_way = Counter(busy)
-    chosen: list[int] = []
-    for row in db.execute(
-        "SELECT id, destination FROM deliveries WHERE state = 'queued' AND kind = ? AND due <= ? ORDER BY due, id",
-        (kind, now),
-    ):
-        if len(chosen) == limit:
-            break
-        if under_way[row["destination"]] < per_destination:
-            under_way[row["destination"]] += 1
-            chosen.append(row["id"])
+    candidates: list[sqlite3.Row] = []
+    for destination in _destinations(db, kind):
+        candidates += db.execute(
+            """SELECT due, id FROM deliveries
+               WHERE state = 'queued' AND kind = ? AND destination = ? AND due <= ? ORDER BY due, id LIMIT ?""",
+            (kind, destination, now, max(0, min(limit, per_destination - busy.get(destination, 0)))),
+        )
+    chosen = [id_ for _, id_ in sorted((row[0], row[1]) for row in candidates)[:limit]]
     return [
         _read(
             db.execute(
@@ -96,12 +95,36 @@ def _claim(
     ]
 
 
-def _settle(db: sqlite3.Connection, delivery: Delivery, state: State, due: int, answer: str) -> bool:
+def _destinations(db: sqlite3.Connection, kind: Kind) -> list[str]:
+    # Jumps from one to the next in the index: a hundred thousand deliveries to one destination are one step.
+    rows = db.execute(
+        """WITH RECURSIVE waiting (destination) AS (
+               SELECT min(destination) FROM deliveries WHERE state = 'queued' AND kind = :kind
+               UNION ALL
+               SELECT (SELECT min(destination) FROM deliveries
+                       WHERE state = 'queued' AND kind = :kind AND destination > waiting.destination)
+               FROM waiting WHERE destination IS NOT NULL)
+           SELECT destination FROM waiting WHERE destination IS NOT NULL""",
+        {"kind": kind},
+    )
+    return [row["destination"] for row in rows]
+
+
+def _renew(db: sqlite3.Connection, deliveries: Sequence[Delivery], until: int) -> None:
+    db.executemany(
+        "UPDATE deliveries SET due = ? WHERE id = ? AND attempts = ? AND state = 'queued' AND claimed",
+        [(until, int(delivery.id), delivery.attempts) for delivery in deliveries],
+    )
+
+
+def _settle(
+    db: sqlite3.Connection, delivery: Delivery, state: State, due: int, answer: str, count: Failure | None = None
+) -> bool:
     return bool(
         db.execute(
-            """UPDATE deliveries SET state = ?, due = ?, answer = ?, claimed = 0
-               WHERE id = ? AND attempts = ? AND state = 'queued'""",
-            (state, due, answer, int(delivery.id), delivery.attempts),
+            """UPDATE deliveries SET state = ?, due = ?, answer = ?, claimed = 0, lost = lost + ?, errors = errors + ?
+               WHERE id = ? AND attempts = ? AND state = 'queued' AND claimed""",
+            (state, due, answer, count == "lost", count == "errors", int(delivery.id), delivery.attempts),
         ).rowcount
     )
 

@@ -75,9 +75,11 @@ CREATE TABLE deliveries (
     attempts INTEGER NOT NULL DEFAULT 0,
     claimed INTEGER NOT NULL DEFAULT 0,
     lost INTEGER NOT NULL DEFAULT 0,
+    errors INTEGER NOT NULL DEFAULT 0,
     answer TEXT
 );
 CREATE INDEX deliveries_due ON deliveries (kind, due) WHERE state = 'queued';
+CREATE INDEX deliveries_by_destination ON deliveries (kind, destination, due) WHERE state = 'queued';
 CREATE INDEX deliveries_by_invite ON deliveries (token);
 
 CREATE TABLE access_tokens (
