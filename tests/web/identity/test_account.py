@@ -1,0 +1,109 @@
+"""``account`` and ``terms``."""
+
+from __future__ import annotations
+
+from mxisd.config.policy import Policy, Term
+from tests.web.app import DOMAIN, V2, AppTestCase, Response
+
+ENGLISH, FRENCH = "https://example.org/terms-en", "https://example.org/terms-fr"
+PRIVACY = "https://example.org/privacy"
+
+
+class Accounts(AppTestCase):
+    def test_register(self) -> None:
+        token = self.register("alices")
+        self.assertEqual(self.get(f"{V2}/account", token=token).json, {"user_id": "@alice:example.org"})
+        self.assertEqual(self.app.homeservers.asked, [(DOMAIN, "alices")])
+
+    def test_wrong_openid_token(self) -> None:
+        body = {"access_token": "no", "token_type": "Bearer", "matrix_server_name": DOMAIN, "expires_in": 1}
+        self.assert_error(self.post(f"{V2}/account/register", json=body), 401, "M_UNAUTHORIZED")
+
+    def test_what_is_no_server_name_is_not_asked(self) -> None:
+        for name in (
+            "https://example.org",
+            "example.org/path",
+            "example.org?x",
+            "example.org#x",
+            "user@example.org",
+            "user:pass@example.org",
+            "example.org:0",
+            "example.org:65536",
+            "example.org:08090",
+            "example.org: 80",
+            "example.org:",
+            "example org",
+            "[::1",
+            "",
+        ):
+            body = {"access_token": "t", "token_type": "Bearer", "matrix_server_name": name, "expires_in": 1}
+            self.assert_error(self.post(f"{V2}/account/register", json=body), 400, "M_INVALID_PARAM")
+        self.assertEqual(self.app.homeservers.asked, [])
+
+    def test_every_parameter_is_required(self) -> None:
+        body = {"access_token": "t", "token_type": "Bearer", "matrix_server_name": DOMAIN, "expires_in": 1}
+        for name in body:
+            rest = {key: value for key, value in body.items() if key != name}
+            answer = self.post(f"{V2}/account/register", json=rest)
+            self.assert_error(answer, 400, "M_MISSING_PARAMS")
+            self.assertIn(name, answer.json["error"])
+
+    def test_logout_ends_one_token(self) -> None:
+        first, second = self.register(), self.register()
+        self.assertEqual(self.post(f"{V2}/account/logout", token=first).json, {})
+        self.assert_error(self.get(f"{V2}/account", token=first), 401, "M_UNAUTHORIZED")
+        self.assert_error(self.post(f"{V2}/account/logout", token=first), 401, "M_UNAUTHORIZED")
+        self.assertEqual(self.get(f"{V2}/account", token=second).status, 200)
+
+
+class TermsOfService(AppTestCase):
+    policies = {
+        "terms": Policy(version="1", terms={"en": Term(name="Terms", url=ENGLISH), "fr": Term(name="T", url=FRENCH)}),
+        "privacy": Policy(version="2", terms={"en": Term(name="Privacy", url=PRIVACY)}),
+    }
+
+    def accept(self, *urls: str, token: str) -> Response:
+        return self.post(f"{V2}/terms", json={"user_accepts": urls}, token=token)
+
+    def test_offer_needs_no_token(self) -> None:
+        self.assertEqual(
+            self.get(f"{V2}/terms").json,
+            {
+                "policies": {
+                    "terms": {
+                        "version": "1",
+                        "en": {"name": "Terms", "url": ENGLISH},
+                        "fr": {"name": "T", "url": FRENCH},
+                    },
+                    "privacy": {"version": "2", "en": {"name": "Privacy", "url": PRIVACY}},
+                }
+            },
+        )
+
+    def test_until_all_are_accepted(self) -> None:
+        token = self.register()
+        self.assert_error(self.get(f"{V2}/account", token=token), 403, "M_TERMS_NOT_SIGNED")
+        self.assertEqual(self.accept(FRENCH, "https://elsewhere.org/", token=token).json, {})
+        self.assert_error(self.get(f"{V2}/hash_details", token=token), 403, "M_TERMS_NOT_SIGNED")
+        self.assert_error(self.get(f"{V2}/hash_details", token="wrong"), 401, "M_UNAUTHORIZED")
+        self.accept(PRIVACY, token=token)
+        self.assertEqual(self.get(f"{V2}/account", token=token).status, 200)
+
+    def test_belongs_to_the_user(self) -> None:
+        self.accept(ENGLISH, PRIVACY, token=self.register())
+        self.assertEqual(self.get(f"{V2}/account", token=self.register()).status, 200)
+        self.assert_error(self.get(f"{V2}/account", token=self.register("bobs")), 403, "M_TERMS_NOT_SIGNED")
+
+    def test_unsigned_terms_do_not_keep_anyone_in(self) -> None:
+        self.assertEqual(self.post(f"{V2}/account/logout", token=self.register()).status, 200)
+
+
+class TermsForSomePaths(AppTestCase):
+    policies = {
+        "terms": Policy(version="1", terms={"en": Term(name="T", url=ENGLISH)}, regexp=["/_matrix/identity/v2/hash_.*"])
+    }
+
+    def test_only_there(self) -> None:
+        token = self.register()
+        self.assertEqual(self.get(f"{V2}/account", token=token).status, 200)
+        self.assert_error(self.get(f"{V2}/hash_details", token=token), 403, "M_TERMS_NOT_SIGNED")

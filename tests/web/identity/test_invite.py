@@ -1,0 +1,131 @@
+"""``store-invite`` and ``sign-ed25519``."""
+
+from __future__ import annotations
+
+from mxisd.matrix import signing
+from mxisd.storage.records import Invite
+from tests.web.app import DOMAIN, PUBLIC_URL, V1, V2, AppTestCase
+
+
+class StoreInvite(AppTestCase):
+    def stored(self, token: str) -> Invite:
+        invite = self.result_of(self.app.storage.invites.get(token))
+        assert invite is not None
+        return invite
+
+    def test_answer(self) -> None:
+        for path in (V1, V2):
+            answer = self.post(
+                f"{path}/store-invite",
+                json={
+                    "medium": "email",
+                    "address": "Bob@Example.com",
+                    "room_id": f"!{path}",
+                    "sender": "@alice:example.org",
+                    "room_name": "Ärger 🎉",
+                    "org.example.extra": {"kept": [1]},
+                },
+                token=self.register(),
+            ).json
+            self.assertRegex(answer["token"], r"^[0-9a-zA-Z.=_-]{20,255}$")
+            long_term, ephemeral = answer["public_keys"]
+            self.assertEqual(long_term["public_key"], self.app.signer.public_key("ed25519:0"))
+            self.assertEqual(long_term["key_validity_url"], f"{PUBLIC_URL}{path}/pubkey/isvalid")
+            self.assertEqual(ephemeral["key_validity_url"], f"{PUBLIC_URL}{path}/pubkey/ephemeral/isvalid")
+            self.assertNotEqual(ephemeral["public_key"], long_term["public_key"])
+            self.assertEqual("public_key" in answer, path == V1)
+            stored = self.stored(answer["token"])
+            self.assertEqual(stored.threepid, ("email", "bob@example.com"))
+            self.assertEqual(stored.fields, {"room_name": "Ärger 🎉", "org.example.extra": {"kept": [1]}})
+
+    def test_display_name_shows_neither_side(self) -> None:
+        for address in ("bob.builder@example.com", "a@b.c", "ab@cd.ef", "b@example.com"):
+            shown = self.invite(address).json["display_name"]
+            local, _, domain = address.partition("@")
+            shown_local, at, shown_domain = shown.partition("@")
+            self.assertEqual(at, "@")
+            self.assertNotIn(local, shown_local)
+            self.assertNotIn(domain, shown_domain)
+
+    def test_message_is_queued(self) -> None:
+        token = self.invite().json["token"]
+        self.assertEqual(self.app.deliveries.rung, 1)
+        [message] = self.result_of(self.app.storage.outbox.claim("message", self.app.now(), 1, 9, {}, 9))
+        self.assertEqual(message.token, token)
+
+    def test_known_address(self) -> None:
+        self.bind("Bob@example.com", "@bob:example.org")
+        answer = self.invite("bob@EXAMPLE.com")
+        self.assert_error(answer, 400, "M_THREEPID_IN_USE")
+        self.assertEqual(answer.json["mxid"], "@bob:example.org")
+
+    def test_other_media(self) -> None:
+        for medium in ("msisdn", "telex", ""):
+            body = {"medium": medium, "address": "447700900001", "room_id": "!r", "sender": "@a:example.org"}
+            self.assert_error(self.post(f"{V1}/store-invite", json=body), 400, "M_UNRECOGNIZED")
+
+    def test_wrong_values(self) -> None:
+        good = {"medium": "email", "address": "b@example.com", "room_id": "!r:example.org", "sender": "@a:example.org"}
+        for wrong in (
+            {"address": "none"},
+            {"address": "b@example.com\r\nBcc: x@example.com"},
+            {"room_id": ""},
+            {"room_id": "room:example.org"},
+            {"room_id": "!r oom"},
+            {"sender": ""},
+            {"sender": "alice"},
+            {"sender": "@alice"},
+            {"sender": "@alice:exa mple.org"},
+        ):
+            self.assertEqual(self.post(f"{V1}/store-invite", json=good | wrong).status, 400, wrong)
+        self.assertEqual(self.result_of(self.app.storage.invites.page(ended=False, offset=0, limit=9)), [])
+
+    def test_rooms_of_version_12_name_no_server(self) -> None:
+        self.assertEqual(self.invite(room="!dHjXbS9mBQJ2H0b1bLbyBgNSZkrHqMvWWyKc3RBh9Ts").status, 200)
+
+    def test_same_invite_again(self) -> None:
+        first = self.invite().json
+        self.assertEqual(self.invite("BOB@example.com").json, first)
+        self.assertNotEqual(self.invite(room="!other:example.org").json["token"], first["token"])
+
+    def test_binding_ends_the_invites_of_that_address(self) -> None:
+        tokens = {self.invite(room=room).json["token"] for room in ("!one", "!two")}
+        other = self.invite("carol@example.com").json["token"]
+        self.bind("bob@example.com", "@bob:example.org")
+        deliveries = self.result_of(self.app.storage.outbox.claim("onbind", self.app.now(), 1, 9, {}, 9))
+        self.assertEqual({delivery.token for delivery in deliveries}, tokens)
+        self.assertEqual(self.stored(other).ended, None)
+
+
+class Sign(AppTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.token = self.invite().json["token"]
+        invite = self.result_of(self.app.storage.invites.get(self.token))
+        assert invite is not None
+        self.public_key, self.private_key = invite.ephemeral_public_key, invite.ephemeral_private_key
+
+    def test_signed(self) -> None:
+        for path in (V1, V2):
+            signed = self.post(
+                f"{path}/sign-ed25519",
+                json={"mxid": "@bob:example.org", "token": self.token, "private_key": self.private_key},
+                token=self.register(),
+            ).json
+            self.assertEqual(signed["mxid"], "@bob:example.org")
+            self.assertEqual(signed["sender"], "@alice:example.org")
+            self.assertEqual(signed["token"], self.token)
+            self.assertTrue(signing.verify(signed, DOMAIN, "ed25519:0", self.public_key))
+
+    def test_unknown_token(self) -> None:
+        body = {"mxid": "@bob:example.org", "token": "unknown", "private_key": self.private_key}
+        self.assert_error(self.post(f"{V1}/sign-ed25519", json=body), 404, "M_UNRECOGNIZED")
+
+    def test_wrong_keys(self) -> None:
+        for key in ("", "x", self.private_key[:-2], self.private_key + "AAAA", "not base64!", "ü"):
+            body = {"mxid": "@bob:example.org", "token": self.token, "private_key": key}
+            self.assert_error(self.post(f"{V1}/sign-ed25519", json=body), 400, "M_INVALID_PARAM")
+
+    def test_wrong_user(self) -> None:
+        body = {"mxid": "bob", "token": self.token, "private_key": self.private_key}
+        self.assert_error(self.post(f"{V1}/sign-ed25519", json=body), 400, "M_INVALID_PARAM")

@@ -1,0 +1,106 @@
+"""``3pid/bind`` and ``3pid/unbind``."""
+
+from __future__ import annotations
+
+from mxisd.matrix import signing
+from tests.web.app import DOMAIN, V1, V2, AppTestCase, Response
+
+ALICE = "@alice:example.org"
+
+
+class Bind(AppTestCase):
+    def bind_by(self, sid: str, mxid: str = ALICE, path: str = V1, token: str | None = None) -> Response:
+        body = {"sid": sid, "client_secret": "secret", "mxid": mxid}
+        return self.post(f"{path}/3pid/bind", json=body, token=token)
+
+    def test_association(self) -> None:
+        association = self.bind("Alice@Example.com")
+        self.assertEqual(association["medium"], "email")
+        self.assertEqual(association["address"], "alice@example.com")
+        self.assertEqual(association["mxid"], ALICE)
+        self.assertEqual(association["ts"], self.app.now())
+        signer = self.app.signer
+        self.assertTrue(signing.verify(association, DOMAIN, signer.key_id, signer.public_key(signer.key_id) or ""))
+
+    def test_homeserver_is_told(self) -> None:
+        self.bind()
+        self.assertEqual(self.app.deliveries.rung, 1)
+        claimed = self.result_of(self.app.storage.outbox.claim("onbind", self.app.now(), 1, 9, {}, 9))
+        self.assertEqual([(d.destination, d.mxid, d.token) for d in claimed], [(DOMAIN, ALICE, None)])
+
+    def test_v2_binds_the_owner_of_the_token_only(self) -> None:
+        sid = self.validate()
+        self.assert_error(self.bind_by(sid, path=V2, token=self.register("bobs")), 403, "M_UNAUTHORIZED")
+        self.assertEqual(self.bind_by(sid, path=V2, token=self.register("alices")).status, 200)
+
+    def test_without_validation(self) -> None:
+        sid = self.open_session()
+        self.assert_error(self.bind_by(sid), 400, "M_SESSION_NOT_VALIDATED")
+        self.assert_error(self.bind_by("unknown"), 404, "M_NO_VALID_SESSION")
+        self.submit(sid)
+        self.app.clock.advance(24 * 3600)
+        self.assert_error(self.bind_by(sid), 400, "M_SESSION_EXPIRED")
+
+    def test_users(self) -> None:
+        sid = self.validate()
+        self.assert_error(self.bind_by(sid, "@alice:elsewhere.org"), 403, "M_FORBIDDEN")
+        self.assert_error(self.bind_by(sid, "@alice:notexample.org"), 403, "M_FORBIDDEN")
+        for mxid in ("alice", "@alice", "@:example.org", "@alice:exa mple.org", "#room:example.org", ""):
+            self.assert_error(self.bind_by(sid, mxid), 400, "M_INVALID_PARAM")
+
+    def test_binding_again_replaces(self) -> None:
+        self.bind(secret="first")
+        self.bind(mxid="@bob:example.org", secret="second")
+        answer = self.get(f"{V1}/lookup", query={"medium": "email", "address": "alice@example.com"})
+        self.assertEqual(answer.json["mxid"], "@bob:example.org")
+
+
+class Unbind(AppTestCase):
+    def unbind(
+        self, sid: str | None = None, header: str | None = None, mxid: str = ALICE, email: str = "alice@example.com"
+    ) -> Response:
+        body: dict[str, object] = {"mxid": mxid, "threepid": {"medium": "email", "address": email}}
+        if sid is not None:
+            body |= {"sid": sid, "client_secret": "secret"}
+        return self.post(f"{V2}/3pid/unbind", json=body, headers={"Authorization": header} if header else {})
+
+    def is_bound(self) -> bool:
+        return bool(self.get(f"{V1}/lookup", query={"medium": "email", "address": "alice@example.com"}).json)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bind(secret="other")
+
+    def test_by_session(self) -> None:
+        self.assertEqual(self.unbind(self.validate(), email="ALICE@example.com").json, {})
+        self.assertFalse(self.is_bound())
+        self.assertEqual(self.unbind(self.validate()).json, {}, "doing it again does no harm")
+
+    def test_by_a_session_that_is_no_proof(self) -> None:
+        self.assert_error(self.unbind("unknown"), 403, "M_FORBIDDEN")
+        self.assert_error(self.unbind(self.open_session()), 403, "M_FORBIDDEN")
+        self.assert_error(self.unbind(self.validate("bob@example.com")), 403, "M_FORBIDDEN")
+        body = {
+            "mxid": ALICE,
+            "threepid": {"medium": "email", "address": "alice@example.com"},
+            "sid": self.validate("carol@example.com"),
+            "client_secret": "wrong",
+        }
+        self.assert_error(self.post(f"{V2}/3pid/unbind", json=body), 403, "M_FORBIDDEN")
+        self.assertTrue(self.is_bound())
+
+    def test_by_signature(self) -> None:
+        self.assertEqual(self.unbind(header=f"X-Matrix {DOMAIN}").json, {})
+        self.assertFalse(self.is_bound())
+
+    def test_by_other_servers(self) -> None:
+        for origin in ("evil.org", "notexample.org", "example.org.evil.org"):
+            self.assert_error(self.unbind(header=f"X-Matrix {origin}"), 403, "M_FORBIDDEN")
+            self.assert_error(self.unbind(header=f"X-Matrix {origin}", mxid=f"@alice:{origin}"), 403, "M_FORBIDDEN")
+        self.assert_error(self.unbind(), 403, "M_FORBIDDEN")
+        self.assert_error(self.unbind(header="Bearer token"), 403, "M_FORBIDDEN")
+        self.assertTrue(self.is_bound())
+
+    def test_another_users_binding_stays(self) -> None:
+        self.assertEqual(self.unbind(self.validate(), mxid="@bob:example.org").json, {})
+        self.assertTrue(self.is_bound())
