@@ -1,0 +1,247 @@
+"""Emptying the outbox: what was queued with a change of state is told to whom it concerns, until that has an end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, Protocol, TypeVar
+
+from msgspec import Struct
+from twisted.application.service import Service
+from twisted.internet import task
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure as Unexpected
+
+from ..clock import HOUR, Random, now
+from ..storage.contract import Outbox, StorageUnavailable
+from ..storage.records import Delivery, Failure, Kind, State
+
+log = Logger()
+
+T = TypeVar("T")
+
+# A claim that is not renewed for so long was a dead process's.
+LEASE = 30 * 1000
+# Another process may have queued something, or died with a claim.  Seconds.
+POLL = 3.0
+# The first retry follows after a second; each later one after twice as long, up to an hour.
+FIRST_RETRY = 1000
+LAST_RETRY = HOUR
+# With the delays above, an internal error may last about three hours.
+MAX_ERRORS = 15
+# The store was not available in the middle of an attempt: try again after so long.  Seconds.
+STORE_RETRY = 1.0
+# At a stop, attempts under way may take so long to come to an end.  Seconds.
+PATIENCE = 10.0
+
+
+class Outcome(Struct, frozen=True):
+    """
+    How an attempt went.
+
+    ``later``: it surely had no effect, and may do so another time; ``error``: the same, but perhaps it never will.
+    ``lost``: whether it had an effect is not known.  ``moot``: there was no need for it any more.
+    """
+
+    what: Literal["done", "refused", "later", "error", "lost", "moot"]
+    answer: str
+    """What the other side said, for the administrator."""
+    retry_after: int = 0
+    """Milliseconds that the other side asked to be left in peace."""
+
+
+class Courier(Protocol):
+    """Knows how to deliver one kind."""
+
+    kind: Kind
+    repeatable: bool
+    """Whether delivering twice does no harm."""
+
+    async def deliver(self, delivery: Delivery) -> Outcome:
+        """Make an attempt.  Raises :class:`StorageUnavailable` only if nothing was sent."""
+        ...
+
+
+class Deliveries(Service):
+    """
+    Delivers one kind from the outbox, at most ``at_once`` together and ``per_destination`` to one destination.
+
+    What has not been delivered ``give_up_after`` ms after it was queued is abandoned.  What is not repeatable and had
+    an attempt without an outcome is repeated once, at once; if that does not settle it either, its state is unknown.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        courier: Courier,
+        clock: IReactorTime,
+        random: Random,
+        give_up_after: int,
+        per_destination: int = 4,
+        at_once: int = 32,
+    ) -> None:
+        self._outbox = outbox
+        self._courier = courier
+        self._clock = clock
+        self._random = random
+        self._give_up_after = give_up_after
+        self._per_destination = per_destination
+        self._at_once = at_once
+        self._under_way: dict[str, tuple[Delivery, Deferred[None]]] = {}
+        self._idle: Deferred[None] = Deferred()
+        self._renewal = task.LoopingCall(lambda: Deferred.fromCoroutine(self._renew()))
+        self._renewal.clock = clock
+
+    def wake(self) -> None:
+        """Something was queued: look for it now."""
+        if not self._idle.called:
+            self._idle.callback(None)
+
+    def startService(self) -> None:
+        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        self._renewal.start(LEASE / 3000, now=False)
+        Deferred.fromCoroutine(self._work()).addErrback(_failed)
+
+    def stopService(self) -> Deferred[Any]:
+        """Begin nothing more, and let what is under way come to an end, if that does not take long."""
+        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        self.wake()
+        patience: Deferred[Any] = task.deferLater(self._clock, PATIENCE)
+        ended: Deferred[Any] = DeferredList([attempt for _, attempt in self._under_way.values()])
+        either = DeferredList([ended, patience], fireOnOneCallback=True, consumeErrors=True)
+        return either.addCallback(self._stopped, patience)
+
+    async def _work(self) -> None:
+        while self.running:
+            self._idle = Deferred()
+            try:
+                wait = await self._begin_due()
+            except Exception as error:
+                log.error("deliveries ({kind}) wait for the store: {error}", kind=self._courier.kind, error=error)
+                wait = POLL
+            timer = self._clock.callLater(wait, self.wake)
+            await self._idle
+            if timer.active():
+                timer.cancel()
+
+    async def _begin_due(self) -> float:
+        """Begin as many of the due deliveries as may be under way; return after how many seconds to look again."""
+        while True:
+            current = now(self._clock)
+            due = await self._outbox.next_due(self._courier.kind)
+            if due is None:
+                return POLL
+            if due > current:
+                return min((due - current) / 1000, POLL)
+            room = self._at_once - len(self._under_way)
+            busy = Counter(delivery.destination for delivery, _ in self._under_way.values())
+            claimed = (
+                await self._outbox.claim(self._courier.kind, current, LEASE, room, busy, self._per_destination)
+                if room and self.running
+                else []
+            )
+            if not claimed:
+                # All that is due waits for something under way, whose end wakes us.
+                return POLL
+            for delivery in claimed:
+                self._begin(delivery)
+
+    def _begin(self, delivery: Delivery) -> None:
+        attempt = Deferred.fromCoroutine(self._attempt(delivery))
+        self._under_way[delivery.id] = delivery, attempt
+        attempt.addBoth(self._end, delivery.id)
+
+    def _end(self, outcome: object, id_: str) -> None:
+        del self._under_way[id_]
+        if isinstance(outcome, Unexpected):
+            _failed(outcome)
+        self.wake()
+
+    async def _attempt(self, delivery: Delivery) -> None:
+        if delivery.lost > 1 and not self._courier.repeatable:
+            outcome = Outcome("lost", delivery.answer or "the process ended during the attempt")
+        else:
+            outcome = await self._patiently(lambda: self._deliver(delivery))
+        await self._patiently(lambda: self._settle(delivery, outcome))
+
+    async def _deliver(self, delivery: Delivery) -> Outcome:
+        try:
+            return await self._courier.deliver(delivery)
+        except StorageUnavailable:
+            raise
+        except Exception as error:
+            log.failure("{kind} delivery {id} failed", kind=delivery.kind, id=delivery.id)
+            return Outcome("lost", f"internal error: {type(error).__name__}")
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Call until the store is available; the claim is kept meanwhile, and an outcome is not lost."""
+        while True:
+            try:
+                return await call()
+            except StorageUnavailable as error:
+                log.error("a delivery waits for the store: {error}", error=error)
+                await task.deferLater(self._clock, STORE_RETRY)
+
+    async def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
+        current = now(self._clock)
+        state = self._final_state(delivery, outcome, current)
+        if state is None:
+            count = _COUNTED.get(outcome.what)
+            held = await self._outbox.retry(delivery, self._next(delivery, outcome, current), outcome.answer, count)
+        else:
+            held = await self._outbox.close(delivery, state, outcome.answer, current)
+        log.info(
+            "{kind} delivery {id} to {destination}, attempt {attempts}: {state}",
+            kind=delivery.kind,
+            id=delivery.id,
+            destination=delivery.destination,
+            attempts=delivery.attempts,
+            state=(state or "will be tried again") if held else "someone else took it over",
+        )
+        # Mail servers like to quote addresses.
+        log.debug("delivery {id}: {answer}", id=delivery.id, answer=outcome.answer)
+
+    def _final_state(self, delivery: Delivery, outcome: Outcome, current: int) -> State | None:
+        """The state in which the delivery ends, if it does."""
+        if outcome.what in _CONCLUSIVE:
+            return _CONCLUSIVE[outcome.what]
+        if not self._courier.repeatable:
+            if delivery.lost:
+                return "unknown"
+            if outcome.what == "lost":
+                return None
+        if current >= delivery.created + self._give_up_after:
+            return "abandoned"
+        if outcome.what == "error" and delivery.errors + 1 >= MAX_ERRORS:
+            return "abandoned"
+        return None
+
+    def _next(self, delivery: Delivery, outcome: Outcome, current: int) -> int:
+        if outcome.what == "lost" and not self._courier.repeatable:
+            return current
+        # A quarter of the delay is left to chance, so that what failed together does not return together.
+        delay = min(FIRST_RETRY << min(delivery.attempts - 1, 32), LAST_RETRY) * (1 - self._random(1)[0] / 1024)
+        # The last attempt is made at the very end.
+        return min(current + max(int(delay), outcome.retry_after), delivery.created + self._give_up_after)
+
+    async def _renew(self) -> None:
+        if self._under_way:
+            try:
+                claims = [delivery for delivery, _ in self._under_way.values()]
+                await self._outbox.renew(claims, now(self._clock) + LEASE)
+            except Exception as error:
+                log.error("claims could not be renewed: {error}", error=error)
+
+    def _stopped(self, _: object, patience: Deferred[Any]) -> None:
+        patience.cancel()
+        self._renewal.stop()
+
+
+_CONCLUSIVE: dict[str, State] = {"done": "done", "refused": "refused", "moot": "abandoned"}
+_COUNTED: dict[str, Failure] = {"lost": "lost", "error": "errors"}
+
+
+def _failed(failure: Unexpected) -> None:
+    log.failure("a delivery ended in an unforeseen way", failure=failure)
