@@ -1,0 +1,344 @@
+"""How deliveries come to an end, minute by minute and with stores and servers that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from mxisd.clock import DAY, HOUR
+from mxisd.invites.delivery import LEASE, MAX_ERRORS, PATIENCE, POLL, Deliveries, Outcome
+from mxisd.storage.contract import StorageUnavailable
+from mxisd.storage.records import Binding, Delivery, Kind
+from tests.storage.inline import storage_in_memory
+
+DONE = Outcome("done", "200")
+LATER = Outcome("later", "connection refused")
+LOST = Outcome("lost", "no answer within 300 seconds")
+ERROR = Outcome("error", "500 M_UNKNOWN Internal server error")
+
+
+class Other:
+    """The other side: holds each attempt until it is told how it goes."""
+
+    kind: Kind = "onbind"
+
+    def __init__(self, repeatable: bool = False) -> None:
+        self.repeatable = repeatable
+        self.attempts: list[Delivery] = []
+        self.waiting: list[Deferred[Outcome]] = []
+        self.always: Outcome | None = None
+
+    async def deliver(self, delivery: Delivery) -> Outcome:
+        self.attempts.append(delivery)
+        if self.always is not None:
+            return self.always
+        held: Deferred[Outcome] = Deferred()
+        self.waiting.append(held)
+        return await held
+
+
+class Flaky:
+    """An outbox whose store can go away."""
+
+    def __init__(self, outbox: Any) -> None:
+        self._outbox = outbox
+        self.away = False
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        async def call(*arguments: Any) -> Any:
+            if self.away:
+                raise StorageUnavailable("gone fishing")
+            return await getattr(self._outbox, name)(*arguments)
+
+        return call
+
+
+class Case(SynchronousTestCase):
+    repeatable = False
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_700_000_000)
+        self.storage = storage_in_memory()
+        self.outbox = Flaky(self.storage.outbox)
+        self.other = Other(self.repeatable)
+        self.deliveries = self.worker()
+        self.deliveries.startService()
+
+    def worker(self, **limits: int) -> Deliveries:
+        # 255 of a random byte is the shortest delay, 0 the whole one.
+        return Deliveries(self.outbox, self.other, self.clock, bytes, give_up_after=7 * DAY, **limits)
+
+    def now(self) -> int:
+        return int(self.clock.seconds() * 1000)
+
+    def queue(self, address: str = "bob@example.com", server: str = "example.org") -> None:
+        """Bind an address, which queues a delivery."""
+        binding = Binding(medium="email", address=address, mxid=f"@bob:{server}", bound_at=self.now(), signed=b"{}")
+        self.successResultOf(Deferred.fromCoroutine(self.storage.bindings.bind(binding, server)))
+        self.deliveries.wake()
+
+    def stored(self) -> list[tuple[str, int, str | None]]:
+        """State, attempts and last answer of all deliveries."""
+        rows = self.storage.outbox._database._reader._connection.execute(  # type: ignore[attr-defined]
+            "SELECT state, attempts, answer FROM deliveries ORDER BY id"
+        )
+        return [tuple(row) for row in rows]
+
+    def end(self, outcome: Outcome) -> None:
+        """The attempt that was begun first ends."""
+        self.other.waiting.pop(0).callback(outcome)
+
+    def pass_time(self, seconds: float) -> None:
+        """In steps, as timers that set timers need."""
+        step = max(0.25, seconds / 500)
+        self.clock.pump([step] * round(seconds / step))
+
+    def die(self) -> None:
+        """The process ends, without any of the courtesies, and another one begins."""
+        self.deliveries.running = False
+        self.deliveries._renewal.stop()
+        self.deliveries = self.worker()
+        self.deliveries.startService()
+
+
+class DeliveriesTest(Case):
+    def test_what_is_queued_goes_out_at_once(self) -> None:
+        self.queue()
+        self.assertEqual(self.stored(), [("queued", 1, None)])
+        self.end(DONE)
+        self.assertEqual(self.stored(), [("done", 1, "200")])
+        self.pass_time(120)
+        self.assertEqual(len(self.other.attempts), 1)
+
+    def test_what_another_process_queued_is_found_soon(self) -> None:
+        self.deliveries, mine = self.worker(), self.deliveries
+        self.queue()
+        self.assertEqual(self.other.attempts, [])
+        self.deliveries = mine
+        self.clock.advance(POLL)
+        self.assertEqual(len(self.other.attempts), 1)
+
+    def test_a_refusal_is_final(self) -> None:
+        self.queue()
+        self.end(Outcome("refused", "403 M_FORBIDDEN Could not find invite"))
+        self.pass_time(2 * 3600)
+        self.assertEqual(self.stored(), [("refused", 1, "403 M_FORBIDDEN Could not find invite")])
+
+    def test_what_became_moot_is_abandoned(self) -> None:
+        self.queue()
+        self.end(Outcome("moot", "the invite is not known any more"))
+        self.assertEqual(self.stored(), [("abandoned", 1, "the invite is not known any more")])
+
+    def test_retries_after_one_second_doubling_to_an_hour(self) -> None:
+        self.other.always = LATER
+        self.queue()
+        times = [self.clock.seconds()]
+        while len(times) < 15:
+            before = len(self.other.attempts)
+            while len(self.other.attempts) == before:
+                self.clock.advance(0.5)
+            times.append(self.clock.seconds())
+        delays = [round(later - earlier) for earlier, later in pairwise(times)]
+        self.assertEqual(delays, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600])
+
+    def test_chance_takes_up_to_a_quarter_from_a_delay(self) -> None:
+        self.deliveries._random = lambda size: b"\xff" * size
+        self.other.always = LATER
+        self.queue()
+        self.clock.advance(0.74)
+        self.assertEqual(len(self.other.attempts), 1)
+        self.clock.advance(0.02)
+        self.assertEqual(len(self.other.attempts), 2)
+
+    def test_waits_as_long_as_it_was_asked_to(self) -> None:
+        self.queue()
+        self.end(Outcome("later", "429 M_LIMIT_EXCEEDED", retry_after=90_000))
+        self.pass_time(89)
+        self.assertEqual(len(self.other.attempts), 1)
+        self.pass_time(2)
+        self.assertEqual(len(self.other.attempts), 2)
+
+    def test_gives_up_after_a_last_attempt_at_the_end_of_the_time(self) -> None:
+        self.other.always = Outcome("later", "503", retry_after=DAY * 6)
+        self.queue()
+        self.clock.advance(1)
+        self.pass_time(6 * 86400 + 60)
+        self.assertEqual(self.stored(), [("queued", 2, "503")])
+        self.pass_time(86400)
+        self.assertEqual(self.stored(), [("abandoned", 3, "503")])
+
+    def test_internal_errors_are_tried_again_for_some_hours_only(self) -> None:
+        self.other.always = ERROR
+        self.queue()
+        self.pass_time(5 * 3600)
+        self.assertEqual(self.stored(), [("abandoned", MAX_ERRORS, ERROR.answer)])
+
+    def test_a_server_that_was_away_still_may_have_errors(self) -> None:
+        self.other.always = LATER
+        self.queue()
+        self.pass_time(20 * 3600)
+        self.assertGreater(len(self.other.attempts), MAX_ERRORS)
+        self.other.always = ERROR
+        self.pass_time(4000)
+        self.assertEqual(self.stored()[0][0], "queued")
+
+    def test_a_lost_answer_is_repeated_at_once_and_once(self) -> None:
+        self.queue()
+        self.end(LOST)
+        self.assertEqual(len(self.other.attempts), 2)
+        self.end(LOST)
+        self.pass_time(2 * 3600)
+        self.assertEqual(self.stored(), [("unknown", 2, LOST.answer)])
+
+    def test_a_lost_answer_may_be_made_good(self) -> None:
+        self.queue()
+        self.end(LOST)
+        self.end(DONE)
+        self.assertEqual(self.stored(), [("done", 2, "200")])
+
+    def test_after_a_lost_answer_there_is_no_later(self) -> None:
+        for outcome in (LATER, ERROR):
+            self.queue(f"{outcome.what}@example.com")
+            self.end(LOST)
+            self.end(outcome)
+            self.assertEqual(self.stored()[-1], ("unknown", 2, outcome.answer))
+
+    def test_a_defect_of_ours_counts_as_a_lost_answer(self) -> None:
+        self.queue()
+        self.other.waiting.pop(0).errback(ZeroDivisionError())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(len(self.other.attempts), 2)
+
+    def test_an_attempt_during_which_the_process_died_is_repeated_once(self) -> None:
+        self.queue()
+        self.die()
+        self.assertEqual(len(self.other.attempts), 1)
+        self.pass_time(LEASE / 1000 + 1)
+        self.assertEqual([(attempt.attempts, attempt.lost) for attempt in self.other.attempts], [(1, 0), (2, 1)])
+        self.die()
+        self.pass_time(3600)
+        self.assertEqual(len(self.other.attempts), 2)
+        self.assertEqual(self.stored(), [("unknown", 3, "the process ended during the attempt")])
+
+    def test_a_dead_process_has_no_say_any_more(self) -> None:
+        self.queue()
+        self.die()
+        self.pass_time(LEASE / 1000 + 1)
+        self.end(Outcome("refused", "from beyond"))
+        self.assertEqual(self.stored()[0][0], "queued")
+        self.end(DONE)
+        self.assertEqual(self.stored(), [("done", 2, "200")])
+
+    def test_a_claim_lasts_as_long_as_its_attempt(self) -> None:
+        other_process = self.worker()
+        other_process.startService()
+        self.queue()
+        self.pass_time(299)
+        self.assertEqual(len(self.other.attempts), 1)
+        self.end(DONE)
+        self.assertEqual(self.stored(), [("done", 1, "200")])
+
+    def test_few_at_a_time_to_one_server_and_others_beside_it(self) -> None:
+        for number in range(6):
+            self.queue(f"bob{number}@example.com")
+        self.queue("carol@example.com", "elsewhere.example")
+        self.assertEqual(
+            [attempt.destination for attempt in self.other.attempts], ["example.org"] * 4 + ["elsewhere.example"]
+        )
+        self.end(DONE)
+        self.assertEqual(len(self.other.attempts), 6)
+        while self.other.waiting:
+            self.end(DONE)
+        self.assertEqual({state for state, _, _ in self.stored()}, {"done"})
+        self.assertEqual(len(self.other.attempts), 7)
+
+    def test_few_at_a_time_altogether(self) -> None:
+        for number in range(40):
+            self.queue("bob@example.com", f"hs{number}.example")
+        self.assertEqual(len(self.other.attempts), 32)
+        self.end(DONE)
+        self.assertEqual(len(self.other.attempts), 33)
+
+    def test_a_store_that_is_away_is_waited_for(self) -> None:
+        self.outbox.away = True
+        self.queue()
+        self.pass_time(60)
+        self.assertEqual(self.other.attempts, [])
+        self.outbox.away = False
+        self.pass_time(POLL)
+        self.assertEqual(len(self.other.attempts), 1)
+
+    def test_an_outcome_waits_for_the_store_and_is_not_lost(self) -> None:
+        self.queue()
+        self.outbox.away = True
+        self.end(DONE)
+        self.pass_time(20)
+        self.outbox.away = False
+        self.pass_time(2)
+        self.assertEqual(self.stored(), [("done", 1, "200")])
+        self.assertEqual(len(self.other.attempts), 1)
+
+    def test_an_invite_that_cannot_be_loaded_is_no_lost_answer(self) -> None:
+        self.queue()
+        self.other.waiting.pop(0).errback(StorageUnavailable("gone fishing"))
+        self.pass_time(1)
+        self.assertEqual([attempt.attempts for attempt in self.other.attempts], [1, 1])
+        self.end(DONE)
+        self.assertEqual(self.stored(), [("done", 1, "200")])
+
+    def test_a_stop_waits_for_what_is_under_way(self) -> None:
+        self.queue()
+        stopped = self.deliveries.stopService()
+        self.queue("carol@example.com")
+        self.assertNoResult(stopped)
+        self.end(DONE)
+        self.successResultOf(stopped)
+        self.assertEqual(self.stored(), [("done", 1, "200"), ("queued", 0, None)])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_stop_does_not_wait_for_ever(self) -> None:
+        self.queue()
+        stopped = self.deliveries.stopService()
+        self.pass_time(PATIENCE)
+        self.successResultOf(stopped)
+        self.assertEqual(self.stored(), [("queued", 1, None)])
+
+    def test_a_stop_with_nothing_under_way_is_immediate(self) -> None:
+        self.successResultOf(self.deliveries.stopService())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class RepeatableDeliveriesTest(Case):
+    """Messages may arrive twice: after a lost attempt they are tried until they get through."""
+
+    repeatable = True
+
+    def test_lost_answers_are_retried_like_any_failure(self) -> None:
+        self.other.always = LOST
+        self.queue()
+        self.pass_time(HOUR / 1000)
+        self.assertEqual(len(self.other.attempts), 12)
+        self.other.always = DONE
+        self.pass_time(HOUR / 1000)
+        self.assertEqual(self.stored(), [("done", 13, "200")])
+
+    def test_attempts_during_which_the_process_died_are_repeated(self) -> None:
+        self.queue()
+        for attempt in range(1, 5):
+            self.assertEqual(len(self.other.attempts), attempt)
+            self.die()
+            self.pass_time(LEASE / 1000 + 1)
+        self.other.waiting.pop().callback(DONE)
+        self.assertEqual(self.stored(), [("done", 5, "200")])
+
+    def test_even_these_end(self) -> None:
+        self.other.always = LOST
+        self.queue()
+        self.pass_time(7 * 86400 + 60)
+        self.assertEqual(self.stored()[0][0], "abandoned")
