@@ -1,0 +1,131 @@
+"""
+``mxisd.yaml``: one file a section.
+
+Keys are mxisd's, in camelCase; attributes are the same in snake_case.  What follows from another key when it is not set
+(``server.publicUrl``, say) is filled in by :func:`load`: nobody else knows a default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import field
+from msgspec.structs import replace
+
+from .account import Account
+from .appsvc import AppService
+from .auth import Auth
+from .directory import Directory
+from .dns import Dns
+from .exec import Exec
+from .firebase import Firebase
+from .forward import Forward
+from .hashing import Hashing
+from .internal import Internal
+from .invite import Invite
+from .key import Key
+from .ldap import Ldap
+from .load import read
+from .logging import Logging
+from .lookup import Lookup
+from .matrix import Matrix
+from .memory import Memory
+from .notification import Notification
+from .outbound import Outbound
+from .policy import Policies
+from .problems import ConfigError
+from .register import Register
+from .rest import Rest
+from .section import Finding, Section
+from .server import Server
+from .session import Session
+from .sql import Sql, SynapseSql
+from .storage import Storage
+from .threepid import ThreePid
+from .unbuilt import unbuilt
+from .view import View
+from .wordpress import Wordpress
+
+__all__ = ["Config", "ConfigError", "Sections", "load"]
+
+
+class Sections(Section):
+    """The whole file."""
+
+    matrix: Matrix
+    server: Server = Server()
+    key: Key = Key()
+    storage: Storage = Storage()
+    session: Session = Session()
+    invite: Invite = Invite()
+    threepid: ThreePid = field(default=ThreePid(), name="threepid")
+    view: View = View()
+    policy: Policies = Policies()
+    account: Account = Account()
+    hashing: Hashing = Hashing()
+    outbound: Outbound = Outbound()
+    notification: Notification = Notification()
+    lookup: Lookup = Lookup()
+    forward: Forward = Forward()
+    dns: Dns = Dns()
+    appsvc: AppService = AppService()
+    register: Register = Register()
+    auth: Auth = Auth()
+    directory: Directory = Directory()
+    logging: Logging = Logging()
+    internal: Internal = Internal()
+    memory: Memory = Memory()
+    sql: Sql = Sql()
+    synapse_sql: SynapseSql = SynapseSql()
+    ldap: tuple[Ldap, ...] = (Ldap(),)
+    netiq: tuple[Ldap, ...] = (Ldap(),)
+    rest: Rest = Rest()
+    exec: Exec = Exec()
+    wordpress: Wordpress = Wordpress()
+    firebase: Firebase = Firebase()
+
+    def mistakes(self) -> Iterable[Finding]:
+        labels = self.matrix.identity.servers
+        for label in self.forward.servers:
+            if label not in labels:
+                yield Finding(
+                    "forward.servers",
+                    f"expected a label of matrix.identity.servers ({', '.join(labels)}), found {label!r}",
+                )
+
+
+class Config(Sections):
+    """The whole configuration, and what the administrator should know at start."""
+
+    warnings: tuple[str, ...] = ()
+
+
+def load(path: str | Path, environ: Mapping[str, str]) -> Config:
+    """
+    Read a configuration file; ``environ`` is what ``${NAME}`` refers to.
+
+    Raises :class:`ConfigError`, which lists everything that is wrong.
+    """
+    path = Path(path)
+    sections, given, cautions = read(Sections, path, environ)
+    return _resolved(Config(**_fields(sections), warnings=(*unbuilt(given), *cautions)), path.absolute().parent)
+
+
+def _fields(sections: Sections) -> dict[str, Any]:
+    return {name: getattr(sections, name) for name in sections.__struct_fields__}
+
+
+def _resolved(config: Config, directory: Path) -> Config:
+    """With what follows from other keys."""
+    domain = config.matrix.domain
+    return replace(
+        config,
+        server=config.server.resolved(domain),
+        key=config.key.resolved(directory),
+        storage=config.storage.resolved(directory),
+        session=config.session.resolved(domain),
+        invite=config.invite.resolved(domain, config.appsvc.user.invite_expired),
+        view=config.view.resolved(),
+    )

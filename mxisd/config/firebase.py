@@ -1,0 +1,17 @@
+"""``firebase``: the keys of a store that mxisd had, and that is not supported here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .section import Finding, Section
+
+
+class Firebase(Section):
+    enabled: bool = False
+    credentials: str | None = None
+    database: str | None = None
+
+    def mistakes(self) -> Iterable[Finding]:
+        if self.enabled:
+            yield Finding("enabled", "Firebase is not supported; ask it from a service of your own by the rest store")

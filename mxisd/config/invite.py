@@ -1,0 +1,76 @@
+"""``invite``: the life of a 3PID invite."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec.structs import replace
+
+from .section import Section
+from .values import Duration, Positive, UserId
+
+
+class Expiration(Section):
+    """``after`` is in minutes."""
+
+    enabled: bool = True
+    after: Positive = 10080
+    resolve_to: UserId = ""
+
+
+class Resolution(Section):
+    recursive: bool = True
+    timer: Positive = 1
+    period: Literal["minutes", "seconds"] = "minutes"
+
+
+class Delivery(Section):
+    """``give_up_after`` is in seconds, ``concurrency`` for each homeserver."""
+
+    give_up_after: Duration = 7 * 24 * 3600
+    concurrency: Positive = 4
+
+
+class History(Section):
+    days: Positive = 90
+
+
+class Reminder(Section):
+    """``before`` is in minutes."""
+
+    before: Positive | None = None
+
+
+class IfSender(Section):
+    has_role: tuple[str, ...] = ()
+
+
+class Rule(Section):
+    """What to do with an invite of which all conditions hold; a condition is a list of patterns, one of which fits."""
+
+    action: Literal["allow", "deny"]
+    sender: tuple[str, ...] = ()
+    server: tuple[str, ...] = ()
+    role: tuple[str, ...] = ()
+    room: tuple[str, ...] = ()
+    medium: tuple[str, ...] = ()
+    address: tuple[str, ...] = ()
+
+
+class Policy(Section):
+    if_sender: IfSender = IfSender()
+    rules: tuple[Rule, ...] = ()
+
+
+class Invite(Section):
+    expiration: Expiration = Expiration()
+    resolution: Resolution = Resolution()
+    delivery: Delivery = Delivery()
+    history: History = History()
+    reminder: Reminder = Reminder()
+    policy: Policy = Policy()
+    full_display_name: bool = False
+
+    def resolved(self, domain: str, expiry_user: str) -> Invite:
+        resolve_to = self.expiration.resolve_to or f"@{expiry_user}:{domain}"
+        return replace(self, expiration=replace(self.expiration, resolve_to=resolve_to))

@@ -1,0 +1,54 @@
+"""What the sections of the configuration are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, dataclass_transform
+
+import msgspec
+
+
+class Finding(NamedTuple):
+    """Something to say about a key, which is relative to the section that says it."""
+
+    key: str
+    text: str
+
+
+# Says to type checkers what msgspec does by itself: subclasses inherit these settings.
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
+class Section(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A mapping of the YAML file whose keys are known."""
+
+    def mistakes(self) -> Iterable[Finding]:
+        """What is wrong although each key alone is well: stops the start."""
+        return ()
+
+    def cautions(self) -> Iterable[Finding]:
+        """What the administrator should know at start."""
+        return ()
+
+
+class Unfit(ValueError):
+    """A value that is not what a key expects; the message completes "expected …"."""
+
+
+class Value(NamedTuple):
+    """Annotates a type with the function that reads it from its text, or raises :class:`Unfit`."""
+
+    parse: Callable[[str], object]
+
+
+class Alias(NamedTuple):
+    """Annotates a type with a second spelling of the key."""
+
+    name: str
+
+
+class Secret(str):
+    """A value that no message and no ``repr`` shows; beside its key ``x`` there is ``xFile``, to read it from."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'…'"

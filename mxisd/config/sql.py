@@ -1,0 +1,68 @@
+"""``sql`` and ``synapseSql``: users in a database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from .section import Secret, Section
+
+IdType = Literal["localpart", "uid", "mxid"]
+
+
+class Feature(Section):
+    """``enabled``: ``None`` follows the store's own ``enabled``."""
+
+    enabled: bool | None = None
+
+
+class TypedQuery(Section):
+    type: IdType | None = None
+    value: str | None = None
+
+
+class DirectoryQueries(Section):
+    name: TypedQuery = TypedQuery()
+    threepid: TypedQuery = TypedQuery()
+
+
+class Directory(Feature):
+    query: DirectoryQueries = DirectoryQueries()
+
+
+class Identity(Feature):
+    type: IdType = "mxid"
+    query: str | None = None
+    medium: Mapping[str, str] = {}
+    bulk_query: str | None = None
+
+
+class Query(Section):
+    query: str | None = None
+
+
+class RoleQuery(Query):
+    type: IdType | None = None
+
+
+class Profile(Feature):
+    display_name: Query = Query()
+    threepid: Query = Query()
+    role: RoleQuery = RoleQuery()
+
+
+class Sql(Section):
+    """``connection`` is a path, or ``//host[:port]/database?user=…&password=…``."""
+
+    enabled: bool = False
+    type: Literal["sqlite", "postgresql", "mariadb", "mysql"] = "sqlite"
+    connection: Secret | None = None
+    auth: Feature = Feature()
+    directory: Directory = Directory()
+    identity: Identity = Identity()
+    profile: Profile = Profile()
+    lookup: Query = Query()
+
+
+class SynapseSql(Sql):
+    legacy_room_names: bool = False

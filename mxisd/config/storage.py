@@ -1,0 +1,66 @@
+"""``storage``: what keeps everything that must survive a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from msgspec.structs import replace
+
+from .section import Finding, Secret, Section
+from .values import Positive, RedisUrl
+
+
+class SQLite(Section):
+    database: Path = Path("mxisd.db")
+
+
+class Sentinel(Section):
+    """Where to ask for the Redis that is in charge of ``service``."""
+
+    servers: tuple[str, ...] = ()
+    service: str = "mymaster"
+
+
+class Redis(Section):
+    url: RedisUrl = Secret("redis://localhost:6379/0")
+    username: str | None = None
+    password: Secret | None = None
+    pool_size: Positive = 8
+    sentinel: Sentinel = Sentinel()
+
+
+class PostgreSQL(Section):
+    """ma1sd's keys; this engine does not exist here."""
+
+    database: str | None = None
+    username: str | None = None
+    password: Secret | None = None
+    pool: bool = False
+    max_connections_free: int = 1
+    max_connection_age_millis: int = 3_600_000
+    check_connections_every_millis: int = 30_000
+    test_before_get_from_pool: bool = False
+
+
+class Provider(Section):
+    sqlite: SQLite = SQLite()
+    redis: Redis = Redis()
+    postgresql: PostgreSQL = PostgreSQL()
+
+
+class Storage(Section):
+    backend: Literal["sqlite", "redis", "postgresql"] = "sqlite"
+    provider: Provider = Provider()
+
+    def mistakes(self) -> Iterable[Finding]:
+        # Not a warning: starting on another engine would look as if everything had been lost.
+        if self.backend == "postgresql":
+            yield Finding("backend", "postgresql is not supported; use sqlite")
+        if self.backend == "redis":
+            yield Finding("backend", "redis is not built yet; use sqlite")
+
+    def resolved(self, directory: Path) -> Storage:
+        sqlite = replace(self.provider.sqlite, database=directory / self.provider.sqlite.database)
+        return replace(self, provider=replace(self.provider, sqlite=sqlite))

@@ -1,0 +1,119 @@
+"""``threepid``: how messages to addresses are made and sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal
+
+from msgspec import field
+
+from .section import Alias, Finding, Secret, Section
+from .values import EmailAddress, ExistingFile, Port, Url
+
+
+class Sender(Section):
+    from_: EmailAddress | None = field(default=None, name="from")
+    name: str | None = None
+
+
+class Smtp(Section):
+    """``tls``: 0 none, 1 STARTTLS if offered, 2 STARTTLS always, 3 from the first byte."""
+
+    host: str = ""
+    port: Port = 587
+    tls: Literal[0, 1, 2, 3] = 1
+    tls_verify: bool = True
+    login: str | None = None
+    password: Secret | None = None
+
+    def cautions(self) -> Iterable[Finding]:
+        if not self.tls_verify:
+            yield Finding("tlsVerify", "the mail server's certificate is not verified")
+        if self.tls == 0 and self.password:
+            yield Finding("tls", "the password is sent to the mail server without encryption")
+
+
+class EmailConnectors(Section):
+    smtp: Smtp = Smtp()
+
+
+class Unbind(Section):
+    fraudulent: ExistingFile | None = None
+    validation: ExistingFile | None = None
+    notification: ExistingFile | None = None
+
+
+class SessionTemplates(Section):
+    validation: ExistingFile | None = None
+    unbind: Unbind = Unbind()
+
+
+class GenericTemplates(Section):
+    matrix_id: ExistingFile | None = None
+
+
+class Templates(Section):
+    """Files to use instead of the built-in templates."""
+
+    invite: ExistingFile | None = None
+    session: SessionTemplates = SessionTemplates()
+    generic: GenericTemplates = GenericTemplates()
+    placeholder: Mapping[str, str] = {}
+
+
+class Generators(Section):
+    template: Templates = Templates()
+
+
+class Email(Section):
+    identity: Sender = Sender()
+    connector: Literal["smtp", "log", "none"] = "smtp"
+    generator: Literal["template"] = "template"
+    connectors: EmailConnectors = EmailConnectors()
+    generators: Generators = Generators()
+
+    def mistakes(self) -> Iterable[Finding]:
+        if self.connector == "smtp" and self.connectors.smtp.host and not self.identity.from_:
+            yield Finding("identity.from", "required: expected an email address such as mxisd@example.org")
+
+    def cautions(self) -> Iterable[Finding]:
+        if self.connector == "smtp" and not self.connectors.smtp.host:
+            yield Finding("connectors.smtp.host", "not set: no email can be sent")
+        if self.connector == "log":
+            yield Finding("connector", "emails are not sent but written to the log, with their tokens")
+
+
+class Twilio(Section):
+    account_sid: Annotated[str, Alias("accountSid")] = field(default="", name="account_sid")
+    auth_token: Annotated[Secret | None, Alias("authToken")] = field(default=None, name="auth_token")
+    number: str | None = None
+
+
+class HttpGateway(Section):
+    """Any SMS gateway that takes a message by a request."""
+
+    url: Url | None = None
+    method: Literal["POST", "PUT", "GET"] = "POST"
+    headers: Mapping[str, Secret] = {}
+    body: str | None = None
+
+
+class MsisdnConnectors(Section):
+    twilio: Twilio = Twilio()
+    http: HttpGateway = HttpGateway()
+
+
+class Msisdn(Section):
+    connector: Literal["twilio", "http", "log", "none"] = "twilio"
+    generator: Literal["template"] = "template"
+    connectors: MsisdnConnectors = MsisdnConnectors()
+    generators: Generators = Generators()
+
+
+class Medium(Section):
+    email: Email = Email()
+    msisdn: Msisdn = Msisdn()
+
+
+class ThreePid(Section):
+    medium: Medium = Medium()

@@ -1,0 +1,58 @@
+"""What the configuration knows and mxisd does not do yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+NOT_BUILT: tuple[tuple[str, str], ...] = (
+    ("appsvc", "the application service"),
+    ("auth", "login"),
+    ("directory", "the user directory"),
+    ("dns.overwrite.homeserver.client", "interception"),
+    ("dns.overwrite.homeserver.federation", "reaching homeservers elsewhere than discovery says"),
+    ("exec", "this identity store"),
+    ("firebase", "this identity store"),
+    ("forward", "asking other identity servers"),
+    ("hashing.enabled", "switching hashed lookups off"),
+    ("hashing.rotationPolicy", "new peppers from time to time"),
+    ("hashing.hashStorageType", "hashes elsewhere than in the storage"),
+    ("hashing.delay", "new peppers from time to time"),
+    ("hashing.requests", "new peppers from time to time"),
+    ("hashing.algorithms", "a choice of algorithms"),
+    ("hashing.refresh", "hashes of identity stores"),
+    ("hashing.rotation", "new peppers from time to time"),
+    ("internal", "endpoints for the administrator"),
+    ("invite.expiration", "the end of invites"),
+    ("invite.history", "the history of invites"),
+    ("invite.policy", "control of who may invite"),
+    ("invite.reminder", "reminders"),
+    ("invite.resolution", "looking up pending invites"),
+    ("ldap", "this identity store"),
+    ("logging", "levels of the log"),
+    ("lookup", "asking other identity servers"),
+    ("matrix.homeserver", "interception"),
+    ("memory", "this identity store"),
+    ("netiq", "this identity store"),
+    ("notification.handler", "a choice of handlers: raw is used"),
+    ("notification.handlers", "a choice of handlers: raw is used"),
+    ("register", "control of who may register"),
+    ("rest", "this identity store"),
+    ("session.policy.unbind", "switching unbind off, and messages about it"),
+    ("sql", "this identity store"),
+    ("storage.provider.postgresql", "this storage"),
+    ("storage.provider.redis", "this storage"),
+    ("synapseSql", "this identity store"),
+    ("threepid.medium.email.generators.template.generic", "mail about invites by user ID"),
+    ("threepid.medium.email.generators.template.session.unbind", "mail about unbinds"),
+    ("threepid.medium.msisdn", "SMS"),
+    ("wordpress", "this identity store"),
+)
+"""Keys, sections included, and what is missing.  Who builds it deletes the line."""
+
+
+def unbuilt(given: Iterable[str]) -> Iterator[str]:
+    """A warning for each entry of the list that one of the given keys is, or is part of."""
+    keys = tuple(given)
+    for entry, missing in NOT_BUILT:
+        if any(key == entry or key.startswith((f"{entry}.", f"{entry}[")) for key in keys):
+            yield f"{entry}: accepted, but without effect: not built yet ({missing})"

@@ -1,0 +1,35 @@
+"""``view``: the pages that a validation link leads to."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from .section import Section
+from .values import ExistingFile
+
+
+class OnTokenSubmit(Section):
+    """Files to show instead of the built-in pages."""
+
+    success: ExistingFile | None = None
+    failure: ExistingFile | None = None
+
+
+class Local(Section):
+    on_token_submit: OnTokenSubmit = OnTokenSubmit()
+
+
+class Session(Section):
+    """``local`` is where mxisd had the same keys before."""
+
+    on_token_submit: OnTokenSubmit = OnTokenSubmit()
+    local: Local = Local()
+
+
+class View(Section):
+    session: Session = Session()
+
+    def resolved(self) -> View:
+        own, old = self.session.on_token_submit, self.session.local.on_token_submit
+        pages = OnTokenSubmit(success=own.success or old.success, failure=own.failure or old.failure)
+        return replace(self, session=replace(self.session, on_token_submit=pages))
