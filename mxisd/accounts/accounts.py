@@ -48,22 +48,23 @@ class Accounts:
             raise MatrixError(403, "M_FORBIDDEN", f"Only users of {self._only_domain} have accounts here")
         user_id = await self._openid.userinfo(server_name, openid_token)
         access_token = token(self._random)
-        await self._store.register(_digest(access_token), user_id, now(self._clock))
+        await self._store.register(digest(access_token), user_id, now(self._clock))
         return access_token
 
     async def authenticate(self, access_token: str | None) -> str:
         """The user ID behind an access token.  Raises :class:`MatrixError` ``M_UNAUTHORIZED``."""
-        user_id = await self._store.user_of(_digest(access_token)) if access_token else None
+        user_id = await self._store.user_of(digest(access_token)) if access_token else None
         if user_id is None:
             raise MatrixError(401, "M_UNAUTHORIZED", "The access token is missing or not known")
         return user_id
 
     async def logout(self, access_token: str) -> None:
         """End one access token; others of the same user stay.  Raises :class:`MatrixError` ``M_UNAUTHORIZED``."""
-        if not await self._store.logout(_digest(access_token)):
+        if not await self._store.logout(digest(access_token)):
             raise MatrixError(401, "M_UNAUTHORIZED", "The access token is not known")
 
 
-def _digest(access_token: str) -> bytes:
+def digest(access_token: str) -> str:
+    """What an access token is known by in the store."""
     # A token has 256 bits of randomness: a plain hash is as good as a slow one.
-    return sha256(access_token.encode("utf-8", "surrogatepass")).digest()
+    return sha256(access_token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -43,8 +43,7 @@ class Lookup:
 
     async def find_many(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
         """The user IDs behind those of many addresses that are known."""
-        bindings = await self._bindings.get_many(threepids)
-        found = {threepid: binding.mxid for threepid, binding in bindings.items()}
+        found = await self._bindings.users_of(threepids)
         unknown = [threepid for threepid in threepids if threepid not in found]
         return found | await self._ask(unknown) if unknown and self._sources else found
 

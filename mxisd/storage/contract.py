@@ -54,8 +54,8 @@ class Sessions(Protocol):
 class Bindings(Protocol):
     async def get(self, threepid: ThreePid) -> Binding | None: ...
 
-    async def get_many(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, Binding]:
-        """The bindings there are, by address."""
+    async def users_of(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
+        """The user IDs that addresses are bound to, for those that are."""
         ...
 
     async def bind(self, binding: Binding, destination: str) -> list[Invite]:
@@ -182,11 +182,11 @@ class Outbox(Protocol):
 class Accounts(Protocol):
     """v2 accounts.  Access tokens are known by their SHA-256 digests only."""
 
-    async def register(self, token_hash: bytes, user_id: str, now: int) -> None: ...
+    async def register(self, token_hash: str, user_id: str, now: int) -> None: ...
 
-    async def user_of(self, token_hash: bytes) -> str | None: ...
+    async def user_of(self, token_hash: str) -> str | None: ...
 
-    async def logout(self, token_hash: bytes) -> bool:
+    async def logout(self, token_hash: str) -> bool:
         """Forget one token; whether it was known."""
         ...
 

@@ -18,7 +18,7 @@ def from_json(body: bytes, type_: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=type_)
     except msgspec.ValidationError:
-        # Slower, and only for errors: to name all that is missing, not just the first.
+        # Once more and more slowly, to tell what was wrong.
         return _convert(_parse(body), type_, strict=True)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise _not_json() from None
@@ -54,11 +54,12 @@ def _not_json() -> MatrixError:
 def _convert(values: Any, type_: type[T], *, strict: bool) -> T:
     if not isinstance(values, Mapping):
         raise MatrixError(400, "M_BAD_JSON", "The body is not a JSON object")
-    if missing := list(_missing(values, type_)):
-        raise MatrixError(400, "M_MISSING_PARAMS", f"Missing parameters: {', '.join(missing)}")
     try:
         return msgspec.convert(values, type_, strict=strict)
     except (msgspec.ValidationError, RecursionError) as error:
+        # msgspec names the first mistake only; what is missing is better named all at once.
+        if missing := _missing(values, type_):
+            raise MatrixError(400, "M_MISSING_PARAMS", f"Missing parameters: {', '.join(missing)}") from None
         raise MatrixError(400, "M_INVALID_PARAM", f"Wrong parameter: {error}") from None
 
 

@@ -48,10 +48,13 @@ class Answer(Struct, frozen=True):
 class Call:
     """A request, as handlers see it."""
 
-    __slots__ = ("request", "user_id")
+    __slots__ = ("raw_body", "request", "user_id")
 
     def __init__(self, request: Request) -> None:
         self.request = request
+        # Read at once: when a client goes away, Twisted closes the file.
+        self.raw_body: bytes = request.content.read()
+        """The body as it came."""
         self.user_id: str | None = None
         """Whose access token came with it; ``None`` where none is asked for."""
 
@@ -67,18 +70,12 @@ class Call:
 
         Raises :class:`~mxisd.matrix.error.MatrixError`.
         """
-        body = self.raw_body()
+        body = self.raw_body
         if self._content_type() == b"application/x-www-form-urlencoded":
             return from_form(body, type_)
         if not body and self.request.args:
             return self.query(type_)
         return from_json(body, type_)
-
-    def raw_body(self) -> bytes:
-        """The body as it came."""
-        content = self.request.content
-        content.seek(0)
-        return content.read()
 
     def query(self, type_: type[T]) -> T:
         """The parameters of the query string; of one given twice, the first counts.  Raises ``MatrixError``."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 from twisted.web import server
+from twisted.web.http import HTTPChannel
+from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource, Resource
 
 from ..matrix.error import MatrixError
@@ -94,14 +96,26 @@ class LimitedRequest(server.Request):
         self._refused = True
         error = MatrixError(413, "M_TOO_LARGE", "The body is larger than this endpoint takes")
         body = msgspec.json.encode(error.body())
-        headers = CORS | JSON | {b"Content-Length": b"%d" % len(body), b"Connection": b"close"}
-        self.channel.writeHeaders(b"HTTP/1.1", b"413", b"Request Entity Too Large", list(headers.items()))
+        headers = Headers()
+        for name, value in (CORS | JSON | {b"Content-Length": b"%d" % len(body), b"Connection": b"close"}).items():
+            headers.setRawHeaders(name, [value])
+        self.channel.writeHeaders(b"HTTP/1.1", b"413", b"Request Entity Too Large", headers)
         self.channel.write(body)
+
+
+class Channel(HTTPChannel):
+    """Writes the head of an answer in one piece: piece by piece it costs as much as the rest of a small answer."""
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
+        lines = [b"%s %s %s" % (version, code, reason)]
+        lines += [b"%s: %s" % (name, value) for name, values in headers.getAllRawHeaders() for value in values]
+        self.transport.write(b"\r\n".join([*lines, b"", b""]))
 
 
 class Site(server.Site):
     """An HTTP server that limits bodies, shows no tracebacks and writes no access log: the proxy in front has one."""
 
+    protocol = Channel
     requestFactory = LimitedRequest
     displayTracebacks = False
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
+from msgspec import json
+
 from .database import Database
 
 
@@ -14,13 +16,13 @@ class SQLiteAccounts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def register(self, token_hash: bytes, user_id: str, now: int) -> None:
+    async def register(self, token_hash: str, user_id: str, now: int) -> None:
         await self._database.write(_register, token_hash, user_id, now)
 
-    async def user_of(self, token_hash: bytes) -> str | None:
-        return await self._database.read(_user_of, token_hash)
+    async def user_of(self, token_hash: str) -> str | None:
+        return await self._database.find(_users_of, token_hash)
 
-    async def logout(self, token_hash: bytes) -> bool:
+    async def logout(self, token_hash: str) -> bool:
         return await self._database.write(_logout, token_hash)
 
     async def accept_terms(self, user_id: str, urls: Iterable[str], now: int) -> None:
@@ -30,16 +32,19 @@ class SQLiteAccounts:
         return await self._database.read(_accepted_terms, user_id)
 
 
-def _register(db: sqlite3.Connection, token_hash: bytes, user_id: str, now: int) -> None:
+def _register(db: sqlite3.Connection, token_hash: str, user_id: str, now: int) -> None:
     db.execute("INSERT INTO access_tokens VALUES (?, ?, ?)", (token_hash, user_id, now))
 
 
-def _user_of(db: sqlite3.Connection, token_hash: bytes) -> str | None:
-    row = db.execute("SELECT user_id FROM access_tokens WHERE digest = ?", (token_hash,)).fetchone()
-    return row["user_id"] if row else None
+def _users_of(db: sqlite3.Connection, token_hashes: list[str]) -> dict[str, str]:
+    rows = db.execute(
+        "SELECT digest, user_id FROM json_each(?) AS asked CROSS JOIN access_tokens ON digest = asked.value",
+        (json.encode(token_hashes).decode(),),
+    )
+    return {row["digest"]: row["user_id"] for row in rows}
 
 
-def _logout(db: sqlite3.Connection, token_hash: bytes) -> bool:
+def _logout(db: sqlite3.Connection, token_hash: str) -> bool:
     return bool(db.execute("DELETE FROM access_tokens WHERE digest = ?", (token_hash,)).rowcount)
 
 

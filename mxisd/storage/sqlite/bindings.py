@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-import msgspec
+from msgspec import json, structs
 
 from ...matrix.threepid import ThreePid
 from ..records import Binding, Invite
@@ -23,10 +23,10 @@ class SQLiteBindings:
         self._database = database
 
     async def get(self, threepid: ThreePid) -> Binding | None:
-        return await self._database.read(_get, threepid)
+        return await self._database.find(_get_many, threepid)
 
-    async def get_many(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, Binding]:
-        return await self._database.read(_get_many, threepids)
+    async def users_of(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
+        return await self._database.read(_users_of, threepids)
 
     async def bind(self, binding: Binding, destination: str) -> list[Invite]:
         return await self._database.write(_bind, binding, destination)
@@ -35,20 +35,39 @@ class SQLiteBindings:
         return await self._database.write(_unbind, threepid, mxid)
 
 
-def _get(db: sqlite3.Connection, threepid: ThreePid) -> Binding | None:
-    row = db.execute("SELECT * FROM bindings WHERE medium = ? AND address = ?", threepid).fetchone()
-    return read(Binding, row) if row else None
+# json_each gives any number of addresses to one statement, which is prepared once; CROSS JOIN keeps the order:
+# a search of the table for each address.
 
 
 def _get_many(db: sqlite3.Connection, threepids: Sequence[ThreePid]) -> dict[ThreePid, Binding]:
-    # One statement whatever the number; CROSS JOIN keeps the order: a search of the table for each address.
-    rows = db.execute(
-        """SELECT bindings.* FROM json_each(?) AS asked CROSS JOIN bindings
-           ON medium = asked.value ->> 0 AND address = asked.value ->> 1""",
-        (msgspec.json.encode(threepids).decode(),),
-    )
-    found = (read(Binding, row) for row in rows)
-    return {binding.threepid: binding for binding in found}
+    found = {}
+    for medium, addresses in _by_medium(threepids).items():
+        for row in db.execute(
+            """SELECT bindings.* FROM json_each(?) AS asked
+               CROSS JOIN bindings ON address = asked.value AND medium = ?""",
+            (json.encode(addresses).decode(), medium),
+        ):
+            found[ThreePid(medium, row["address"])] = read(Binding, row)
+    return found
+
+
+def _users_of(db: sqlite3.Connection, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
+    found = {}
+    for medium, addresses in _by_medium(threepids).items():
+        for address, mxid in db.execute(
+            """SELECT address, mxid FROM json_each(?) AS asked
+               CROSS JOIN bindings ON address = asked.value AND medium = ?""",
+            (json.encode(addresses).decode(), medium),
+        ):
+            found[ThreePid(medium, address)] = mxid
+    return found
+
+
+def _by_medium(threepids: Sequence[ThreePid]) -> dict[str, list[str]]:
+    addresses: dict[str, list[str]] = {}
+    for medium, address in threepids:
+        addresses.setdefault(medium, []).append(address)
+    return addresses
 
 
 def _bind(db: sqlite3.Connection, binding: Binding, destination: str) -> list[Invite]:
@@ -62,9 +81,7 @@ def _bind(db: sqlite3.Connection, binding: Binding, destination: str) -> list[In
     if not waiting:
         queue(db, "onbind", destination, binding.threepid, None, binding.mxid, binding.bound_at)
     return [
-        msgspec.structs.replace(
-            invite, ended="bound", ended_at=binding.bound_at, mxid=binding.mxid, ephemeral_private_key=""
-        )
+        structs.replace(invite, ended="bound", ended_at=binding.bound_at, mxid=binding.mxid, ephemeral_private_key="")
         for invite in waiting
     ]
 

@@ -8,10 +8,11 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 
-from .worker import Worker
+from .worker import FindOne, Worker
 
 P = ParamSpec("P")
 T = TypeVar("T")
+K = TypeVar("K")
 
 
 class Database:
@@ -26,6 +27,10 @@ class Database:
     ) -> Deferred[T]:
         """Run a function that only reads."""
         return cast("Deferred[T]", self._reader.run(lambda connection: function(connection, *args, **kwargs)))
+
+    def find(self, find: Callable[[sqlite3.Connection, list[K]], dict[K, T]], key: K) -> Deferred[T | None]:
+        """Find one thing by a function that finds many; what is sought meanwhile in the same way is found with it."""
+        return cast("Deferred[T | None]", self._reader.run(FindOne(find, key)))
 
     def write(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs

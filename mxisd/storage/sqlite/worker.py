@@ -9,7 +9,8 @@ For writes the gain is larger still: one commit, hence one fsync, acknowledges e
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Protocol, TypeAlias
@@ -21,6 +22,8 @@ from twisted.python.failure import Failure
 from ..contract import StorageUnavailable
 
 Job: TypeAlias = Callable[[sqlite3.Connection], Any]
+# Finds many things by their keys with one statement.
+Find: TypeAlias = Callable[[sqlite3.Connection, list[Any]], dict[Any, Any]]
 # Runs jobs on a connection and gives, for each, its result or its failure.
 Batch: TypeAlias = Callable[[sqlite3.Connection, Sequence[Job]], Sequence[Any]]
 
@@ -28,9 +31,35 @@ Batch: TypeAlias = Callable[[sqlite3.Connection, Sequence[Job]], Sequence[Any]]
 MAX_BATCH = 256
 
 
+class FindOne:
+    """The job of finding one thing, of which a batch has all of the same kind found by one statement."""
+
+    __slots__ = ("find", "key")
+
+    def __init__(self, find: Find, key: Any) -> None:
+        self.find = find
+        self.key = key
+
+    def __call__(self, connection: sqlite3.Connection) -> Any:
+        return self.find(connection, [self.key]).get(self.key)
+
+
 def run_reads(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Any]:
     """Run jobs that only read."""
-    return [_outcome(job, connection) for job in jobs]
+    sought: dict[Find, list[Any]] = {}
+    for job in jobs:
+        if isinstance(job, FindOne):
+            sought.setdefault(job.find, []).append(job.key)
+    found = {find: _outcome(partial(_find_all, find, keys), connection) for find, keys in sought.items()}
+    return [_found(found[job.find], job.key) if isinstance(job, FindOne) else _outcome(job, connection) for job in jobs]
+
+
+def _find_all(find: Find, keys: list[Any], connection: sqlite3.Connection) -> dict[Any, Any]:
+    return find(connection, keys)
+
+
+def _found(found: Mapping[Any, Any] | Failure, key: Any) -> Any:
+    return found if isinstance(found, Failure) else found.get(key)
 
 
 def run_writes(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Any]:

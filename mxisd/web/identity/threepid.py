@@ -61,7 +61,7 @@ class ThreePidEndpoints:
         if header is None:
             raise MatrixError(403, "M_FORBIDDEN", "Neither a session nor the signature of a homeserver was given")
         origin = await self._servers.authenticate(
-            header, call.request.method.decode(), call.request.uri.decode(), json.decode(call.raw_body())
+            header, call.request.method.decode(), call.request.uri.decode(), json.decode(call.raw_body)
         )
         await self._publication.unbind_by_server(origin, address, given.mxid)
         return {}

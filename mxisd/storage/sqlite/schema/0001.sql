@@ -83,7 +83,7 @@ CREATE INDEX deliveries_by_destination ON deliveries (kind, destination, due) WH
 CREATE INDEX deliveries_by_invite ON deliveries (token);
 
 CREATE TABLE access_tokens (
-    digest BLOB PRIMARY KEY,
+    digest TEXT PRIMARY KEY,
     user_id TEXT NOT NULL,
     created INTEGER NOT NULL
 ) WITHOUT ROWID;

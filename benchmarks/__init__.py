@@ -1,0 +1,1 @@
+"""How fast mxisd is, as ratios within one run: machines are noisy."""

@@ -1,0 +1,6 @@
+"""All benchmarks: ``python -m benchmarks``."""
+
+from benchmarks import identity
+
+for number in (10_000, 1_000_000):
+    identity.run(number)
