@@ -1,0 +1,30 @@
+"""The connectors that send nothing: for development, and to switch a medium off."""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+
+from twisted.logger import Logger
+
+log = Logger()
+
+
+class LogConnector:
+    """Shows messages in the log, tokens and all, instead of sending them."""
+
+    async def deliver(self, address: str, content: EmailMessage | str) -> None:
+        """See :class:`~mxisd.notify.notifier.Connector`."""
+        log.info("to {address}: {text}", address=address, text=content if isinstance(content, str) else _shown(content))
+
+
+class NoConnector:
+    """Takes messages and drops them."""
+
+    async def deliver(self, address: str, content: EmailMessage | str) -> None:
+        """See :class:`~mxisd.notify.notifier.Connector`."""
+        log.debug("dropped a message to {address}", address=address)
+
+
+def _shown(message: EmailMessage) -> str:
+    text = message.get_body(("plain", "html"))
+    return f"{message['Subject']}\n\n{text.get_content() if text else ''}"

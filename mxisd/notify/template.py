@@ -1,0 +1,127 @@
+"""
+Templates: files in which ``%NAME%`` stands for a value.
+
+They are mxisd's files.  ``%%`` is a single ``%``, as some of them have it.  A template may come in several languages:
+beside ``invite.eml``, ``invite.de.eml`` is the German one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+C = TypeVar("C")
+C_co = TypeVar("C_co", covariant=True)
+
+# At least three letters and no digits: the %E4%B8 of an encoded URL is none, nor is the % of CSS.
+_PLACEHOLDER = re.compile(r"%(?P<name>[A-Z][A-Z_]+[A-Z])%|%%")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+class TemplateError(Exception):
+    """A template that cannot be used; the message names the file and, where there is one, the line."""
+
+
+class Template(Protocol[C_co]):
+    """Puts values into words."""
+
+    def render(self, values: Mapping[str, str]) -> C_co: ...
+
+
+class TextTemplate:
+    """Of a text message: the whole file is the text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text.strip()
+
+    @classmethod
+    def load(cls, path: Path, names: Collection[str]) -> TextTemplate:
+        """Read a file in which the named values may occur.  Raises :class:`TemplateError`."""
+        text = read(path)
+        check(path, text, text, names)
+        return cls(text)
+
+    def render(self, values: Mapping[str, str]) -> str:
+        return fill(self._text, values)
+
+
+class Translations(Generic[C]):
+    """The same template in several languages."""
+
+    def __init__(self, default: Template[C], others: Mapping[str, Template[C]] | None = None) -> None:
+        """``others`` are by language tag (RFC 5646)."""
+        self._default = default
+        self._others = {language.lower(): template for language, template in (others or {}).items()}
+
+    @classmethod
+    def load(cls, path: Path, load: Callable[[Path], Template[C]]) -> Translations[C]:
+        """Read a template and the ones for other languages that lie beside it.  Raises :class:`TemplateError`."""
+        others = {}
+        for sibling in sorted(path.parent.glob(f"{_literally(path.stem)}.*{_literally(path.suffix)}")):
+            language = sibling.name.removeprefix(f"{path.stem}.").removesuffix(path.suffix)
+            if _LANGUAGE.fullmatch(language):
+                others[language] = load(sibling)
+        return cls(load(path), others)
+
+    def best(self, accept_language: str) -> Template[C]:
+        """The one that an ``Accept-Language`` header (RFC 9110, 12.5.4) likes best."""
+        for language in preferred(accept_language):
+            parts = language.split("-")
+            for length in range(len(parts), 0, -1):
+                template = self._others.get("-".join(parts[:length]))
+                if template is not None:
+                    return template
+        return self._default
+
+
+def preferred(accept_language: str) -> list[str]:
+    """The languages of an ``Accept-Language`` header in lower case, the best liked first."""
+    weighed = []
+    for entry in accept_language[:1000].split(","):
+        language, _, parameter = entry.strip().lower().partition(";")
+        try:
+            weight = float(parameter.strip().removeprefix("q=") or 1)
+        except ValueError:
+            continue
+        if weight > 0 and _LANGUAGE.fullmatch(language.strip()):
+            weighed.append((-weight, language.strip()))
+    return [language for _, language in sorted(weighed, key=lambda entry: entry[0])]
+
+
+def read(path: Path) -> str:
+    """The text of a template file.  Raises :class:`TemplateError`."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise TemplateError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise TemplateError(f"{path}: is not UTF-8") from None
+
+
+def check(path: Path, source: str, text: str, names: Collection[str]) -> None:
+    """
+    Refuse a text with a placeholder for which there will be no value.
+
+    ``source`` is the whole file, in which the line is looked for.  Raises :class:`TemplateError`.
+    """
+    for name in placeholders(text):
+        if name not in names:
+            before, found, _ = source.partition(f"%{name}%")
+            where = f"{path}, line {before.count(chr(10)) + 1}" if found else str(path)
+            raise TemplateError(f"{where}: unknown placeholder %{name}%; there are {', '.join(sorted(names))}")
+
+
+def placeholders(text: str) -> Iterator[str]:
+    """The names of the values that a text asks for."""
+    return (match["name"] for match in _PLACEHOLDER.finditer(text) if match["name"])
+
+
+def fill(text: str, values: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
+    """Put values into a text, each made fit for it by ``escape``; what they bring is not looked at again."""
+    return _PLACEHOLDER.sub(lambda match: escape(values[match["name"]]) if match["name"] else "%", text)
+
+
+def _literally(text: str) -> str:
+    return re.sub(r"([*?[])", r"[\1]", text)
