@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
 from .messages import Kind, Message, Site, values
-from .template import Translations
+from .template import Template, Translations
 
 C = TypeVar("C")
 C_contra = TypeVar("C_contra", contravariant=True)
@@ -36,7 +36,9 @@ class Connector(Protocol[C_contra]):
 class Channel(Generic[C]):
     """The way to the addresses of one medium: words for each kind of message, and what carries them."""
 
-    def __init__(self, site: Site, templates: Mapping[Kind, Translations[C]], connector: Connector[C]) -> None:
+    def __init__(
+        self, site: Site, templates: Mapping[Kind, Translations[Template[C]]], connector: Connector[C]
+    ) -> None:
         self._site = site
         self._templates = templates
         self._connector = connector

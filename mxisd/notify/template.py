@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-C = TypeVar("C")
+T = TypeVar("T")
 C_co = TypeVar("C_co", covariant=True)
 
 # At least three letters and no digits: the %E4%B8 of an encoded URL is none, nor is the % of CSS.
@@ -47,17 +47,17 @@ class TextTemplate:
         return fill(self._text, values)
 
 
-class Translations(Generic[C]):
-    """The same template in several languages."""
+class Translations(Generic[T]):
+    """The same in several languages."""
 
-    def __init__(self, default: Template[C], others: Mapping[str, Template[C]] | None = None) -> None:
+    def __init__(self, default: T, others: Mapping[str, T] | None = None) -> None:
         """``others`` are by language tag (RFC 5646)."""
         self._default = default
         self._others = {language.lower(): template for language, template in (others or {}).items()}
 
     @classmethod
-    def load(cls, path: Path, load: Callable[[Path], Template[C]]) -> Translations[C]:
-        """Read a template and the ones for other languages that lie beside it.  Raises :class:`TemplateError`."""
+    def load(cls, path: Path, load: Callable[[Path], T]) -> Translations[T]:
+        """Read a file and the ones for other languages that lie beside it.  Raises :class:`TemplateError`."""
         others = {}
         for sibling in sorted(path.parent.glob(f"{_literally(path.stem)}.*{_literally(path.suffix)}")):
             language = sibling.name.removeprefix(f"{path.stem}.").removesuffix(path.suffix)
@@ -65,7 +65,7 @@ class Translations(Generic[C]):
                 others[language] = load(sibling)
         return cls(load(path), others)
 
-    def best(self, accept_language: str) -> Template[C]:
+    def best(self, accept_language: str) -> T:
         """The one that an ``Accept-Language`` header (RFC 9110, 12.5.4) likes best."""
         for language in preferred(accept_language):
             parts = language.split("-")
