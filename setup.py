@@ -30,6 +30,7 @@ setup(
         "Jinja2>=3.1",
         "cryptography>=45",
         "prometheus_client>=0.22",
+        "google-re2>=1.1",
     ],
     extras_require={
         "test": ["hypothesis>=6.100", "aiosmtpd>=1.4.6"],

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from .section import Section
+from .section import Secret, Section
 from .values import Duration, Positive, UserId
 
 
@@ -58,8 +58,11 @@ class Rule(Section):
 
 
 class Policy(Section):
+    """``token`` is for those who ask what the policy says; without one nobody may."""
+
     if_sender: IfSender = IfSender()
     rules: tuple[Rule, ...] = ()
+    token: Secret | None = None
 
 
 class Invite(Section):

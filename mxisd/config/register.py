@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from .section import Section
-from .values import Expression
+from ..registration.expression import Expression, UnusableExpression
+from .section import Section, Unfit, Value
+
+
+def expression(text: str) -> str:
+    try:
+        Expression(text)
+    except UnusableExpression as error:
+        raise Unfit(f"a regular expression of RE2's syntax ({error})") from None
+    return text
+
+
+Pattern = Annotated[str, Value(expression)]
 
 
 class Patterns(Section):
-    whitelist: tuple[Expression, ...] = ()
-    blacklist: tuple[Expression, ...] = ()
+    whitelist: tuple[Pattern, ...] = ()
+    blacklist: tuple[Pattern, ...] = ()
 
 
 class Domains(Section):

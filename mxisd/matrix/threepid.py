@@ -95,6 +95,23 @@ def fold(medium: str, address: str) -> ThreePid:
     return ThreePid(medium, address.removeprefix("+") if medium == MSISDN else address.casefold())
 
 
+def spellings(threepid: ThreePid) -> frozenset[str]:
+    """
+    All forms of one address that a pattern may have been written for.
+
+    The domain of an email address has two if it is internationalised (``bücher.example``, ``xn--bcher-kva.example``).
+    """
+    forms = {threepid.address}
+    if threepid.medium == EMAIL:
+        local = threepid.address.rpartition("@")[0]
+        try:
+            parts = validate_email(threepid.address, check_deliverability=False, globally_deliverable=False)
+        except EmailNotValidError:
+            return frozenset(forms)
+        forms |= {f"{local}@{domain}" for domain in (parts.domain, parts.ascii_domain) if domain}
+    return frozenset(forms)
+
+
 def redacted(threepid: ThreePid) -> str:
     """
     A form of an address to show to a room: enough to recognise it by, too little to write to it.

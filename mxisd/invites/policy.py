@@ -1,0 +1,152 @@
+"""Who may invite which address where: ``invite.policy`` of the configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+from twisted.logger import Logger
+
+from ..config.invite import Policy, Rule
+from ..matrix.error import MatrixError
+from ..matrix.threepid import ThreePid, spellings
+from .glob import glob
+
+log = Logger()
+
+
+class Profiles(Protocol):
+    """Knows users by what the identity stores say of them."""
+
+    async def roles(self, user_id: str) -> frozenset[str]:
+        """The roles of a user; of one that no store knows, none."""
+        ...
+
+
+class Attempt(Struct, frozen=True):
+    """An invite that someone is about to send."""
+
+    sender: str
+    room_id: str | None
+    """``None`` for a room that is yet to be created."""
+    threepid: ThreePid | None
+    """In the form in which addresses are compared; ``None`` where a client keeps it to itself."""
+
+
+class Decision(Struct, frozen=True):
+    """Whether an invite may be sent, and how that came out, a line a step."""
+
+    allowed: bool
+    steps: tuple[str, ...]
+
+
+class InvitePolicy:
+    """
+    The condition on every sender, ``ifSender``, and the rules, of which the first that applies decides.
+
+    Where no rule applies the invite is allowed.
+    """
+
+    def __init__(self, policy: Policy, profiles: Profiles) -> None:
+        self._required = policy.if_sender.has_role
+        self._rules = [_Rule(number, rule) for number, rule in enumerate(policy.rules, start=1)]
+        self._profiles = profiles
+        self._asks_for_roles = bool(self._required) or any(rule.role for rule in policy.rules)
+
+    async def require(self, attempt: Attempt) -> None:
+        """Raise :class:`MatrixError` ``M_FORBIDDEN`` unless an invite may be sent."""
+        decision = await self.decide(attempt)
+        if not decision.allowed:
+            log.info("{sender} may not invite: {reason}", sender=attempt.sender, reason=decision.steps[-1])
+            raise MatrixError(403, "M_FORBIDDEN", "Your account may not send this invite")
+
+    async def decide(self, attempt: Attempt) -> Decision:
+        """Judge an invite.  Raises what the identity stores raise when they cannot tell the sender's roles."""
+        steps: list[str] = []
+        roles: frozenset[str] = frozenset()
+        if self._asks_for_roles:
+            roles = await self._profiles.roles(attempt.sender)
+            steps.append(f"the sender's roles: {_list(sorted(roles))}")
+        if self._required:
+            if roles.isdisjoint(self._required):
+                steps.append(f"ifSender.hasRole: refused, since the sender has none of {_list(self._required)}")
+                return Decision(False, tuple(steps))
+            steps.append(f"ifSender.hasRole: the sender has one of {_list(self._required)}")
+        for rule in self._rules:
+            applies, step = rule.judge(attempt, roles)
+            steps.append(step)
+            if applies:
+                return Decision(rule.allows, tuple(steps))
+        steps.append("no rule applies: allowed" if self._rules else "there are no rules: allowed")
+        return Decision(True, tuple(steps))
+
+
+class _Rule:
+    """One rule, ready to be applied."""
+
+    def __init__(self, number: int, rule: Rule) -> None:
+        self.allows = rule.action == "allow"
+        self._name = f"rule {number} ({rule.action})"
+        conditions = [
+            _Condition("sender", rule.sender, lambda attempt, _: [attempt.sender]),
+            _Condition("server", map(str.lower, rule.server), lambda attempt, _: [_server(attempt.sender)]),
+            _Condition("role", rule.role, lambda _, roles: roles),
+            _Condition("room", rule.room, lambda attempt, _: [attempt.room_id or ""]),
+            _Condition("medium", rule.medium, lambda attempt, _: attempt.threepid and [attempt.threepid.medium]),
+            _Condition(
+                "address",
+                map(_folded, rule.address),
+                lambda attempt, _: attempt.threepid and spellings(attempt.threepid),
+            ),
+        ]
+        self._conditions = [condition for condition in conditions if condition.patterns]
+
+    def judge(self, attempt: Attempt, roles: frozenset[str]) -> tuple[bool, str]:
+        """Whether the rule applies, and a line that says why."""
+        for condition in self._conditions:
+            met = condition.met(attempt, roles)
+            # What is kept from us must not help: it meets the conditions of denials, and none of permissions.
+            if not (not self.allows if met is None else met):
+                why = "is not known" if met is None else f"matches none of {_list(condition.patterns)}"
+                return False, f"{self._name}: does not apply, since the {condition.name} {why}"
+        return True, f"{self._name}: applies"
+
+
+class _Condition:
+    """Some things about an invite, of which one has to match one of the patterns."""
+
+    def __init__(
+        self,
+        name: str,
+        patterns: Iterable[str],
+        values: Callable[[Attempt, frozenset[str]], Collection[str] | None],
+    ) -> None:
+        self.name = name
+        self.patterns = tuple(patterns)
+        self._tests = [glob(pattern) for pattern in self.patterns]
+        self._values = values
+
+    def met(self, attempt: Attempt, roles: frozenset[str]) -> bool | None:
+        """``None`` when it cannot be known."""
+        values = self._values(attempt, roles)
+        if values is None:
+            return None
+        return any(test(value) for test in self._tests for value in values)
+
+
+def _server(user_id: str) -> str:
+    return user_id.partition(":")[2].lower()
+
+
+_PHONE = re.compile(r"\+[0-9*]+")
+
+
+def _folded(pattern: str) -> str:
+    # As addresses are compared: phone numbers without their plus, email addresses in folded case.
+    return pattern[1:] if _PHONE.fullmatch(pattern) else pattern.casefold()
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"

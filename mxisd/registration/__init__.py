@@ -1,0 +1,1 @@
+"""Registration on the homeserver, as far as it needs an address."""

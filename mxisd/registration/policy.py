@@ -1,0 +1,85 @@
+"""Which addresses may be used to register: ``register.policy`` of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeAlias
+
+from twisted.logger import Logger
+
+from ..config.register import Medium, Policy
+from ..matrix.error import MatrixError
+from ..matrix.threepid import ThreePid, spellings
+from ..storage.records import Invite
+from .expression import Expression
+
+log = Logger()
+
+Test: TypeAlias = Callable[[str], bool]
+
+
+class PendingInvites(Protocol):
+    async def pending(self, threepid: ThreePid) -> list[Invite]: ...
+
+
+class RegistrationPolicy:
+    """An address may be used if it was invited or is on a whitelist; for the others there is a default."""
+
+    def __init__(self, policy: Policy, invites: PendingInvites) -> None:
+        self._allowed = policy.allowed
+        self._invited = policy.invite
+        self._lists = {medium: _Lists(lists) for medium, lists in policy.threepid.items()}
+        self._invites = invites
+
+    async def require(self, threepid: ThreePid) -> None:
+        """Raise :class:`MatrixError` ``M_THREEPID_DENIED`` unless an address may be used."""
+        if not await self.allows(threepid):
+            log.info("an address of the medium {medium} may not be used to register", medium=threepid.medium)
+            raise MatrixError(403, "M_THREEPID_DENIED", "This address may not be used to register here")
+
+    async def allows(self, threepid: ThreePid) -> bool:
+        """Whether an address may be used: an invite counts first, then the blacklist, then the whitelist."""
+        if self._invited and await self._invites.pending(threepid):
+            return True
+        lists = self._lists.get(threepid.medium)
+        listed = lists.judge(threepid) if lists is not None else None
+        return self._allowed if listed is None else listed
+
+
+class _Lists:
+    """The lists of a medium."""
+
+    def __init__(self, lists: Medium) -> None:
+        self._black = _tests(lists.pattern.blacklist, lists.domain.blacklist)
+        self._white = _tests(lists.pattern.whitelist, lists.domain.whitelist)
+
+    def judge(self, threepid: ThreePid) -> bool | None:
+        """``None`` for an address that is on neither list."""
+        addresses = spellings(threepid)
+        if _any(self._black, addresses):
+            return False
+        return True if _any(self._white, addresses) else None
+
+
+def _any(tests: Iterable[Test], addresses: Iterable[str]) -> bool:
+    return any(test(address) for test in tests for address in addresses)
+
+
+def _tests(patterns: Iterable[str], domains: Iterable[str]) -> list[Test]:
+    return [*(Expression(pattern).matches for pattern in patterns), *map(domain, domains)]
+
+
+def domain(pattern: str) -> Test:
+    """
+    A test for the domain of an email address.
+
+    ``*example.org`` is the domain and those below it, ``.example.org`` only those below, ``example.org`` only itself.
+    """
+    name = pattern.casefold().removeprefix("*").removeprefix(".")
+    itself, below = not pattern.startswith("."), pattern.startswith(("*", "."))
+
+    def matches(address: str) -> bool:
+        of = address.rpartition("@")[2]
+        return (itself and of == name) or (below and of.endswith("." + name))
+
+    return matches

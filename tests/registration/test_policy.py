@@ -1,0 +1,125 @@
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from mxisd.config.register import Domains, Medium, Patterns, Policy
+from mxisd.matrix.error import MatrixError
+from mxisd.matrix.threepid import ThreePid, email
+from mxisd.registration.expression import Expression, UnusableExpression
+from mxisd.registration.policy import RegistrationPolicy, domain
+from mxisd.storage.records import Invite
+
+
+class Invites:
+    """Has a pending invite for one address."""
+
+    async def pending(self, threepid: ThreePid) -> list[Invite]:
+        if threepid.address != "invited@example.com":
+            return []
+        return [
+            Invite(
+                token="t",
+                medium=threepid.medium,
+                address=threepid.address,
+                room_id="!r:b",
+                sender="@a:b",
+                created=0,
+                ephemeral_public_key="",
+                ephemeral_private_key="",
+            )
+        ]
+
+
+class PolicyTests(SynchronousTestCase):
+    def allows(self, policy: Policy, threepid: ThreePid) -> bool:
+        return self.successResultOf(Deferred.fromCoroutine(RegistrationPolicy(policy, Invites()).allows(threepid)))
+
+    def test_by_default_the_invited_may_and_nobody_else(self) -> None:
+        self.assertTrue(self.allows(Policy(), email("invited@example.com")))
+        self.assertFalse(self.allows(Policy(), email("other@example.com")))
+        self.assertFalse(self.allows(Policy(invite=False), email("invited@example.com")))
+
+    def test_the_refusal_says_that_the_address_is_denied(self) -> None:
+        policy = RegistrationPolicy(Policy(), Invites())
+        refused = Deferred.fromCoroutine(policy.require(email("other@example.com")))
+        error = self.failureResultOf(refused, MatrixError).value
+        self.assertEqual((error.status, error.errcode), (403, "M_THREEPID_DENIED"))
+
+    def test_the_blacklist_comes_before_the_whitelist_and_both_before_the_default(self) -> None:
+        lists = Medium(
+            pattern=Patterns(blacklist=(r"spam\d*@.*",), whitelist=(r"[^@]+@partner\.example",)),
+            domain=Domains(blacklist=("bad.example.org",), whitelist=("*example.org",)),
+        )
+        for allowed in (True, False):
+            policy = Policy(allowed=allowed, threepid={"email": lists})
+            for address, expected in [
+                ("a@example.org", True),
+                ("a@sub.example.org", True),
+                ("a@bad.example.org", False),
+                ("spam7@example.org", False),
+                ("a@partner.example", True),
+                ("a@xpartner.example", allowed),
+                ("a@elsewhere.example", allowed),
+                ("invited@example.com", True),
+            ]:
+                self.assertEqual(self.allows(policy, email(address)), expected, address)
+
+    def test_an_invite_counts_more_than_the_blacklist(self) -> None:
+        policy = Policy(threepid={"email": Medium(domain=Domains(blacklist=("example.com",)))})
+        self.assertTrue(self.allows(policy, email("invited@example.com")))
+
+    def test_each_medium_has_its_own_lists(self) -> None:
+        policy = Policy(threepid={"msisdn": Medium(pattern=Patterns(whitelist=("49.*",)))})
+        self.assertTrue(self.allows(policy, ThreePid("msisdn", "4915112345678")))
+        self.assertFalse(self.allows(policy, ThreePid("msisdn", "15112345678")))
+        self.assertFalse(self.allows(policy, email("49@example.org")))
+
+    def test_domains_below_and_beside(self) -> None:
+        for pattern, itself, below in [
+            ("*example.org", True, True),
+            (".example.org", False, True),
+            ("example.org", True, False),
+            ("*.Example.org", True, True),
+        ]:
+            test = domain(pattern)
+            self.assertEqual((test("a@example.org"), test("a@sub.example.org")), (itself, below), pattern)
+            self.assertFalse(test("a@evilexample.org"), pattern)
+            self.assertFalse(test("example.org@example.net"), pattern)
+
+
+class ExpressionTests(SynchronousTestCase):
+    def test_matches_the_whole_address_in_any_case(self) -> None:
+        expression = Expression(r"[a-z]+@Example\.org|root")
+        self.assertTrue(expression.matches("alice@example.org"))
+        self.assertTrue(expression.matches("root"))
+        self.assertFalse(expression.matches("alice@example.org.evil.example"))
+        self.assertFalse(expression.matches("x-alice@example.org"))
+
+    def test_reads_what_is_common_in_java(self) -> None:
+        for pattern, address in [
+            (r"(?i)(?:info|sales)@example\.org", "info@example.org"),
+            (r"^\w[\w.+-]*@\p{L}+\.org$", "a.b+c@bücher.org"),
+            (r"\Qa[b&&c]\E@x{1,3}", "a[b&&c]@xx"),
+            (r"[]a]+@[^]b]+", "]a@c"),
+            (r"(?<local>[\[a]+)@x", "[a@x"),
+        ]:
+            self.assertTrue(Expression(pattern).matches(address), pattern)
+
+    def test_refuses_what_it_would_read_otherwise(self) -> None:
+        for pattern in (
+            "(?=a)b",
+            "(?<!a)b",
+            r"(a)\1",
+            "a++",
+            "(?>a)",
+            r"\p{Alpha}",
+            "[a[bc]]@x",
+            "[a-z&&[^b]]+@x",
+            "[^]a&&b]",
+            "(",
+            "a{1,5000}",
+        ):
+            self.assertRaises(UnusableExpression, Expression, pattern)
+
+    def test_cannot_be_made_to_run_away(self) -> None:
+        for pattern in (r"(a+)+@x", r"(a|a)*@x", r"(.*a){20}@x", r"([a-z]+\.?)+@x"):
+            self.assertFalse(Expression(pattern).matches("a" * 100_000))
