@@ -75,7 +75,8 @@ class Resolver:
             [
                 Deferred.fromCoroutine(self._attempt(self._client.lookupIPV6Address, dns.AAAA, name)),
                 Deferred.fromCoroutine(self._attempt(self._client.lookupAddress, dns.A, name)),
-            ]
+            ],
+            consumeErrors=True,
         )
         # One family is enough: some name servers fail for the other.
         records = [record for each in found if not isinstance(each, DnsError) for record in each]
