@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from msgspec import field
 from msgspec.structs import replace
 
 from .account import Account
@@ -60,7 +59,7 @@ class Sections(Section):
     storage: Storage = Storage()
     session: Session = Session()
     invite: Invite = Invite()
-    threepid: ThreePid = field(default=ThreePid(), name="threepid")
+    threepid: ThreePid = ThreePid()
     view: View = View()
     policy: Policies = Policies()
     account: Account = Account()
@@ -110,11 +109,8 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Config:
     """
     path = Path(path)
     sections, given, cautions = read(Sections, path, environ)
-    return _resolved(Config(**_fields(sections), warnings=(*unbuilt(given), *cautions)), path.absolute().parent)
-
-
-def _fields(sections: Sections) -> dict[str, Any]:
-    return {name: getattr(sections, name) for name in sections.__struct_fields__}
+    fields: dict[str, Any] = {name: getattr(sections, name) for name in sections.__struct_fields__}
+    return _resolved(Config(**fields, warnings=(*unbuilt(given), *cautions)), path.absolute().parent)
 
 
 def _resolved(config: Config, directory: Path) -> Config:

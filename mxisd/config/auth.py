@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from .section import Section
-from .values import Expression
+from .values import Expression, Text
 
 
 class Rule(Section):
     """A user name that the expression matches is an address of the medium."""
 
     regex: Expression
-    medium: str
+    medium: Text
 
 
 class User(Section):

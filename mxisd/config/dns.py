@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from .section import Section
-from .values import BaseUrl
+from .values import BaseUrl, Text
 
 
 class Entry(Section):
-    name: str
+    name: Text
     value: BaseUrl
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import yaml
+from yaml.reader import ReaderError
 
 from .problems import ConfigError
 
@@ -41,9 +42,9 @@ Tree = Scalar | Sequence | Mapping
 
 def parse(text: str) -> Tree:
     """Read one YAML document.  Raises :class:`ConfigError` for bad syntax, and for keys that are given twice."""
-    # Only composes nodes: no tag ever makes an object.
-    loader = yaml.SafeLoader(text)
     try:
+        # Only composes nodes: no tag ever makes an object.
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             return Scalar(None, 1)
@@ -51,16 +52,17 @@ def parse(text: str) -> Tree:
         if problems:
             raise ConfigError(problems)
         return _tree(loader, node)
+    except ReaderError as error:
+        before = text[: error.position].split("\n")
+        what = f"not YAML: the character U+{error.character:04X} is not allowed"
+        raise ConfigError([f"line {len(before)}, column {len(before[-1]) + 1}: {what}"]) from None
     except yaml.MarkedYAMLError as error:
-        raise ConfigError([_syntax(error)]) from None
-    finally:
-        loader.dispose()
+        what = f"not YAML: {', '.join(filter(None, (error.context, error.problem)))}"
+        raise ConfigError([_at(error.problem_mark or error.context_mark, what)]) from None
 
 
-def _syntax(error: yaml.MarkedYAMLError) -> str:
-    mark = error.problem_mark or error.context_mark
-    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    return f"{where}not YAML: {', '.join(filter(None, (error.context, error.problem)))}"
+def _at(mark: Any, text: str) -> str:
+    return f"line {mark.line + 1}, column {mark.column + 1}: {text}"
 
 
 def _duplicates(node: yaml.Node, path: str, above: tuple[yaml.Node, ...]) -> Iterator[str]:
@@ -88,7 +90,7 @@ def _duplicates(node: yaml.Node, path: str, above: tuple[yaml.Node, ...]) -> Ite
 def _tree(loader: Any, node: yaml.Node) -> Tree:
     line = node.start_mark.line + 1
     if node.tag not in _KNOWN_TAGS:
-        raise yaml.MarkedYAMLError(problem=f"the tag {node.tag} has no meaning here", problem_mark=node.start_mark)
+        raise ConfigError([_at(node.start_mark, f"the tag {node.tag} has no meaning here")])
     if isinstance(node, yaml.SequenceNode):
         return Sequence([_tree(loader, item) for item in node.value], line)
     if isinstance(node, yaml.MappingNode):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from .section import Secret, Section
+from .values import Text
 
 
 class Address(Section):
-    medium: str
-    address: str
+    medium: Text
+    address: Text
 
 
 class User(Section):
-    username: str
+    username: Text
     password: Secret | None = None
     display_name: str | None = None
     threepids: tuple[Address, ...] = ()

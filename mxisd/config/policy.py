@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .section import Finding, Section
-from .values import Expression, Url
+from .values import Expression, Text, Url
 
 
 class Term(Section):
     """A policy in one language."""
 
-    name: str
+    name: Text
     url: Url
 
 
 class Policy(Section):
     """``regexp``: the paths that need it to be accepted; all, if there are none."""
 
-    version: str
+    version: Text
     terms: Mapping[str, Term]
     regexp: tuple[Expression, ...] = ()
 

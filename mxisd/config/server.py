@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from ipaddress import ip_network
 
 from msgspec.structs import replace
+from twisted.internet.endpoints import quoteStringArgument
 
-from .section import Finding, Section
-from .values import BaseUrl, Cidr, Endpoint, Port, ServerName
+from .section import Section
+from .values import BaseUrl, Cidr, Endpoint, ListeningHost, Port, ServerName
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
@@ -17,13 +17,9 @@ class Server(Section):
     name: ServerName = ""
     port: Port = 8090
     public_url: BaseUrl = ""
-    hostname: str = ""
+    hostname: ListeningHost = ""
     bind: tuple[Endpoint, ...] = ()
     trusted_proxies: tuple[Cidr, ...] = LOOPBACK
-
-    def mistakes(self) -> Iterable[Finding]:
-        if any(character.isspace() for character in self.hostname):
-            yield Finding("hostname", f"expected an address or the path of a socket, found {self.hostname!r}")
 
     def resolved(self, domain: str) -> Server:
         """With what follows from the domain, and from the other keys."""
@@ -36,8 +32,7 @@ class Server(Section):
         )
 
     def _endpoint(self) -> str:
-        if self.hostname.startswith("/"):
-            return f"unix:{self.hostname}"
-        # Colons separate the arguments of an endpoint.
-        interface = self.hostname.strip("[]").replace(":", r"\:")
-        return f"tcp:{self.port}" + (f":interface={interface}" if interface else "")
+        host = quoteStringArgument(self.hostname)
+        if host.startswith("/"):
+            return f"unix:{host}"
+        return f"tcp:{self.port}:interface={host}" if host else f"tcp:{self.port}"

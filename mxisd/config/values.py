@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
@@ -19,7 +20,6 @@ from .section import Secret, Unfit, Value
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _DURATION = re.compile(r"(?:(\d+)d)?\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:(\d+)s)?", re.ASCII)
-_NAME = re.compile(r"[0-9A-Za-z._~-]+")
 
 
 def boolean(text: str) -> bool:
@@ -172,17 +172,40 @@ def endpoint(text: str) -> str:
 
 def existing_file(text: str) -> Path:
     path = Path(text)
-    if not path.is_file():
-        raise Unfit("a file that is there")
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise Unfit("a file that can be read")
     return path
+
+
+def text(text: str) -> str:
+    if not text:
+        raise Unfit("a text")
+    return text
+
+
+def listening_host(text: str) -> str:
+    """An address or a name to listen on, or the path of a socket."""
+    if text.startswith("/"):
+        return text
+    host = f"[{text}]" if text.count(":") > 1 and not text.startswith("[") else text
+    try:
+        _, port = split_server_name(host)
+    except InvalidIdentifier:
+        port = 0
+    if port is not None:
+        raise Unfit("an address such as 127.0.0.1 or ::1, or the path of a socket")
+    return text.strip("[]")
 
 
 _port = within(1, 65535, "a port")
 
+Text = Annotated[str, Value(text)]
+"""Not empty."""
 Port = Annotated[int, Value(_port)]
 Positive = Annotated[int, Value(within(1, None))]
 Duration = Annotated[int, Value(duration)]
 """Seconds."""
+ListeningHost = Annotated[str, Value(listening_host)]
 ServerName = Annotated[str, Value(server_name)]
 ServerNameOrAny = Annotated[str, Value(server_name_or_any)]
 UserId = Annotated[str, Value(user_id)]
