@@ -40,6 +40,11 @@ def from_strings(values: Mapping[str, str], type_: type[T]) -> T:
     return _convert(values, type_, strict=False)
 
 
+def from_values(values: Mapping[str, Any], type_: type[T]) -> T:
+    """Convert parameters that were decoded from JSON already.  Raises :class:`MatrixError`."""
+    return _convert(values, type_, strict=True)
+
+
 def _parse(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)

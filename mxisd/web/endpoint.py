@@ -1,7 +1,7 @@
 """
 A path of an API: its methods are coroutine functions from a :class:`Call` to what is answered.
 
-The answer is a JSON-able object, or an :class:`Answer` for what is not JSON.  A raised
+The answer is a JSON-able object, an :class:`Answer` for what is not JSON, or a :class:`Streamed` one.  A raised
 :class:`~mxisd.matrix.error.MatrixError` becomes the standard error body; anything else that is raised
 is logged under a reference, and the reference is all that the client learns.
 """
@@ -9,6 +9,7 @@ is logged under a reference, and the reference is all that the client learns.
 from __future__ import annotations
 
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias, TypeVar
 
@@ -43,6 +44,14 @@ class Answer(Struct, frozen=True):
     status: int
     headers: Mapping[bytes, bytes]
     body: bytes
+
+
+class Streamed(ABC):
+    """An answer that comes from elsewhere, and is nobody's but its sender's."""
+
+    @abstractmethod
+    def send(self, request: Request) -> None:
+        """Begin to send it, or drop it if the client has gone; the request is finished when it ends."""
 
 
 class Call:
@@ -89,9 +98,9 @@ class Call:
         """The path, as the client wrote it."""
         return self.request.path.decode("utf-8", "replace")
 
-    def segment(self) -> str:
-        """The last segment of the path, decoded."""
-        return self.request.prepath[-1].decode("utf-8", "replace")
+    def segment(self, index: int = -1) -> str:
+        """The last segment of the path, or another one, decoded."""
+        return self.request.prepath[index].decode("utf-8", "replace")
 
     def access_token(self) -> str | None:
         """The token of an ``Authorization: Bearer`` header or, as Synapse still sends it, of the query."""
@@ -182,9 +191,18 @@ def error_answer(error: MatrixError, headers: Mapping[bytes, bytes] | None = Non
     return Answer(error.status, JSON | (headers or {}), msgspec.json.encode(error.body()))
 
 
+def has_gone(request: Request) -> bool:
+    """Whether the client has closed the connection."""
+    # Twisted takes the channel away then; its type does not tell.
+    return getattr(request, "channel", None) is None
+
+
 def send(request: Request, result: object) -> None:
     """Send what a handler returned, unless the client has gone."""
-    if request.channel is None:
+    if isinstance(result, Streamed):
+        result.send(request)
+        return
+    if has_gone(request):
         return
     answer = result if isinstance(result, Answer) else Answer(200, JSON, msgspec.json.encode(result))
     request.setResponseCode(answer.status)

@@ -1,60 +1,61 @@
 """
 The way from mxisd to the homeserver: forwards requests, and asks whose they are.
 
-What is forwarded is built from what was read here, never copied: the path from its decoded segments, a body that was
-judged from the values found in it.  Twisted's ``Agent`` is used bare, since treq would unpack answers, follow redirects
-and keep cookies.
+What is forwarded is made anew from what was read here: the path from its decoded segments, and a body that was judged
+from the values found in it.  Twisted's ``Agent`` is used bare: treq would follow redirects, unpack answers and keep
+cookies.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
-from ipaddress import ip_address
+from collections.abc import Mapping
+from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
 import treq
 from msgspec import Struct
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.internet.defer import TimeoutError as TooLate
+from twisted.internet.interfaces import IConsumer, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IBodyProducer, IResponse
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from twisted.web.server import Request
 from zope.interface import implementer
 
 from ..matrix.error import MatrixError
-from ..matrix.networks import Network
-from .endpoint import SENT, Call
+from .client import Clients
+from .endpoint import Call, Streamed, has_gone
+from .site import BODY_LIMIT
 
 log = Logger()
 
+T = TypeVar("T")
+
 WHOAMI = b"/_matrix/client/v3/account/whoami"
-# Joining a large room over federation, the longest that a forwarded request can take, is given up by Synapse before.
-PATIENCE = 180.0
+# Seconds until an answer begins: for an invite over federation, the homeserver of the invitee has a minute.
+PATIENCE = 120.0
 
-_HOP_BY_HOP = {b"connection", b"keep-alive", b"proxy-authorization", b"proxy-connection", b"te", b"trailer"} | {
-    b"transfer-encoding",
-    b"upgrade",
-}
-# Told anew about what is sent; or, as with methods in headers, never told, since not everybody listens to them.
-_REPLACED = {b"host", b"content-length", b"content-encoding", b"expect"} | {
-    b"x-http-method",
-    b"x-http-method-override",
-    b"x-method-override",
-}
-_FROM_PROXY = {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto"} | {
-    b"x-real-ip"
-}
-_ABOUT_BODY = (b"content-type", b"accept-encoding")
+_HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-authorization proxy-connection te trailer transfer-encoding upgrade".split()
+)
+_NOT_FORWARDED = _HOP_BY_HOP.union(
+    # Said anew, of what is forwarded and by whom.
+    b"host content-length content-encoding expect forwarded x-real-ip".split(),
+    b"x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-proto".split(),
+    # Would make another request of it.
+    b"x-http-method x-http-method-override x-method-override".split(),
+)
+_ABOUT_BODIES = (b"content-type", b"accept-encoding")
 
-_QUERY = re.compile(rb"[\x21\x22\x24-\x7e]*")  # visible, but for #
-_UNSAFE = re.compile(rb"[\x00-\x1f\x7f]")
+# Visible ASCII, but no fragment: no client sends one, and what it would be is anybody's guess.
+_QUERY = re.compile(rb"[\x21\x22\x24-\x7e]*")
 _PLAIN_IN_SEGMENT = "!$&'()*+,:=@~"
 
 
@@ -62,18 +63,14 @@ class Homeservers:
     """Which homeserver stands behind which ``Host``: those of the configuration, and no others."""
 
     def __init__(self, by_name: Mapping[str, str], otherwise: str | None) -> None:
-        """Base URLs by name; ``otherwise`` is for all other names."""
-        self._by_name = {name.lower(): url.encode("ascii") for name, url in by_name.items()}
-        self._otherwise = otherwise.encode("ascii") if otherwise is not None else None
+        """Base URLs by name, with or without a port; ``otherwise`` is for all other names."""
+        self._by_name = {name.lower(): url for name, url in by_name.items()}
+        self._otherwise = otherwise
 
-    def behind(self, request: Request) -> bytes:
-        """The base URL for a request.  Raises :class:`MatrixError`."""
-        hosts = request.requestHeaders.getRawHeaders(b"host") or [b""]
-        if len(hosts) > 1:
-            raise MatrixError(400, "M_UNKNOWN", "The request has more than one Host header")
-        host = hosts[0].decode("latin-1").lower()
-        name, colon, port = host.rpartition(":")
-        without_port = name if colon and port.isdigit() else host
+    def behind(self, host: str) -> str:
+        """The base URL for a host.  Raises :class:`MatrixError`."""
+        host = host.lower()
+        without_port = re.sub(r":[0-9]+\Z", "", host)
         url = self._by_name.get(host) or self._by_name.get(without_port) or self._otherwise
         if url is None:
             raise MatrixError(404, "M_NOT_FOUND", "There is no homeserver of this name here")
@@ -84,82 +81,195 @@ class Identity(Struct):
     user_id: str
 
 
+class Relay(Streamed):
+    """The answer of the homeserver: status, headers and body are its own."""
+
+    def __init__(self, answer: IResponse) -> None:
+        self._answer = answer
+
+    def send(self, request: Request) -> None:
+        """Pass the answer on while it comes."""
+        answer = self._answer
+        if not has_gone(request):
+            request.setResponseCode(answer.code, answer.phrase)
+            request.responseHeaders = Headers(
+                {name: values for name, values in answer.headers.getAllRawHeaders() if name.lower() not in _HOP_BY_HOP}
+            )
+            request.defaultContentType = None
+            if isinstance(answer.length, int) and request.method != b"HEAD":
+                request.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % answer.length])
+        answer.deliverBody(_Pipe(request))
+
+
 class NotAccepted(Exception):
     """The homeserver does not say whose a request is; what it says instead is for the client."""
 
-    def __init__(self, answer: IResponse) -> None:
-        super().__init__(answer.code)
+    def __init__(self, answer: Relay) -> None:
+        super().__init__()
         self.answer = answer
 
 
 class Proxy:
-    """Speaks to the homeserver in the name of a client."""
+    """Speaks to the homeserver in the name of clients."""
 
-    def __init__(
-        self, agent: IAgent, homeservers: Homeservers, trusted_proxies: Collection[Network], clock: IReactorTime
-    ) -> None:
+    def __init__(self, agent: IAgent, homeservers: Homeservers, clients: Clients, clock: IReactorTime) -> None:
         self._agent = agent
         self._homeservers = homeservers
-        self._trusted_proxies = trusted_proxies
+        self._clients = clients
         self._clock = clock
 
     async def sender(self, call: Call) -> str:
         """
-        Whose a request is: the homeserver sees the same credentials, wherever in it they are, as with the request.
+        Whose a request is: the homeserver is shown the same credentials as with the request, wherever these are.
 
         Raises :class:`NotAccepted`, and :class:`MatrixError` when the homeserver cannot be asked.
         """
         headers = self._headers(call.request)
-        for name in _ABOUT_BODY:
+        for name in _ABOUT_BODIES:
             headers.removeHeader(name)
-        answer = await self._ask(call, b"GET", WHOAMI, headers, None)
+        answer = await self._ask(call, b"GET", WHOAMI, headers, b"")
         if answer.code != 200:
-            raise NotAccepted(answer)
+            raise NotAccepted(Relay(answer))
         try:
-            return msgspec.json.decode(await _cancelled_with(call, treq.content(answer)), type=Identity).user_id
+            content: bytes = await while_connected(call.request, _content(answer))
+            return msgspec.json.decode(content, type=Identity).user_id
         except Exception as error:
-            raise _unreachable(error) from error
+            raise _failed(error) from error
 
-    async def forward(self, call: Call, body: bytes) -> object:
+    async def forward(self, call: Call, body: bytes, content_type: bytes | None = None) -> Relay:
         """
-        Send a request on with this body, and answer it as the homeserver does.
+        Send a request on with a body, of this type if it is not of the client's.
 
-        Raises :class:`MatrixError` when the homeserver cannot be reached.
+        Returns the homeserver's answer.  Raises :class:`MatrixError` when the homeserver cannot be reached.
         """
         request = call.request
         headers = self._headers(request)
-        answer = await self._ask(call, request.method, path(request), headers, body)
-        return await self.relay(call, answer)
+        if content_type is not None:
+            headers.setRawHeaders(b"Content-Type", [content_type])
+        return Relay(await self._ask(call, request.method, path(request), headers, body))
 
-    async def relay(self, call: Call, answer: IResponse) -> object:
-        """Answer a request as the homeserver does: status, headers and body are its own."""
-        if call.request.channel is not None:
-            await _Relay(call.request, answer).done
-        return SENT
-
-    async def _ask(self, call: Call, method: bytes, path: bytes, headers: Headers, body: bytes | None) -> IResponse:
-        url = self._homeservers.behind(call.request) + path + _query(call.request)
-        content = _Content(body) if body else None
+    async def _ask(self, call: Call, method: bytes, path: bytes, headers: Headers, body: bytes) -> IResponse:
+        request = call.request
+        _, mark, query = request.uri.partition(b"?")
+        if not _QUERY.fullmatch(query):
+            raise MatrixError(400, "M_UNKNOWN", "The query has characters in it that have to be percent-encoded")
+        url = self._homeservers.behind(_host(request)).encode("ascii") + path + mark + query
         try:
-            answer = self._agent.request(method, url, headers, content).addTimeout(PATIENCE, self._clock)
-            return await _cancelled_with(call, answer)
+            answer = self._agent.request(method, url, headers, _Content(body) if body else None)
+            return await while_connected(request, answer.addTimeout(PATIENCE, self._clock))
         except Exception as error:
-            raise _unreachable(error) from error
+            raise _failed(error) from error
 
     def _headers(self, request: Request) -> Headers:
-        """The headers of a request as far as they are meant for its last receiver, and those that a proxy adds."""
+        """What a request says to its last receiver, and what a proxy has to say."""
         received = request.requestHeaders
-        dropped = _HOP_BY_HOP | _REPLACED
-        for value in received.getRawHeaders(b"connection", ()):
-            dropped |= {name.strip().lower() for name in value.split(b",")}
-        trusted, peer = self._peer(request)
-        if not trusted:
-            dropped |= _FROM_PROXY
+        dropped = _NOT_FORWARDED.union(
+            name.strip().lower() for value in received.getRawHeaders(b"connection") or [] for name in value.split(b",")
+        )
         headers = Headers({name: values for name, values in received.getAllRawHeaders() if name.lower() not in dropped})
-        host = request.getHeader(b"host") or b""
+        host = _host(request).encode("latin-1")
         headers.setRawHeaders(b"Host", [host])
-        headers.setRawHeaders(b"X-Forwarded-For", [b", ".join([*headers.getRawHeaders(b"x-forwarded-for", ()), peer])])
-        for name, value in ((b"X-Forwarded-Host", host), (b"X-Forwarded-Proto", _scheme(request))):
-            if not headers.hasHeader(name):
-                headers.setRawHeaders(name, [value])
+        headers.setRawHeaders(b"X-Forwarded-Host", [host])
+        headers.setRawHeaders(b"X-Forwarded-For", [self._clients.address(request).encode("ascii")])
+        headers.setRawHeaders(b"X-Forwarded-Proto", [self._clients.scheme(request)])
         return headers
+
+
+def path(request: Request) -> bytes:
+    """The path of a request in the one spelling that leaves nothing to read into it.  Raises :class:`MatrixError`."""
+    segments = []
+    for segment in request.prepath:
+        try:
+            text = segment.decode()
+        except UnicodeDecodeError:
+            text = ""
+        if text in {".", ".."} or not text.isprintable() or (not text and segment):
+            raise MatrixError(400, "M_INVALID_PARAM", "The path can be read in more than one way")
+        segments.append(quote(text, safe=_PLAIN_IN_SEGMENT))
+    return ("/" + "/".join(segments)).encode("ascii")
+
+
+async def while_connected(request: Request, result: Deferred[T]) -> T:
+    """Wait for something that is given up, with ``CancelledError``, when the client goes away."""
+    if has_gone(request):
+        result.cancel()
+    else:
+        request.notifyFinish().addErrback(lambda _: result.cancel())
+    return await result
+
+
+def _content(answer: IResponse) -> Deferred[bytes]:
+    content = bytearray()
+
+    def collect(data: bytes) -> None:
+        content.extend(data)
+        if len(content) > BODY_LIMIT:
+            raise ValueError("the answer is too large")
+
+    collected: Deferred[None] = treq.collect(answer, collect)
+    return collected.addCallback(lambda _: bytes(content))
+
+
+def _host(request: Request) -> str:
+    hosts = request.requestHeaders.getRawHeaders(b"host") or []
+    if len(hosts) != 1:
+        raise MatrixError(400, "M_UNKNOWN", "The request needs one Host header")
+    return hosts[0].decode("latin-1")
+
+
+def _failed(error: Exception) -> MatrixError:
+    if isinstance(error, TooLate):
+        return MatrixError(504, "M_UNKNOWN", "The homeserver does not answer")
+    if not isinstance(error, CancelledError):
+        log.warn("the homeserver cannot be reached: {error!r}", error=error)
+    return MatrixError(502, "M_UNKNOWN", "The homeserver cannot be reached")
+
+
+@implementer(IBodyProducer)
+class _Content:
+    """A body to send, in one piece."""
+
+    def __init__(self, data: bytes) -> None:
+        self.length = len(data)
+        self._data = data
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        consumer.write(self._data)
+        return succeed(None)
+
+    def stopProducing(self) -> None: ...
+
+    def pauseProducing(self) -> None: ...
+
+    def resumeProducing(self) -> None: ...
+
+
+class _Pipe(Protocol):
+    """Writes a body to a client, no faster than it is taken."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def connectionMade(self) -> None:
+        if has_gone(self._request):
+            self._client_gone()
+        else:
+            self._request.notifyFinish().addErrback(self._client_gone)
+            self._request.registerProducer(self.transport, streaming=True)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._request.write(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if has_gone(self._request):
+            return
+        self._request.unregisterProducer()
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self._request.finish()
+        else:
+            # What was sent is not all: the client shall not take it for that.
+            ITCPTransport(self._request.transport).abortConnection()
+
+    def _client_gone(self, _: object = None) -> None:
+        if self.transport is not None:
+            self.transport.loseConnection()

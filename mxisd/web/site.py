@@ -45,7 +45,7 @@ def tree(endpoints: Mapping[str, Endpoint]) -> Resource:
     root = _Branch()
     for path, endpoint in endpoints.items():
         branch = root
-        for segment in path.strip("/").split("/"):
+        for segment in path.removeprefix("/").split("/"):
             branch = _below(branch, segment)
         branch.endpoint = endpoint
     return root

@@ -1,0 +1,51 @@
+"""Who is at the other end of a request, through the proxies that are trusted to say so."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from ipaddress import ip_address
+
+from twisted.internet.address import UNIXAddress
+from twisted.web.server import Request
+
+from ..matrix.networks import Network
+
+
+class Clients:
+    """
+    Tells clients from proxies.
+
+    Only what a trusted proxy adds to ``X-Forwarded-For`` counts: the addresses before that are anybody's claim.  Who
+    may connect to a Unix socket is trusted.
+    """
+
+    def __init__(self, trusted_proxies: Collection[Network]) -> None:
+        self._trusted = trusted_proxies
+
+    def address(self, request: Request) -> str:
+        """The IP address of the client, or of the last proxy that can be told; empty behind a Unix socket."""
+        at = self._peer(request)
+        claims = b",".join(request.requestHeaders.getRawHeaders(b"x-forwarded-for") or []).decode("latin-1")
+        for claim in reversed(claims.split(",")):
+            if not self._is_trusted(at):
+                break
+            try:
+                at = str(ip_address(claim.strip()))
+            except ValueError:
+                break
+        return at
+
+    def scheme(self, request: Request) -> bytes:
+        """``http`` or ``https``, as the client wrote it."""
+        if self._is_trusted(self._peer(request)):
+            told = request.getHeader(b"x-forwarded-proto")
+            if told in (b"http", b"https"):
+                return told
+        return b"https" if request.isSecure() else b"http"
+
+    def _peer(self, request: Request) -> str:
+        peer = request.getClientAddress()
+        return "" if isinstance(peer, UNIXAddress) else str(peer.host)
+
+    def _is_trusted(self, address: str) -> bool:
+        return not address or any(ip_address(address) in network for network in self._trusted)

@@ -1,0 +1,1 @@
+"""Requests to the homeserver that mxisd judges before they reach it."""

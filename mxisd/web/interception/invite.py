@@ -1,0 +1,95 @@
+"""The ways to invite an address: ``invite``, ``createRoom``, and sending the event that an invite consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from ...invites.policy import Attempt, InvitePolicy
+from ...matrix import threepid
+from ...matrix.error import MatrixError
+from ...matrix.threepid import InvalidAddress, ThreePid
+from ..body import from_values
+from ..endpoint import Call, Handler
+from ..proxy import NotAccepted, Proxy
+from .body import JSON, Object, as_list, as_object, read, write
+
+EVENT = "m.room.third_party_invite"
+
+
+class Invitee(Struct):
+    medium: str
+    address: str
+
+
+class InviteInterception:
+    """Lets an invite to an address through if the policy allows it, and everything else in any case."""
+
+    def __init__(self, proxy: Proxy, policy: InvitePolicy) -> None:
+        self._proxy = proxy
+        self._policy = policy
+
+    async def forward(self, call: Call) -> object:
+        """Send a request on without judging it."""
+        return await self._proxy.forward(call, call.raw_body)
+
+    def invite(self, room: int) -> Handler:
+        """Judge an invite to the room whose ID is at this place of the path."""
+
+        async def judge(call: Call) -> object:
+            body = as_object(read(call.raw_body), "The body", _INVITEE)
+            invitees = [_invitee(body)] if _INVITEE & body.keys() else []
+            return await self._judge(call, body, call.segment(room), invitees)
+
+        return judge
+
+    async def create_room(self, call: Call) -> object:
+        """Judge a new room by the invites that come with it."""
+        body = as_object(read(call.raw_body), "The body", ("invite_3pid", "initial_state"))
+        return await self._judge(call, body, None, list(_invitees(body)))
+
+    def event(self, type_: int) -> Handler:
+        """Judge an event whose type is at this place of the path; its room is two places before."""
+
+        async def judge(call: Call) -> object:
+            if call.segment(type_) != EVENT:
+                return await self.forward(call)
+            body = read(call.raw_body)
+            return await self._judge(call, body, call.segment(type_ - 2), [None] if body else [])
+
+        return judge
+
+    async def _judge(
+        self, call: Call, body: Object, room_id: str | None, invitees: Sequence[ThreePid | None]
+    ) -> object:
+        content = write(body) if call.raw_body else b""
+        if invitees:
+            try:
+                sender = await self._proxy.sender(call)
+            except NotAccepted as refusal:
+                return refusal.answer
+            for invitee in invitees:
+                await self._policy.require(Attempt(sender, room_id, invitee))
+        return await self._proxy.forward(call, content, JSON)
+
+
+_INVITEE = frozenset(Invitee.__struct_fields__)
+
+
+def _invitee(value: Object) -> ThreePid:
+    invitee = from_values(value, Invitee)
+    try:
+        return threepid.canonical(invitee.medium, invitee.address)
+    except InvalidAddress as error:
+        raise MatrixError(400, "M_INVALID_PARAM", f"address: {error}") from None
+
+
+def _invitees(room: Object) -> Iterator[ThreePid | None]:
+    for value in as_list(room.get("invite_3pid", []), "invite_3pid"):
+        yield _invitee(as_object(value, "An entry of invite_3pid", _INVITEE))
+    for value in as_list(room.get("initial_state", []), "initial_state"):
+        event = as_object(value, "An event of initial_state", ("type", "content"))
+        # Without content it revokes an invite.
+        if event.get("type") == EVENT and event.get("content") != {}:
+            yield None

@@ -1,0 +1,50 @@
+"""Proving an address in order to register with it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from ...matrix import threepid
+from ...matrix.error import MatrixError
+from ...matrix.threepid import EMAIL, MSISDN, InvalidAddress, ThreePid
+from ...registration.policy import RegistrationPolicy
+from ..body import from_values
+from ..endpoint import Call
+from ..proxy import Proxy
+from .body import JSON, Object, as_object, read, write
+
+
+class Email(Struct):
+    email: str
+
+
+class Phone(Struct):
+    country: str
+    phone_number: str
+
+
+class RegistrationInterception:
+    """Lets addresses through that the policy allows."""
+
+    def __init__(self, proxy: Proxy, policy: RegistrationPolicy) -> None:
+        self._proxy = proxy
+        self._policy = policy
+
+    async def request_token(self, call: Call) -> object:
+        """Judge the address that a token is to be sent to; its medium is the last segment but one."""
+        body = read(call.raw_body)
+        await self._policy.require(_address(call.segment(-2), body))
+        return await self._proxy.forward(call, write(body), JSON)
+
+
+def _address(medium: str, body: Object) -> ThreePid:
+    try:
+        if medium == EMAIL:
+            return threepid.email(from_values(as_object(body, "The body", Email.__struct_fields__), Email).email)
+        if medium == MSISDN:
+            given = from_values(as_object(body, "The body", Phone.__struct_fields__), Phone)
+            return threepid.phone(given.phone_number, given.country)
+    except InvalidAddress as error:
+        errcode = "M_INVALID_EMAIL" if medium == EMAIL else "M_INVALID_PARAM"
+        raise MatrixError(400, errcode, str(error)) from None
+    raise MatrixError(404, "M_UNRECOGNIZED", f"Addresses of the medium {medium!r} are not supported")

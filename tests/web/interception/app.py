@@ -1,0 +1,177 @@
+"""mxisd between a client that sends any bytes it likes and a homeserver that tells what it was sent."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+from collections.abc import Callable, Mapping
+from email.message import Message
+from http.client import HTTPResponse
+from typing import Any, cast
+
+from msgspec import Struct
+from treq.testing import RequestTraversalAgent
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from mxisd.config.invite import IfSender
+from mxisd.config.invite import Policy as InvitePolicyConfiguration
+from mxisd.config.register import Policy as RegistrationPolicyConfiguration
+from mxisd.config.server import LOOPBACK
+from mxisd.invites.policy import InvitePolicy
+from mxisd.matrix.threepid import ThreePid
+from mxisd.registration.policy import RegistrationPolicy
+from mxisd.storage.records import Invite
+from mxisd.web.client import Clients
+from mxisd.web.interception.api import interceptions
+from mxisd.web.interception.invite import InviteInterception
+from mxisd.web.interception.register import RegistrationInterception
+from mxisd.web.proxy import Homeservers, Proxy
+from mxisd.web.site import Site, tree
+
+ONLY_STAFF = InvitePolicyConfiguration(if_sender=IfSender(has_role=("staff",)))
+WHOAMI = "/_matrix/client/v3/account/whoami"
+
+
+class Seen(Struct):
+    """A request as it reached the homeserver."""
+
+    method: str
+    uri: str
+    headers: dict[str, list[str]]
+    body: bytes
+
+
+class Homeserver(Resource):
+    """Knows the users by their tokens, and says ``{"ok": true}`` to everything else."""
+
+    isLeaf = True
+    users: Mapping[str, str] = {"alices": "@alice:example.org", "staffs": "@staff:example.org"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[Seen] = []
+        self.answer: Callable[[Request], bytes | int] = ok
+
+    def render(self, request: Request) -> bytes | int:
+        headers = {
+            name.decode().lower(): [value.decode("latin-1") for value in values]
+            for name, values in request.requestHeaders.getAllRawHeaders()
+        }
+        uri = request.uri.decode()
+        content = request.content.read() if request.content is not None else b""
+        self.requests.append(Seen(request.method.decode(), uri, headers, content))
+        if uri.startswith(WHOAMI):
+            token = headers.get("authorization", [""])[0].removeprefix("Bearer ")
+            user = self.users.get(token or (request.args.get(b"access_token") or [b""])[0].decode())
+            if user is None:
+                request.setResponseCode(401)
+                request.setHeader(b"X-Homeserver", b"itself")
+                return b'{"errcode":"M_UNKNOWN_TOKEN","error":"no such token"}'
+            return json.dumps({"user_id": (request.args.get(b"user_id") or [user.encode()])[0].decode()}).encode()
+        return self.answer(request)
+
+    def judged(self) -> list[Seen]:
+        """The requests that were forwarded."""
+        return [seen for seen in self.requests if not seen.uri.startswith(WHOAMI)]
+
+
+def ok(request: Request) -> bytes | int:
+    request.setHeader(b"Content-Type", b"application/json")
+    return b'{"ok":true}'
+
+
+class Response(Struct):
+    status: int
+    reason: str
+    headers: Message
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Profiles:
+    async def roles(self, user_id: str) -> frozenset[str]:
+        return frozenset({"staff"} if user_id == "@staff:example.org" else ())
+
+
+class NoInvites:
+    async def pending(self, threepid: ThreePid) -> list[Invite]:
+        return []
+
+
+class _Bytes:
+    """What ``HTTPResponse`` takes for a socket."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def makefile(self, mode: str) -> io.BytesIO:
+        return io.BytesIO(self._data)
+
+
+class InterceptionTestCase(SynchronousTestCase):
+    invites = ONLY_STAFF
+    registrations = RegistrationPolicyConfiguration()
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.homeserver = Homeserver()
+        self.agent = RequestTraversalAgent(self.homeserver)
+        self.homeservers = Homeservers({"matrix.example.org": "http://homeserver:8008"}, otherwise=None)
+
+    def site(self) -> Site:
+        proxy = Proxy(self.agent, self.homeservers, Clients(LOOPBACK), self.clock)
+        endpoints = interceptions(
+            InviteInterception(proxy, InvitePolicy(self.invites, Profiles())),
+            RegistrationInterception(proxy, RegistrationPolicy(self.registrations, NoInvites())),
+        )
+        return Site(tree(endpoints), {}, reactor=self.clock)
+
+    def connect(self, peer: str = "127.0.0.1") -> tuple[Any, StringTransport]:
+        """A connection to mxisd, and what it writes there."""
+        transport = StringTransport(peerAddress=IPv4Address("TCP", peer, 4711))
+        channel = self.site().buildProtocol(transport.getPeer())
+        channel.makeConnection(transport)
+        return channel, transport
+
+    def raw(self, data: bytes, peer: str = "127.0.0.1") -> Response:
+        """Send these bytes, and nothing else."""
+        channel, transport = self.connect(peer)
+        channel.dataReceived(data)
+        self.agent.flush()
+        parsed = HTTPResponse(cast("socket.socket", _Bytes(transport.value())), method=data.partition(b" ")[0].decode())
+        parsed.begin()
+        return Response(parsed.status, parsed.reason, parsed.headers, parsed.read())
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        token: str | None = "alices",
+        headers: Mapping[str, str] | None = None,
+        peer: str = "127.0.0.1",
+    ) -> Response:
+        """Send a request whose body is JSON, or these very bytes."""
+        content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        fields = {"Host": "matrix.example.org", "Content-Length": str(len(content))}
+        if token is not None:
+            fields["Authorization"] = f"Bearer {token}"
+        fields |= headers or {}
+        head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        return self.raw(head.encode("latin-1") + b"\r\n" + content, peer)
+
+
+def stay_open(request: Request) -> bytes | int:
+    """Begin an answer and leave it at that."""
+    request.setHeader(b"Content-Length", b"1000")
+    request.write(b"beginning")
+    return NOT_DONE_YET
