@@ -22,7 +22,9 @@ class InlineWorker:
 
     def run(self, job: Job) -> Deferred[Any]:
         result: Deferred[Any] = Deferred()
-        result.callback(self._batch(self._connection, [job])[0])
+        for outcomes in self._batch(self._connection, [(job, result)]):
+            for waiting, outcome in outcomes:
+                waiting.callback(outcome)
         return result
 
 

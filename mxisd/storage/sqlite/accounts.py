@@ -20,7 +20,7 @@ class SQLiteAccounts:
         await self._database.write(_register, token_hash, user_id, now)
 
     async def user_of(self, token_hash: str) -> str | None:
-        return await self._database.find(_users_of, token_hash)
+        return (await self._database.find(_users_of, [token_hash])).get(token_hash)
 
     async def logout(self, token_hash: str) -> bool:
         return await self._database.write(_logout, token_hash)

@@ -23,10 +23,21 @@ class SQLiteBindings:
         self._database = database
 
     async def get(self, threepid: ThreePid) -> Binding | None:
-        return await self._database.find(_get_many, threepid)
+        found = await self._database.find(_bindings, [threepid.address], threepid.medium)
+        return found.get(threepid.address)
 
     async def users_of(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
-        return await self._database.read(_users_of, threepids)
+        by_medium: dict[str, list[str]] = {}
+        for medium, address in threepids:
+            by_medium.setdefault(medium, []).append(address)
+        users = {
+            medium: await self._database.find(_users_of, addresses, medium) for medium, addresses in by_medium.items()
+        }
+        return {
+            threepid: users[threepid.medium][threepid.address]
+            for threepid in threepids
+            if threepid.address in users[threepid.medium]
+        }
 
     async def bind(self, binding: Binding, destination: str) -> list[Invite]:
         return await self._database.write(_bind, binding, destination)
@@ -39,35 +50,23 @@ class SQLiteBindings:
 # a search of the table for each address.
 
 
-def _get_many(db: sqlite3.Connection, threepids: Sequence[ThreePid]) -> dict[ThreePid, Binding]:
-    found = {}
-    for medium, addresses in _by_medium(threepids).items():
-        for row in db.execute(
-            """SELECT bindings.* FROM json_each(?) AS asked
-               CROSS JOIN bindings ON address = asked.value AND medium = ?""",
-            (json.encode(addresses).decode(), medium),
-        ):
-            found[ThreePid(medium, row["address"])] = read(Binding, row)
-    return found
+def _bindings(db: sqlite3.Connection, addresses: list[str], medium: str) -> dict[str, Binding]:
+    rows = db.execute(
+        """SELECT bindings.* FROM json_each(?) AS asked
+           CROSS JOIN bindings ON address = asked.value AND medium = ?""",
+        (json.encode(addresses).decode(), medium),
+    )
+    return {row["address"]: read(Binding, row) for row in rows}
 
 
-def _users_of(db: sqlite3.Connection, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
-    found = {}
-    for medium, addresses in _by_medium(threepids).items():
-        for address, mxid in db.execute(
-            """SELECT address, mxid FROM json_each(?) AS asked
-               CROSS JOIN bindings ON address = asked.value AND medium = ?""",
-            (json.encode(addresses).decode(), medium),
-        ):
-            found[ThreePid(medium, address)] = mxid
-    return found
-
-
-def _by_medium(threepids: Sequence[ThreePid]) -> dict[str, list[str]]:
-    addresses: dict[str, list[str]] = {}
-    for medium, address in threepids:
-        addresses.setdefault(medium, []).append(address)
-    return addresses
+def _users_of(db: sqlite3.Connection, addresses: list[str], medium: str) -> dict[str, str]:
+    # One row: each row that is fetched costs the thread a wait for the interpreter.
+    row = db.execute(
+        """SELECT json_group_object(address, mxid) FROM json_each(?) AS asked
+           CROSS JOIN bindings ON address = asked.value AND medium = ?""",
+        (json.encode(addresses).decode(), medium),
+    ).fetchone()
+    return json.decode(row[0], type=dict[str, str])
 
 
 def _bind(db: sqlite3.Connection, binding: Binding, destination: str) -> list[Invite]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 
-from .worker import FindOne, Worker
+from .worker import Find, Worker
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,9 +28,19 @@ class Database:
         """Run a function that only reads."""
         return cast("Deferred[T]", self._reader.run(lambda connection: function(connection, *args, **kwargs)))
 
-    def find(self, find: Callable[[sqlite3.Connection, list[K]], dict[K, T]], key: K) -> Deferred[T | None]:
-        """Find one thing by a function that finds many; what is sought meanwhile in the same way is found with it."""
-        return cast("Deferred[T | None]", self._reader.run(FindOne(find, key)))
+    def find(
+        self,
+        find: Callable[Concatenate[sqlite3.Connection, list[K], P], T],
+        keys: Sequence[K],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Deferred[T]:
+        """
+        Find things by their keys, with a function that finds any number of them, and takes no keyword arguments.
+
+        What others seek by the same function and arguments at that time is found with them, and is in the result too.
+        """
+        return cast("Deferred[T]", self._reader.run(Find(find, keys, args)))
 
     def write(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs

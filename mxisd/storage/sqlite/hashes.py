@@ -29,7 +29,8 @@ class SQLiteHashes:
         await self._database.write(_rotate, pepper, keep)
 
     async def find(self, pepper: str, digests: Sequence[str]) -> dict[str, str] | None:
-        return await self._database.read(_find, pepper, digests)
+        found = await self._database.find(_find, digests, pepper)
+        return None if found is None else {digest: found[digest] for digest in digests if digest in found}
 
     async def replace(self, source: str, pepper: str, entries: Iterable[tuple[str, str]]) -> None:
         await self._database.write(_replace, source, pepper, entries)
@@ -73,17 +74,19 @@ def _rotate(db: sqlite3.Connection, pepper: Pepper, keep: int) -> None:
     )
 
 
-def _find(db: sqlite3.Connection, pepper: str, digests: Sequence[str]) -> dict[str, str] | None:
+def _find(db: sqlite3.Connection, digests: list[str], pepper: str) -> dict[str, str] | None:
     known = db.execute("SELECT id FROM peppers WHERE pepper = ?", (pepper,)).fetchone()
     if known is None:
         return None
-    rows = db.execute(
-        """SELECT digest, mxid FROM json_each(?) AS asked CROSS JOIN hashes ON digest = asked.value
-           WHERE pepper = ? ORDER BY source DESC""",
+    # One row: each row that is fetched costs the thread a wait for the interpreter.  Of several sources the first
+    # counts, since it is read last.
+    row = db.execute(
+        """SELECT json_group_object(digest, mxid) FROM (
+               SELECT digest, mxid FROM json_each(?) AS asked CROSS JOIN hashes ON digest = asked.value
+               WHERE pepper = ? ORDER BY source DESC)""",
         (json.encode(digests).decode(), known["id"]),
-    )
-    # Of several sources the first counts, since it is read last.
-    return {row["digest"]: row["mxid"] for row in rows}
+    ).fetchone()
+    return json.decode(row[0], type=dict[str, str])
 
 
 def _replace(db: sqlite3.Connection, source: str, pepper: str, entries: Iterable[tuple[str, str]]) -> None:

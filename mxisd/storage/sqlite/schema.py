@@ -29,6 +29,7 @@ def open_connection(path: Path | str) -> sqlite3.Connection:
     connection.execute("PRAGMA busy_timeout = 5000")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA cache_size = -16384")  # KiB: the upper levels of every index stay in memory
     return connection
 
 

@@ -9,8 +9,7 @@ For writes the gain is larger still: one commit, hence one fsync, acknowledges e
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Protocol, TypeAlias
@@ -22,57 +21,60 @@ from twisted.python.failure import Failure
 from ..contract import StorageUnavailable
 
 Job: TypeAlias = Callable[[sqlite3.Connection], Any]
-# Finds many things by their keys with one statement.
-Find: TypeAlias = Callable[[sqlite3.Connection, list[Any]], dict[Any, Any]]
-# Runs jobs on a connection and gives, for each, its result or its failure.
-Batch: TypeAlias = Callable[[sqlite3.Connection, Sequence[Job]], Sequence[Any]]
+# A job, and where its result or its failure goes.
+Entry: TypeAlias = tuple[Job, Deferred[Any]]
+Outcome: TypeAlias = tuple[Deferred[Any], Any]
+# Runs jobs on a connection and gives their outcomes, in as many portions as can be acknowledged by themselves.
+Batch: TypeAlias = Callable[[sqlite3.Connection, Sequence[Entry]], Iterable[list[Outcome]]]
 
 # Bounds how long the first job of a batch waits for the last.
 MAX_BATCH = 256
 
 
-class FindOne:
-    """The job of finding one thing, of which a batch has all of the same kind found by one statement."""
+class Find:
+    """
+    The job of finding things by their keys: ``find(connection, keys, *arguments)``.
 
-    __slots__ = ("find", "key")
+    All that a batch seeks by the same function and arguments is found by one call, and its result goes to all who
+    asked: they pick from it what is theirs.
+    """
 
-    def __init__(self, find: Find, key: Any) -> None:
+    __slots__ = ("arguments", "find", "keys")
+
+    def __init__(self, find: Callable[..., Any], keys: Sequence[Any], arguments: tuple[Any, ...]) -> None:
         self.find = find
-        self.key = key
+        self.keys = keys
+        self.arguments = arguments
 
     def __call__(self, connection: sqlite3.Connection) -> Any:
-        return self.find(connection, [self.key]).get(self.key)
+        return self.find(connection, self.keys, *self.arguments)
 
 
-def run_reads(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Any]:
-    """Run jobs that only read."""
-    sought: dict[Find, list[Any]] = {}
-    for job in jobs:
-        if isinstance(job, FindOne):
-            sought.setdefault(job.find, []).append(job.key)
-    found = {find: _outcome(partial(_find_all, find, keys), connection) for find, keys in sought.items()}
-    return [_found(found[job.find], job.key) if isinstance(job, FindOne) else _outcome(job, connection) for job in jobs]
+def run_reads(connection: sqlite3.Connection, entries: Sequence[Entry]) -> Iterator[list[Outcome]]:
+    """Run jobs that only read; what is found together is acknowledged together, everything else as it is done."""
+    sought: dict[tuple[Any, ...], list[tuple[Find, Deferred[Any]]]] = {}
+    for job, result in entries:
+        if isinstance(job, Find):
+            sought.setdefault((job.find, job.arguments), []).append((job, result))
+        else:
+            yield [(result, _outcome(job, connection))]
+    for (find, arguments), jobs in sought.items():
+        found = _outcome(Find(find, [key for job, _ in jobs for key in job.keys], arguments), connection)
+        yield [(result, found) for _, result in jobs]
 
 
-def _find_all(find: Find, keys: list[Any], connection: sqlite3.Connection) -> dict[Any, Any]:
-    return find(connection, keys)
-
-
-def _found(found: Mapping[Any, Any] | Failure, key: Any) -> Any:
-    return found if isinstance(found, Failure) else found.get(key)
-
-
-def run_writes(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Any]:
+def run_writes(connection: sqlite3.Connection, entries: Sequence[Entry]) -> Iterator[list[Outcome]]:
     """Run jobs in one transaction; one that fails is undone alone, and none has happened if the commit fails."""
     try:
         connection.execute("BEGIN IMMEDIATE")
-        outcomes = [_undone_if_failed(job, connection) for job in jobs]
+        outcomes = [(result, _undone_if_failed(job, connection)) for job, result in entries]
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        return [Failure(StorageUnavailable(f"SQLite cannot write: {error}"))] * len(jobs)
-    return outcomes
+        failure = Failure(StorageUnavailable(f"SQLite cannot write: {error}"))
+        outcomes = [(result, failure) for _, result in entries]
+    yield outcomes
 
 
 def _undone_if_failed(job: Job, connection: sqlite3.Connection) -> Any:
@@ -110,7 +112,7 @@ class ThreadWorker:
         self._connect = connect
         self._reactor = reactor
         self._batch = batch
-        self._queue: SimpleQueue[tuple[Job, Deferred[Any]] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Entry | None] = SimpleQueue()
         self._thread = Thread(target=self._work, name=name, daemon=True)
         self._stopped: Deferred[None] = Deferred()
 
@@ -133,13 +135,12 @@ class ThreadWorker:
         while running:
             waiting = self._take()
             running = waiting[-1] is not None
-            batch = [entry for entry in waiting if entry is not None]
-            outcomes = self._batch(connection, [job for job, _ in batch])
-            self._reactor.callFromThread(_deliver, [result for _, result in batch], outcomes)
+            for outcomes in self._batch(connection, [entry for entry in waiting if entry is not None]):
+                self._reactor.callFromThread(_deliver, outcomes)
         connection.close()
         self._reactor.callFromThread(self._stopped.callback, None)
 
-    def _take(self) -> list[tuple[Job, Deferred[Any]] | None]:
+    def _take(self) -> list[Entry | None]:
         waiting = [self._queue.get()]
         while waiting[-1] is not None and len(waiting) < MAX_BATCH:
             try:
@@ -149,6 +150,6 @@ class ThreadWorker:
         return waiting
 
 
-def _deliver(results: Sequence[Deferred[Any]], outcomes: Sequence[Any]) -> None:
-    for result, outcome in zip(results, outcomes, strict=True):
+def _deliver(outcomes: list[Outcome]) -> None:
+    for result, outcome in outcomes:
         result.callback(outcome)  # a Failure takes the errback path
