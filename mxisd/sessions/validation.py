@@ -54,7 +54,13 @@ class ValidationSessions:
         self._public_url = public_url
 
     async def request_token(
-        self, threepid: ThreePid, client_secret: str, send_attempt: int, next_link: str | None, submit_path: str
+        self,
+        threepid: ThreePid,
+        client_secret: str,
+        send_attempt: int,
+        next_link: str | None,
+        submit_path: str,
+        accept_language: str = "",
     ) -> str:
         """
         Send a token to an address, in a new session or a living one, unless this attempt was made before.
@@ -76,6 +82,7 @@ class ValidationSessions:
                     token=session.token,
                     link=self._link(submit_path, session),
                     next_link=next_link or "",
+                    accept_language=accept_language,
                 )
             )
         except SendFailed as error:

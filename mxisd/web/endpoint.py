@@ -111,6 +111,10 @@ class Call:
         in_query = self.request.args.get(b"access_token")
         return in_query[0].decode("ascii", "replace") if in_query else None
 
+    def accept_language(self) -> str:
+        """The languages that the user reads, as the client put it."""
+        return self.request.getHeader("accept-language") or ""
+
     def _content_type(self) -> bytes:
         header = self.request.getHeader(b"content-type")
         return header.partition(b";")[0].strip().lower() if header else b""

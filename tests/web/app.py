@@ -125,7 +125,7 @@ class App:
                 lookup, HashedLookup(storage.hashes, lookup, self.clock, source.randbytes, pepper_length=20)
             ),
             validate=ValidateEndpoints(sessions, Pages.built_in()),
-            threepid=ThreePidEndpoints(publication, self.homeservers),
+            threepid=ThreePidEndpoints(publication, self.homeservers.authenticate),
             pubkey=PubkeyEndpoints(signer, invites),
             invite=InviteEndpoints(invites, signer, PUBLIC_URL),
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from msgspec import UNSET, Raw, Struct, UnsetType, json
 
@@ -30,18 +31,14 @@ class Unbind(Struct):
     client_secret: str | UnsetType = UNSET
 
 
-class ServerAuthentication(Protocol):
-    """Checks the ``X-Matrix`` signature of a request."""
-
-    async def authenticate(self, header: str, method: str, uri: str, content: object) -> str:
-        """The server that signed it.  Raises :class:`MatrixError`."""
-        ...
+# Checks the X-Matrix header of a request, given its method, URI and content; returns the server that signed it.
+Authenticate: TypeAlias = Callable[[str, str, str, object], Awaitable[str]]
 
 
 class ThreePidEndpoints:
-    def __init__(self, publication: Publication, servers: ServerAuthentication) -> None:
+    def __init__(self, publication: Publication, authenticate: Authenticate) -> None:
         self._publication = publication
-        self._servers = servers
+        self._authenticate = authenticate
 
     async def bind(self, call: Call) -> object:
         """Publish the address of a validated session for a user; in v2, only for the one who asks."""
@@ -60,7 +57,7 @@ class ThreePidEndpoints:
         header = call.request.getHeader("authorization")
         if header is None:
             raise MatrixError(403, "M_FORBIDDEN", "Neither a session nor the signature of a homeserver was given")
-        origin = await self._servers.authenticate(
+        origin = await self._authenticate(
             header, call.request.method.decode(), call.request.uri.decode(), json.decode(call.raw_body)
         )
         await self._publication.unbind_by_server(origin, address, given.mxid)

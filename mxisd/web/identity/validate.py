@@ -70,7 +70,7 @@ class ValidateEndpoints:
         # The link leads to the same generation of the API, beside this path.
         submit_path = call.path().removesuffix("requestToken") + "submitToken"
         sid = await self._sessions.request_token(
-            to, asked.client_secret, asked.send_attempt, asked.next_link or None, submit_path
+            to, asked.client_secret, asked.send_attempt, asked.next_link or None, submit_path, call.accept_language()
         )
         return {"sid": sid, "success": True}
 
@@ -92,16 +92,16 @@ class ValidateEndpoints:
                 given = call.query(SubmittedToken)
                 session = await self._sessions.submit_token(medium, given.sid, given.client_secret, given.token)
             except MatrixError as error:
-                return self._pages.failure(error)
+                return self._pages.failure(error, call.accept_language())
             if session.next_link:
                 return Answer(302, {b"Location": session.next_link.encode()}, b"")
-            return self._pages.success()
+            return self._pages.success(call.accept_language())
 
         return submit_token
 
     async def look_at_page(self, call: Call) -> object:
         """A HEAD: link scanners and previews look, and must not validate."""
-        return self._pages.success()
+        return self._pages.success(call.accept_language())
 
     async def get_validated(self, call: Call) -> object:
         """The address that a session has validated, and when."""

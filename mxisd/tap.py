@@ -1,0 +1,167 @@
+"""
+What ``twistd mxisd`` runs: here, and only here, the parts are put together.
+
+Read :func:`service_from` as the table of contents of the whole.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from twisted.application import strports
+from twisted.application.service import IService, MultiService
+from twisted.logger import Logger
+from twisted.python.usage import Options as UsageOptions
+from twisted.python.usage import UsageError
+
+from .accounts.accounts import Accounts
+from .accounts.terms import Terms
+from .clock import HOUR
+from .config import Config, ConfigError, load
+from .invites.delivery import Deliveries
+from .invites.invites import Invites
+from .invites.message import MessageDelivery
+from .invites.onbind import OnbindDelivery
+from .lookup.chain import Lookup
+from .lookup.hashed import HashedLookup
+from .matrix import xmatrix
+from .matrix.discovery import Discovery
+from .matrix.dns import Resolver
+from .matrix.federation import Federation
+from .matrix.outbound import Outbound
+from .matrix.signing import KeyFileError, Signer, load_or_create
+from .matrix.tls import Trust
+from .notify.build import build_notifier
+from .periodic import every
+from .sessions.binding import Publication
+from .sessions.validation import ValidationSessions
+from .storage.sqlite import SQLiteService
+from .storage.sqlite.schema import UnusableDatabase
+from .web.identity import api
+from .web.identity.account import AccountEndpoints
+from .web.identity.invite import InviteEndpoints
+from .web.identity.lookup import LookupEndpoints
+from .web.identity.pubkey import PubkeyEndpoints
+from .web.identity.threepid import ThreePidEndpoints
+from .web.identity.validate import ValidateEndpoints
+from .web.pages import Pages
+from .web.site import Site, tree
+
+log = Logger()
+
+# What can be wrong with a configuration and what it points to: told in a line, without a traceback.
+START_ERRORS = (ConfigError, KeyFileError, UnusableDatabase)
+
+
+class Options(UsageOptions):
+    """The command line of ``twistd mxisd``."""
+
+    optParameters = [["config", "c", "mxisd.yaml", "The configuration file."]]  # noqa: RUF012  # as Twisted has it
+    optFlags = [["check", None, "Check the configuration and exit: 0 if the server would start, else 1."]]  # noqa: RUF012
+
+    def postOptions(self) -> None:
+        if self["check"]:
+            sys.exit(check(Path(self["config"])))
+
+
+def check(path: Path) -> int:
+    """Say on standard output what is wrong with a configuration; return what the process should exit with."""
+    try:
+        config = load(path, os.environ)
+    except ConfigError as error:
+        sys.stdout.write(f"{error}\n")
+        return 1
+    for warning in config.warnings:
+        sys.stdout.write(f"warning: {warning}\n")
+    sys.stdout.write(f"{path} is good: mxisd would serve {config.server.public_url}\n")
+    return 0
+
+
+def makeService(options: Options) -> IService:  # the name that twistd looks for
+    """The service of a command line."""
+    from twisted.internet import reactor
+
+    try:
+        config = load(Path(options["config"]), os.environ)
+        return service_from(config, reactor)
+    except START_ERRORS as error:
+        raise UsageError(str(error)) from error
+
+
+def service_from(config: Config, reactor: Any) -> IService:
+    """The whole server.  Raises :data:`START_ERRORS`."""
+    random = os.urandom
+    service = MultiService()
+    for warning in config.warnings:
+        log.warn("{warning}", warning=warning)
+
+    signer = Signer(config.server.name, load_or_create(config.key.path))
+    engine = SQLiteService(config.storage.provider.sqlite.database, reactor)
+    engine.setServiceParent(service)
+    storage = engine.storage
+
+    resolver = Resolver(reactor, config.outbound.nameservers)
+    outbound = Outbound(
+        reactor,
+        resolver,
+        Trust(config.outbound.ca_file, config.outbound.insecure_servers),
+        config.outbound.allowed_networks,
+    )
+    federation = Federation(reactor, outbound, Discovery(reactor, outbound, resolver, random))
+    notifier = build_notifier(config, reactor)
+
+    onbinds = Deliveries(
+        storage.outbox,
+        OnbindDelivery(storage.invites, federation, signer),
+        reactor,
+        random,
+        int(config.invite.delivery.give_up_after * 1000),
+        config.invite.delivery.concurrency,
+    )
+    messages = Deliveries(
+        storage.outbox,
+        MessageDelivery(storage.invites, notifier),
+        reactor,
+        random,
+        int(config.invite.delivery.give_up_after * 1000),
+        at_once=16,
+        per_destination=16,
+    )
+    for deliveries in (onbinds, messages):
+        deliveries.setServiceParent(service)
+
+    sessions = ValidationSessions(storage.sessions, notifier, reactor, random, config.server.public_url)
+    every(HOUR, sessions.purge, reactor).setServiceParent(service)
+    lookup = Lookup(storage.bindings, [], signer, reactor)
+    only_domain = config.matrix.domain if config.account.allow_only_trust_domains else None
+    accounts = Accounts(storage.accounts, federation, reactor, random, only_domain)
+    publication = Publication(storage.bindings, sessions, onbinds, signer, reactor, config.session.policy.bind.domains)
+    invites = Invites(storage.invites, lookup, messages, signer, reactor, random)
+    hashed = HashedLookup(storage.hashes, lookup, reactor, random, config.hashing.pepper_length)
+
+    endpoints = api.Endpoints(
+        account=AccountEndpoints(accounts, Terms(config.policy.policies, storage.accounts, reactor)),
+        lookup=LookupEndpoints(lookup, hashed),
+        validate=ValidateEndpoints(sessions, Pages(config.view)),
+        threepid=ThreePidEndpoints(publication, partial(xmatrix.authenticate, federation, our_names=our_names(config))),
+        pubkey=PubkeyEndpoints(signer, invites),
+        invite=InviteEndpoints(invites, signer, config.server.public_url),
+    )
+    paths = api.common()
+    paths |= api.v1(endpoints) if config.matrix.v1 else {}
+    paths |= api.v2(endpoints) if config.matrix.v2 else {}
+    site = Site(tree(paths), api.BODY_LIMITS)
+    for description in config.server.bind:
+        strports.service(description, site, reactor).setServiceParent(service)
+    log.info("mxisd serves {url} at {bind}", url=config.server.public_url, bind=", ".join(config.server.bind))
+    return service
+
+
+def our_names(config: Config) -> list[str]:
+    """What homeservers may call us when they sign a request: as a client wrote it, that is with the port."""
+    return [config.server.name, urlsplit(config.server.public_url).netloc]
