@@ -1,0 +1,58 @@
+"""How invites end, other than by a binding."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from ..clock import now
+from ..matrix.ids import server_of
+from ..storage.contract import Invites
+from ..storage.records import End, Invite
+
+log = Logger()
+
+
+class Deliveries(Protocol):
+    """What is told that something was queued for a homeserver."""
+
+    def wake(self) -> None: ...
+
+
+class Endings:
+    """Ends pending invites; of each method the result is the invite as ended, or ``None`` if it was not pending."""
+
+    def __init__(self, invites: Invites, deliveries: Deliveries, clock: IReactorTime, expiry_user: str) -> None:
+        self._invites = invites
+        self._deliveries = deliveries
+        self._clock = clock
+        self._expiry_user = expiry_user
+
+    async def resolve(self, token: str, mxid: str) -> Invite | None:
+        """The address is this user's.  Raises :class:`InvalidIdentifier` for what is no user ID."""
+        return await self._deliver(token, "resolved", mxid)
+
+    async def expire(self, token: str) -> Invite | None:
+        """Nobody wanted it: give it to the user who rejects invites, since Matrix has no way to take one back."""
+        return await self._deliver(token, "expired", self._expiry_user)
+
+    async def cancel(self, token: str) -> Invite | None:
+        """It was withdrawn in its room."""
+        return await self._end(token, "cancelled", None, None)
+
+    async def _deliver(self, token: str, end: End, mxid: str) -> Invite | None:
+        invite = await self._end(token, end, mxid, server_of(mxid))
+        if invite is not None:
+            self._deliveries.wake()
+        return invite
+
+    async def _end(self, token: str, end: End, mxid: str | None, destination: str | None) -> Invite | None:
+        invite = await self._invites.end(token, end, mxid, destination, now(self._clock))
+        if invite is not None:
+            log.info("an invite to {room_id} has {end}", room_id=invite.room_id, end=_DONE[end])
+        return invite
+
+
+_DONE = {"resolved": "been resolved", "expired": "expired", "cancelled": "been cancelled"}

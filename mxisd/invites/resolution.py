@@ -1,0 +1,167 @@
+"""Looking up pending invites until their addresses are known, or their time is up."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from ..clock import HOUR, now
+from ..lookup.source import Source
+from ..matrix.ids import InvalidIdentifier, server_of
+from ..matrix.threepid import ThreePid
+from ..storage.contract import Bindings, Invites
+from ..storage.records import Invite
+from .endings import Endings
+
+log = Logger()
+
+# As many addresses go into one query.
+BATCH = 1000
+# So many invites end together: enough for one fsync to serve many, few enough not to hold up the reactor.
+ENDING = 100
+# A source that takes longer is left out of the rest of the tick.  Seconds.
+PATIENCE = 30.0
+# The longest that remote sources are left in peace about an invite.
+REMOTE_LIMIT = HOUR
+
+
+class Resolution:
+    """
+    Each tick looks all pending invites up, in batches, and ends those that are found or have expired.
+
+    ``interval`` is the time between ticks, in ms.  Sources that are local are asked in every tick; remote ones, after
+    each miss, twice as much later.  ``expire_after`` is in ms; with ``None`` nothing expires.
+    """
+
+    def __init__(
+        self,
+        invites: Invites,
+        bindings: Bindings,
+        sources: Sequence[Source],
+        endings: Endings,
+        clock: IReactorTime,
+        interval: int,
+        expire_after: int | None,
+    ) -> None:
+        self._invites = invites
+        self._bindings = bindings
+        self._sources = sources
+        self._endings = endings
+        self._clock = clock
+        self._interval = interval
+        self._expire_after = expire_after
+
+    async def tick(self) -> None:
+        """One round.  Raises :class:`StorageUnavailable`; what was not looked up then is due in the next."""
+        start = now(self._clock)
+        # A little before the next tick, which may come a little early.
+        next_due = start + self._interval * 9 // 10
+        local = _Panel([source for source in self._sources if source.local], self._clock)
+        remote = _Panel([source for source in self._sources if not source.local], self._clock)
+        while batch := await self._invites.claim_due(start, next_due, BATCH):
+            await self._look_up(batch, local, remote, start)
+
+    async def _look_up(self, batch: Sequence[Invite], local: _Panel, remote: _Panel, start: int) -> None:
+        by_address: dict[ThreePid, list[Invite]] = {}
+        for invite in batch:
+            by_address.setdefault(invite.threepid, []).append(invite)
+        found = await self._bindings.users_of(list(by_address))
+        found |= await local.ask([threepid for threepid in by_address if threepid not in found])
+        if remote:
+            found |= await self._ask_remote(by_address, found, remote, start)
+        await self._resolve(found)
+        if self._expire_after is not None:
+            await self._expire(invite for invite in batch if invite.threepid not in found)
+
+    async def _ask_remote(
+        self, by_address: Mapping[ThreePid, Sequence[Invite]], found: Mapping[ThreePid, str], remote: _Panel, start: int
+    ) -> dict[ThreePid, str]:
+        due = {
+            threepid: invites
+            for threepid, invites in by_address.items()
+            if threepid not in found and any(invite.remote_due <= start for invite in invites)
+        }
+        if not due:
+            return {}
+        answer = await remote.ask(list(due))
+        missed = [invite for threepid, invites in due.items() if threepid not in answer for invite in invites]
+        if missed:
+            await self._invites.missed_remotely(
+                {invite.token: start + self._peace(invite.remote_misses) for invite in missed}
+            )
+        return answer
+
+    def _peace(self, misses: int) -> int:
+        return min(self._interval << min(misses, 32), REMOTE_LIMIT)
+
+    async def _resolve(self, found: Mapping[ThreePid, str]) -> None:
+        remaining = iter(found.items())
+        while some := list(islice(remaining, ENDING)):
+            await _together(self._resolve_address(threepid, mxid) for threepid, mxid in some)
+
+    async def _resolve_address(self, threepid: ThreePid, mxid: str) -> None:
+        # Those in other rooms too, whichever batch they would be in.
+        for invite in await self._invites.pending(threepid):
+            await self._endings.resolve(invite.token, mxid)
+
+    async def _expire(self, invites: Iterable[Invite]) -> None:
+        limit = now(self._clock) - (self._expire_after or 0)
+        expired = (invite for invite in invites if invite.created <= limit)
+        while some := list(islice(expired, ENDING)):
+            await _together(self._endings.expire(invite.token) for invite in some)
+
+
+async def _together(coroutines: Iterable[Coroutine[Deferred[Any], Any, object]]) -> None:
+    await gatherResults([Deferred.fromCoroutine(coroutine) for coroutine in coroutines], consumeErrors=True)
+
+
+class _Panel:
+    """Sources, asked in order; for the time of a tick, without those that failed."""
+
+    def __init__(self, sources: Sequence[Source], clock: IReactorTime) -> None:
+        self._sources = list(sources)
+        self._clock = clock
+
+    def __bool__(self) -> bool:
+        return bool(self._sources)
+
+    async def ask(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
+        """The valid user IDs of those of the addresses that are known."""
+        found: dict[ThreePid, str] = {}
+        for source in tuple(self._sources):
+            unknown = [threepid for threepid in threepids if threepid not in found]
+            if not unknown:
+                break
+            try:
+                answer = await Deferred.fromCoroutine(_lookup(source, unknown)).addTimeout(PATIENCE, self._clock)
+            except Exception as error:
+                log.error(
+                    "{source} is left out until pending invites are looked up again: {error}",
+                    source=source.name,
+                    error=error,
+                )
+                self._sources.remove(source)
+                continue
+            # Nobody is asked to speak of other addresses.
+            found |= {threepid: answer[threepid] for threepid in unknown if _is_user_id(answer.get(threepid))}
+        return found
+
+
+async def _lookup(source: Source, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
+    return await source.lookup(threepids)
+
+
+def _is_user_id(mxid: str | None) -> bool:
+    if mxid is None:
+        return False
+    try:
+        server_of(mxid)
+    except InvalidIdentifier as error:
+        log.warn("a source names a user who cannot exist: {error}", error=error)
+        return False
+    return True
