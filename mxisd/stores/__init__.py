@@ -1,0 +1,1 @@
+"""Identity stores: where administrators keep their people."""

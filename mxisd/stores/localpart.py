@@ -1,0 +1,82 @@
+"""From what a store calls its users to user IDs, and back (specification: appendices, "User Identifiers")."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from ..matrix.ids import InvalidIdentifier, split_user_id
+
+log = Logger()
+
+_OTHER = re.compile(rb"[^a-z0-9._/+-]")
+_ESCAPED = re.compile(rb"=([0-9a-f]{2})")
+_LOCALPART = re.compile(r"[a-z0-9._=/+-]+")
+
+
+def mapped(name: str) -> str:
+    """
+    The localpart for a name of any characters, by the algorithm that the specification suggests.
+
+    ``Ana Fuß`` becomes ``ana=20fu=c3=9f``.  ASCII only is lower-cased, so that nothing but case is lost.
+    """
+    encoded = name.encode("utf-8", "surrogatepass").lower()
+    return _OTHER.sub(lambda match: b"=%02x" % match[0][0], encoded).decode("ascii")
+
+
+def unmapped(localpart: str) -> str:
+    """The name, in lower case, that :func:`mapped` makes a localpart of; what is no escape stays as it is."""
+    encoded = _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), localpart.encode("utf-8", "surrogatepass"))
+    try:
+        return encoded.decode("utf-8")
+    except UnicodeDecodeError:
+        return localpart
+
+
+def strict(name: str) -> str:
+    """The name itself.  Raises :class:`InvalidIdentifier` unless it is a localpart of today's grammar."""
+    if not _LOCALPART.fullmatch(name):
+        raise InvalidIdentifier(f"{name!r} is not the localpart of a user ID")
+    return name
+
+
+class UserIds:
+    """The user IDs of one homeserver, as a store with names of its own sees them."""
+
+    def __init__(self, domain: str, localpart: Callable[[str], str] = mapped) -> None:
+        """``localpart`` is :func:`mapped`, or :func:`strict` to refuse what would have to be changed."""
+        self._domain = domain
+        self._localpart = localpart
+
+    def of_name(self, name: str) -> str | None:
+        """The user ID for a name; ``None``, and a line in the log, if there is none."""
+        try:
+            return self.of_mxid(f"@{self._localpart(name)}:{self._domain}")
+        except InvalidIdentifier as error:
+            log.warn("a user of an identity store is left out: {error}", error=str(error))
+            return None
+
+    def of_mxid(self, mxid: str) -> str | None:
+        """A user ID as it stands in a store, of whatever domain; ``None``, and a line in the log, if it is none."""
+        try:
+            split_user_id(mxid)
+        except InvalidIdentifier as error:
+            log.warn("a user of an identity store is left out: {error}", error=str(error))
+            return None
+        return mxid
+
+    def name_of(self, user_id: str) -> str | None:
+        """
+        What a store would call a user; ``None`` for users of other homeservers.
+
+        They must not be taken for ours of the same localpart.
+        """
+        try:
+            localpart, domain = split_user_id(user_id)
+        except InvalidIdentifier:
+            return None
+        if domain != self._domain:
+            return None
+        return unmapped(localpart) if self._localpart is mapped else localpart
