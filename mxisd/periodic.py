@@ -13,24 +13,24 @@ from twisted.logger import Logger
 log = Logger()
 
 
-def every(interval: int, call: Callable[[], Awaitable[object]], clock: IReactorTime) -> Periodic:
-    """A service that calls a coroutine function every ``interval`` milliseconds, first at its start."""
-    return Periodic(interval, call, clock)
-
-
 class Periodic(Service):
-    """Calls never overlap: one that takes longer than the interval puts off the next.  One that fails is logged."""
+    """
+    Calls a coroutine function every ``interval`` seconds, first at the start.
 
-    def __init__(self, interval: int, call: Callable[[], Awaitable[object]], clock: IReactorTime) -> None:
-        self._interval = interval
+    Calls never overlap: one that takes longer than the interval puts off the next.  One that fails is logged.
+    """
+
+    def __init__(self, name: str, call: Callable[[], Awaitable[object]], interval: float, clock: IReactorTime) -> None:
+        self.name = name
         self._call = call
+        self._interval = interval
         self._current: Deferred[None] = Deferred()
         self._loop = LoopingCall(self._begin)
         self._loop.clock = clock
 
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
-        self._loop.start(self._interval / 1000)
+        self._loop.start(self._interval)
 
     def stopService(self) -> None:
         super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
@@ -47,7 +47,6 @@ class Periodic(Service):
         except CancelledError:
             pass
         except Exception:
-            name = getattr(self._call, "__qualname__", repr(self._call))
             log.failure(
-                "{name} failed; it is called again every {seconds:g} s", name=name, seconds=self._interval / 1000
+                "{name} failed, and will be tried again in {interval:g} s", name=self.name, interval=self._interval
             )
