@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import field
 
-from .section import Secret, Section
+from .section import Finding, Secret, Section
 from .values import EmailAddress, ExistingFile
 
 
@@ -67,3 +68,12 @@ class Handlers(Section):
 class Notification(Section):
     handler: Handler = Handler()
     handlers: Handlers = Handlers()
+
+    def mistakes(self) -> Iterable[Finding]:
+        if self.handler.email == "sendgrid":
+            if not self.handlers.sendgrid.api.key:
+                yield Finding("handlers.sendgrid.api.key", "required: expected an API key of SendGrid")
+            if not self.handlers.sendgrid.identity.from_:
+                yield Finding(
+                    "handlers.sendgrid.identity.from", "required: expected an email address such as mxisd@example.org"
+                )

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 from msgspec import field
 
-from .section import Alias, Finding, Secret, Section
+from .section import Alias, Finding, Secret, Section, Unfit, Value
 from .values import EmailAddress, ExistingFile, Port, Url
+
+
+def _placeholder(text: str) -> str:
+    if not re.fullmatch(r"[A-Z][A-Z_]+[A-Z]", text):
+        raise Unfit("a name in capital letters, such as REGISTER_URL")
+    return text
+
+
+Placeholder = Annotated[str, Value(_placeholder)]
 
 
 class Sender(Section):
@@ -53,12 +63,13 @@ class GenericTemplates(Section):
 
 
 class Templates(Section):
-    """Files to use instead of the built-in templates."""
+    """Files to use instead of the built-in templates; ``placeholder`` are values that they can ask for."""
 
     invite: ExistingFile | None = None
+    reminder: ExistingFile | None = None
     session: SessionTemplates = SessionTemplates()
     generic: GenericTemplates = GenericTemplates()
-    placeholder: Mapping[str, str] = {}
+    placeholder: Mapping[Placeholder, str] = {}
 
 
 class Generators(Section):
@@ -88,9 +99,15 @@ class Twilio(Section):
     auth_token: Annotated[Secret | None, Alias("authToken")] = field(default=None, name="auth_token")
     number: str | None = None
 
+    def mistakes(self) -> Iterable[Finding]:
+        if self.account_sid and not self.auth_token:
+            yield Finding("auth_token", "required: expected the token of the account")
+        if self.account_sid and not self.number:
+            yield Finding("number", "required: expected the number to send from, such as +15551234567")
+
 
 class HttpGateway(Section):
-    """Any SMS gateway that takes a message by a request."""
+    """Any SMS gateway that takes a message by a request; ``%RECIPIENT_ADDRESS%`` and ``%TEXT%`` are put in."""
 
     url: Url | None = None
     method: Literal["POST", "PUT", "GET"] = "POST"
@@ -108,6 +125,14 @@ class Msisdn(Section):
     generator: Literal["template"] = "template"
     connectors: MsisdnConnectors = MsisdnConnectors()
     generators: Generators = Generators()
+
+    def mistakes(self) -> Iterable[Finding]:
+        if self.connector == "http" and not self.connectors.http.url:
+            yield Finding("connectors.http.url", "required: expected a URL such as https://sms.example.org/send")
+
+    def cautions(self) -> Iterable[Finding]:
+        if self.connector == "log":
+            yield Finding("connector", "text messages are not sent but written to the log, with their tokens")
 
 
 class Medium(Section):

@@ -33,8 +33,6 @@ NOT_BUILT: tuple[tuple[str, str], ...] = (
     ("matrix.homeserver", "interception"),
     ("memory", "this identity store"),
     ("netiq", "this identity store"),
-    ("notification.handler", "a choice of handlers: raw is used"),
-    ("notification.handlers", "a choice of handlers: raw is used"),
     ("register", "control of who may register"),
     ("rest", "this identity store"),
     ("session.policy.unbind", "switching unbind off, and messages about it"),
@@ -44,7 +42,6 @@ NOT_BUILT: tuple[tuple[str, str], ...] = (
     ("synapseSql", "this identity store"),
     ("threepid.medium.email.generators.template.generic", "mail about invites by user ID"),
     ("threepid.medium.email.generators.template.session.unbind", "mail about unbinds"),
-    ("threepid.medium.msisdn", "SMS"),
     ("wordpress", "this identity store"),
 )
 """Keys, sections included, and what is missing.  Who builds it deletes the line."""

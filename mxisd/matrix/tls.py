@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 from OpenSSL import SSL
 from twisted.internet.abstract import isIPAddress, isIPv6Address
@@ -15,7 +16,7 @@ from zope.interface import implementer
 class _SystemAndFile(OpenSSLDefaultPaths):
     """The certificate authorities of the system, and those in a PEM file."""
 
-    def __init__(self, ca_file: str) -> None:
+    def __init__(self, ca_file: str | Path) -> None:
         self._ca_file = ca_file
 
     def _addCACertsToContext(self, context: SSL.Context) -> None:
@@ -43,7 +44,7 @@ class Trust:
     holds no certificates.
     """
 
-    def __init__(self, ca_file: str | None = None, insecure: Collection[str] = ()) -> None:
+    def __init__(self, ca_file: str | Path | None = None, insecure: Collection[str] = ()) -> None:
         self._insecure = frozenset(entry.lower() for entry in insecure)
         self._root = OpenSSLDefaultPaths() if ca_file is None else _SystemAndFile(ca_file)
         try:

@@ -45,8 +45,8 @@ class Site(Struct, frozen=True, kw_only=True):
     """The homeserver's name."""
     public_url: str
     """Where clients reach this server, without a slash at the end."""
-    register_url: str
-    """Where somebody without an account gets one."""
+    placeholders: Mapping[str, str] = {}
+    """Values of the administrator's own, and ``REGISTER_URL``: where somebody without an account gets one."""
     from_email: str = ""
     from_name: str = ""
 
@@ -194,11 +194,12 @@ class UnbindNotice(Struct, frozen=True, kw_only=True):
 def values(message: Message, site: Site) -> dict[str, str]:
     """All values of a message, fit to be shown; for each ``X`` there is an ``X_URL_ENCODED``."""
     given = {
+        "REGISTER_URL": f"https://{site.domain}",
+        **site.placeholders,
         "DOMAIN": site.domain,
         "DOMAIN_PRETTY": site.domain.capitalize(),
         "FROM_EMAIL": site.from_email,
         "FROM_NAME": site.from_name,
-        "REGISTER_URL": site.register_url,
         "RECIPIENT_MEDIUM": message.threepid.medium,
         "RECIPIENT_ADDRESS": message.threepid.address,
         **message.values(site),

@@ -100,7 +100,7 @@ def read(path: Path) -> str:
         raise TemplateError(f"{path}: is not UTF-8") from None
 
 
-def check(path: Path, source: str, text: str, names: Collection[str]) -> None:
+def check(path: Path | str, source: str, text: str, names: Collection[str]) -> None:
     """
     Refuse a text with a placeholder for which there will be no value.
 

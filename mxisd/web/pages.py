@@ -39,24 +39,20 @@ class Page(Struct, frozen=True):
 class Pages:
     """One page for success and one for failure; each in several languages, if files for them are there."""
 
-    def __init__(self, success: Path | None = None, failure: Path | None = None) -> None:
+    def __init__(self, view: View) -> None:
         """
-        Read the files given instead of the built-in pages.
+        Read the files of ``view.session.onTokenSubmit``, or else the built-in pages.
 
         Raises :class:`~mxisd.notify.template.TemplateError`.
         """
-        self._success = _load(success, "validated.html")
-        self._failure = _load(failure, "not-validated.html")
+        files = view.session.on_token_submit
+        self._success = _load(files.success, "validated.html")
+        self._failure = _load(files.failure, "not-validated.html")
 
     @classmethod
     def built_in(cls) -> Pages:
-        """The pages to use when none are configured."""
-        return cls()
-
-    @classmethod
-    def configured(cls, view: View) -> Pages:
-        """The pages of ``view.session.onTokenSubmit``.  Raises :class:`~mxisd.notify.template.TemplateError`."""
-        return cls(view.session.on_token_submit.success, view.session.on_token_submit.failure)
+        """The pages to show when none are configured."""
+        return cls(View())
 
     def success(self, accept_language: str = "") -> Answer:
         """The address is validated."""

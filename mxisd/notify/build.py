@@ -1,0 +1,202 @@
+"""The notifier that a configuration describes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.headerregistry import Address
+from email.message import EmailMessage
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..clock import Random
+from ..config import Config
+from ..config.notification import Message as SendGridMessage
+from ..config.threepid import HttpGateway, Templates
+from ..matrix.ids import is_ip_literal, split_server_name
+from ..matrix.outbound import Http
+from ..matrix.threepid import EMAIL, MSISDN, ThreePid
+from ..matrix.tls import Trust
+from .gateway import PLACEHOLDERS, GatewayConnector
+from .log import LogConnector, NoConnector
+from .mail import MailTemplate
+from .messages import Kind, Site
+from .notifier import Channel, Connector, Notifier
+from .samples import names
+from .sendgrid import SendGridConnector
+from .smtp import MailServer, SmtpConnector, Trace, debug, mailable
+from .template import Template, TextTemplate, Translations, check, read
+from .twilio import TwilioConnector
+
+_BUILT_IN = Path(__file__).parent / "templates"
+_BUILT_IN_NAMES: Mapping[Kind, str] = {
+    "invite": "invite",
+    "invite.reminder": "reminder",
+    "session.validation": "validation",
+    "session.unbind.fraudulent": "unbind-warning",
+    "session.unbind.notification": "unbind-notice",
+    "generic.matrixId": "matrix-id",
+}
+
+
+def build_notifier(config: Config, reactor: Any, http: Http, random: Random, trace: Trace = debug) -> Notifier:
+    """
+    Channels for the media that are configured.
+
+    ``http`` reaches whatever server the administrator named, and ``trace`` hears what is said to the mail server.
+    Raises :class:`~mxisd.notify.template.TemplateError`.
+    """
+    channels: dict[str, Channel[Any]] = {}
+    mail = _mail_connector(config, reactor, http, random, trace)
+    if mail is not None:
+        channels[EMAIL] = Channel(mail_site(config), mail_templates(config), mail)
+    text = _text_connector(config, http)
+    if text is not None:
+        channels[MSISDN] = Channel(text_site(config), text_templates(config), text)
+    return Notifier(channels)
+
+
+def mail_site(config: Config) -> Site:
+    """What all emails have in common."""
+    raw = config.threepid.medium.email
+    identity = config.notification.handlers.sendgrid.identity if _by_sendgrid(config) else raw.identity
+    return Site(
+        domain=config.matrix.domain,
+        public_url=config.server.public_url,
+        placeholders=raw.generators.template.placeholder,
+        from_email=identity.from_ or "",
+        from_name=identity.name or "",
+    )
+
+
+def text_site(config: Config) -> Site:
+    """What all text messages have in common."""
+    return Site(
+        domain=config.matrix.domain,
+        public_url=config.server.public_url,
+        placeholders=config.threepid.medium.msisdn.generators.template.placeholder,
+    )
+
+
+def mail_templates(config: Config) -> dict[Kind, Translations[Template[EmailMessage]]]:
+    """Those configured, the built-in ones for the rest.  Raises :class:`~mxisd.notify.template.TemplateError`."""
+    own = {} if _by_sendgrid(config) else _files(config.threepid.medium.email.generators.template)
+    messages = _sendgrid_messages(config) if _by_sendgrid(config) else {}
+    found: dict[Kind, Translations[Template[EmailMessage]]] = {}
+    for kind, known in names(ThreePid(EMAIL, "bob@example.org"), mail_site(config)).items():
+        if kind in messages:
+            found[kind] = Translations(_sendgrid_template(kind, messages[kind], known))
+        else:
+            path = own.get(kind) or _BUILT_IN / "email" / f"{_BUILT_IN_NAMES[kind]}.eml"
+            found[kind] = Translations.load(path, partial(MailTemplate.load, names=known))
+    return found
+
+
+def text_templates(config: Config) -> dict[Kind, Translations[Template[str]]]:
+    """Those configured, the built-in ones for the rest.  Raises :class:`~mxisd.notify.template.TemplateError`."""
+    own = _files(config.threepid.medium.msisdn.generators.template)
+    found: dict[Kind, Translations[Template[str]]] = {}
+    for kind, known in names(ThreePid(MSISDN, "15551234567"), text_site(config)).items():
+        path = own.get(kind) or _BUILT_IN / "sms" / f"{_BUILT_IN_NAMES[kind]}.txt"
+        found[kind] = Translations.load(path, partial(TextTemplate.load, names=known))
+    return found
+
+
+def _files(templates: Templates) -> dict[Kind, Path]:
+    unbind = templates.session.unbind
+    given: dict[Kind, Path | None] = {
+        "invite": templates.invite,
+        # Whoever has their own words for an invite wants them here rather than ours.
+        "invite.reminder": templates.reminder or templates.invite,
+        "session.validation": templates.session.validation,
+        "session.unbind.fraudulent": unbind.fraudulent,
+        "session.unbind.notification": unbind.notification,
+        "generic.matrixId": templates.generic.matrix_id,
+    }
+    return {kind: path for kind, path in given.items() if path is not None}
+
+
+def _by_sendgrid(config: Config) -> bool:
+    return config.notification.handler.email == "sendgrid"
+
+
+def _sendgrid_messages(config: Config) -> dict[Kind, SendGridMessage]:
+    templates = config.notification.handlers.sendgrid.templates
+    given: dict[Kind, SendGridMessage] = {
+        "invite": templates.invite,
+        "invite.reminder": templates.invite,
+        "session.validation": templates.session.validation,
+        "session.unbind.fraudulent": templates.session.unbind.fraudulent,
+        "session.unbind.notification": templates.session.unbind.notification,
+        "generic.matrixId": templates.generic.matrix_id,
+    }
+    return {kind: message for kind, message in given.items() if message.body.text or message.body.html}
+
+
+def _sendgrid_template(kind: Kind, message: SendGridMessage, known: frozenset[str]) -> MailTemplate:
+    subject = message.subject or ""
+    check(f"notification.handlers.sendgrid.templates.{kind}.subject", subject, subject, known)
+    bodies = []
+    for path in (message.body.text, message.body.html):
+        body = read(path) if path else ""
+        check(path or "", body, body, known)
+        bodies.append(body)
+    return MailTemplate.of(subject, *bodies)
+
+
+def _mail_connector(
+    config: Config, reactor: Any, http: Http, random: Random, trace: Trace
+) -> Connector[EmailMessage] | None:
+    site, raw = mail_site(config), config.threepid.medium.email
+    if _by_sendgrid(config):
+        key = config.notification.handlers.sendgrid.api.key or ""
+        return SendGridConnector(http, key, _sender(site))
+    if raw.connector == "log":
+        return LogConnector()
+    if raw.connector == "none":
+        return NoConnector()
+    smtp = raw.connectors.smtp
+    if not smtp.host:
+        return None
+    trust = Trust(config.outbound.ca_file, () if smtp.tls_verify else (smtp.host,))
+    server = MailServer(
+        host=smtp.host,
+        port=smtp.port,
+        tls=smtp.tls,
+        login=smtp.login or None,
+        password=smtp.password,
+        own_name=_own_name(config.server.name),
+    )
+    return SmtpConnector(reactor, server, trust.connection_to(smtp.host, smtp.port), _sender(site), random, trace)
+
+
+def _text_connector(config: Config, http: Http) -> Connector[str] | None:
+    msisdn = config.threepid.medium.msisdn
+    if msisdn.connector == "log":
+        return LogConnector()
+    if msisdn.connector == "none":
+        return NoConnector()
+    if msisdn.connector == "http":
+        return _gateway(http, msisdn.connectors.http)
+    twilio = msisdn.connectors.twilio
+    if not twilio.account_sid:
+        return None
+    return TwilioConnector(http, twilio.account_sid, twilio.auth_token or "", twilio.number or "")
+
+
+def _gateway(http: Http, gateway: HttpGateway) -> GatewayConnector:
+    for key, text in (("url", gateway.url or ""), ("body", gateway.body or "")):
+        check(f"threepid.medium.msisdn.connectors.http.{key}", text, text, PLACEHOLDERS)
+    return GatewayConnector(http, gateway.url or "", gateway.method, gateway.headers, gateway.body or "")
+
+
+def _sender(site: Site) -> Address:
+    address, _ = mailable(site.from_email)
+    return Address(site.from_name, addr_spec=address)
+
+
+def _own_name(server_name: str) -> str:
+    host, _ = split_server_name(server_name)
+    if not is_ip_literal(host):
+        return host
+    return f"[IPv6:{host[1:]}" if host.startswith("[") else f"[{host}]"

@@ -1,0 +1,221 @@
+"""
+Emails made of templates.
+
+A template is a message itself, an ``.eml`` file.  It is taken apart when it is read, and each message is put together
+anew: no value that is put in can end a header or a part, whatever it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from copy import deepcopy
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.errors import HeaderParseError
+from email.headerregistry import Address, AddressHeader
+from email.message import EmailMessage, MIMEPart
+from html import escape
+from pathlib import Path
+from typing import Protocol
+
+from ..clock import Random, token
+from .template import TemplateError, check, fill, read
+
+# Lines end as SMTP wants it, and what is not ASCII is encoded: no server has to know how to pass it on.
+POLICY = policy.SMTP.clone(cte_type="7bit")
+
+# Ours to say, or nothing for a template to say.
+_NOT_FROM_TEMPLATES = {"auto-submitted", "bcc", "cc", "date", "from", "message-id", "received", "return-path", "to"}
+
+Values = Mapping[str, str]
+
+
+class MailTemplate:
+    """Of an email: headers, and a body of any structure in whose texts there are placeholders."""
+
+    def __init__(self, headers: Sequence[_Header], body: _Body) -> None:
+        self._headers = headers
+        self._body = body
+
+    @classmethod
+    def load(cls, path: Path, names: Collection[str]) -> MailTemplate:
+        """Read an ``.eml`` file in which the named values may occur.  Raises :class:`TemplateError`."""
+        source = read(path)
+        message = message_from_bytes(source.encode(), policy=policy.default)
+        headers = [_header(name, _unfolded(value)) for name, value in message.raw_items() if _is_free(name)]
+        if sum(header.name.lower() == "subject" for header in headers) != 1:
+            raise TemplateError(f"{path}: expected an .eml file, with one Subject header")
+        template = cls(headers, _body(path, message))
+        for text in template.texts():
+            check(path, source, text, names)
+        return template
+
+    @classmethod
+    def of(cls, subject: str, text: str, html: str) -> MailTemplate:
+        """A template of a text, of HTML or, if neither is empty, of both."""
+        texts = [_Text(subtype, body) for subtype, body in (("plain", text), ("html", html)) if body]
+        return cls(
+            [_Unstructured("Subject", subject)], texts[0] if len(texts) == 1 else _Multipart("alternative", texts)
+        )
+
+    def texts(self) -> Iterator[str]:
+        """All that may have placeholders in it."""
+        for header in self._headers:
+            yield from header.texts()
+        yield from self._body.texts()
+
+    def render(self, values: Values) -> EmailMessage:
+        """The message, so far without sender and recipient."""
+        message = EmailMessage(POLICY)
+        for header in self._headers:
+            header.render(values, message)
+        self._body.render(values, message)
+        return message
+
+
+def address(message: EmailMessage, sender: Address, recipient: str, now: float, random: Random) -> None:
+    """Complete a message with who sends it to whom, and when (epoch seconds)."""
+    message["From"] = sender
+    message["To"] = Address(addr_spec=recipient)
+    message["Date"] = datetime.fromtimestamp(now, UTC)
+    message["Message-ID"] = f"<{token(random, 16)}@{sender.domain}>"
+    # RFC 3834: so that no absence notice answers.
+    message["Auto-Submitted"] = "auto-generated"
+
+
+class _Header(Protocol):
+    name: str
+
+    def texts(self) -> Iterator[str]: ...
+
+    def render(self, values: Values, message: EmailMessage) -> None: ...
+
+
+class _Unstructured:
+    """A header that is a text, like the subject."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self._text = text
+
+    def texts(self) -> Iterator[str]:
+        yield self._text
+
+    def render(self, values: Values, message: EmailMessage) -> None:
+        # An encoded word in a value would be decoded by whoever reads it, and first of all by the email package.
+        message[self.name] = fill(self._text, values).replace("=?", "= ?")
+
+
+class _Addresses:
+    """A header that is a list of addresses, like ``Reply-To``."""
+
+    def __init__(self, name: str, addresses: Sequence[tuple[str, str]]) -> None:
+        """``addresses`` are pairs of a display name and an address."""
+        self.name = name
+        self._addresses = addresses
+
+    def texts(self) -> Iterator[str]:
+        for pair in self._addresses:
+            yield from pair
+
+    def render(self, values: Values, message: EmailMessage) -> None:
+        # Without a sender configured, there is no address to put in.
+        with suppress(ValueError, HeaderParseError):
+            message[self.name] = [
+                Address(fill(display_name, values).replace("=?", "= ?"), addr_spec=fill(address, values))
+                for display_name, address in self._addresses
+            ]
+
+
+def _header(name: str, text: str) -> _Header:
+    parsed = policy.default.header_factory(name, text)
+    if isinstance(parsed, AddressHeader):
+        return _Addresses(name, [(address.display_name, address.addr_spec) for address in parsed.addresses])
+    return _Unstructured(name, str(parsed))
+
+
+def _is_free(name: str) -> bool:
+    name = name.lower()
+    return name not in _NOT_FROM_TEMPLATES and not name.startswith(("content-", "mime-", "resent-"))
+
+
+def _unfolded(value: str) -> str:
+    # The email package keeps bytes that are not ASCII as surrogates.
+    text = value.encode("ascii", "surrogateescape").decode()
+    return "".join(text.splitlines())
+
+
+class _Body(Protocol):
+    def texts(self) -> Iterator[str]: ...
+
+    def render(self, values: Values, part: MIMEPart) -> MIMEPart:
+        """Make an empty part this one; or return another, if it need not be made anew."""
+        ...
+
+
+class _Text:
+    def __init__(self, subtype: str, text: str) -> None:
+        self._subtype = subtype
+        self._text = text
+        self._escape = escape if subtype == "html" else str
+
+    def texts(self) -> Iterator[str]:
+        yield self._text
+
+    def render(self, values: Values, part: MIMEPart) -> MIMEPart:
+        part.set_content(fill(self._text, values, self._escape), subtype=self._subtype, cte="quoted-printable")
+        return part
+
+
+class _Multipart:
+    def __init__(self, subtype: str, parts: Sequence[_Body], parameters: Values | None = None) -> None:
+        self._type = f"multipart/{subtype}"
+        self._parts = parts
+        self._parameters = parameters or {}
+
+    def texts(self) -> Iterator[str]:
+        for part in self._parts:
+            yield from part.texts()
+
+    def render(self, values: Values, part: MIMEPart) -> MIMEPart:
+        part["Content-Type"] = self._type
+        for name, value in self._parameters.items():
+            part.set_param(name, value)
+        for child in self._parts:
+            part.attach(child.render(values, MIMEPart(POLICY)))
+        return part
+
+
+class _Attachment:
+    """What is sent along as it is: a picture, say."""
+
+    def __init__(self, part: MIMEPart) -> None:
+        self._part = part
+
+    def texts(self) -> Iterator[str]:
+        return iter(())
+
+    def render(self, values: Values, part: MIMEPart) -> MIMEPart:
+        return deepcopy(self._part)
+
+
+def _body(path: Path, part: MIMEPart) -> _Body:
+    main, sub = part.get_content_maintype(), part.get_content_subtype()
+    if main == "multipart":
+        if not part.is_multipart():
+            raise TemplateError(f"{path}: the parts of {part.get_content_type()} are not where its boundary says")
+        parameters = {name: value for name, value in part["Content-Type"].params.items() if name != "boundary"}
+        return _Multipart(sub, [_body(path, child) for child in part.iter_parts()], parameters)
+    if main == "text" and not part.is_attachment():
+        return _Text(sub, _decoded(path, part))
+    return _Attachment(part)
+
+
+def _decoded(path: Path, part: MIMEPart) -> str:
+    charset = part.get_content_charset("utf-8")
+    content = part.get_payload(decode=True)
+    try:
+        return (content if isinstance(content, bytes) else b"").decode(charset).replace("\r\n", "\n")
+    except (UnicodeDecodeError, LookupError):
+        raise TemplateError(f"{path}: its {part.get_content_type()} is not {charset}, as it says") from None

@@ -1,0 +1,64 @@
+"""A message of each kind, as an example: for previews, and to know which values a template can ask for."""
+
+from __future__ import annotations
+
+from ..clock import DAY
+from ..matrix.threepid import ThreePid
+from ..storage.records import Invite
+from .messages import (
+    InviteMessage,
+    Kind,
+    MatrixIdInvite,
+    Message,
+    Reminder,
+    Site,
+    UnbindNotice,
+    UnbindWarning,
+    Validation,
+    values,
+)
+
+
+def samples(threepid: ThreePid, site: Site) -> dict[Kind, Message]:
+    """Messages to an address, by kind."""
+    sender, room_id = f"@alice:{site.domain}", f"!aGardenInKyoto:{site.domain}"
+    invite = Invite(
+        token="sample-token-to-look-at",  # noqa: S106  # of no invite
+        medium=threepid.medium,
+        address=threepid.address,
+        room_id=room_id,
+        sender=sender,
+        created=0,
+        ephemeral_public_key="",
+        ephemeral_private_key="c2FtcGxlIGtleSB0byBsb29rIGF0LCBvZiBubyB1c2U",
+        fields={
+            "sender_display_name": "Alice Liddell",
+            "sender_avatar_url": f"mxc://{site.domain}/alice",
+            "room_name": "Gardens of Kyoto",
+            "room_alias": f"#gardens:{site.domain}",
+            "room_avatar_url": f"mxc://{site.domain}/gardens",
+            "room_join_rules": "invite",
+        },
+    )
+    link = f"{site.public_url}/_matrix/identity/v2/validate/{threepid.medium}/submitToken?token=123456"
+    messages: list[Message] = [
+        InviteMessage(invite),
+        Reminder(invite, expires=20_000 * DAY),
+        Validation(threepid=threepid, token="123456", link=link, next_link=f"https://{site.domain}"),  # noqa: S106
+        UnbindWarning(threepid=threepid),
+        UnbindNotice(threepid=threepid),
+        MatrixIdInvite(
+            threepid=threepid,
+            recipient=f"@bob:{site.domain}",
+            sender=sender,
+            sender_name="Alice Liddell",
+            room_id=room_id,
+            room_name="Gardens of Kyoto",
+        ),
+    ]
+    return {message.kind: message for message in messages}
+
+
+def names(threepid: ThreePid, site: Site) -> dict[Kind, frozenset[str]]:
+    """The values that templates can ask for, by kind."""
+    return {kind: frozenset(values(message, site)) for kind, message in samples(threepid, site).items()}
