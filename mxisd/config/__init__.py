@@ -94,6 +94,12 @@ class Sections(Section):
                     f"expected a label of matrix.identity.servers ({', '.join(labels)}), found {label!r}",
                 )
 
+    def cautions(self) -> Iterable[Finding]:
+        email = self.threepid.medium.email
+        by_smtp = self.notification.handler.email == "raw" and email.connector == "smtp"
+        if by_smtp and not email.connectors.smtp.host:
+            yield Finding("threepid.medium.email.connectors.smtp.host", "not set: no email can be sent")
+
 
 class Config(Sections):
     """The whole configuration, and what the administrator should know at start."""

@@ -82,7 +82,7 @@ def _duplicates(node: yaml.Node, path: str, above: tuple[yaml.Node, ...]) -> Ite
                 continue
             name = f"{path}.{key.value}" if path else str(key.value)
             if name in first:
-                yield f"{name}: given twice (line {line}, and before it line {first[name]})"
+                yield f"{name}: given twice (lines {first[name]} and {line})"
             first.setdefault(name, line)
             yield from _duplicates(value, name, (*above, node))
 

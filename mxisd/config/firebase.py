@@ -15,3 +15,7 @@ class Firebase(Section):
     def mistakes(self) -> Iterable[Finding]:
         if self.enabled:
             yield Finding("enabled", "Firebase is not supported; ask it from a service of your own by the rest store")
+
+    def cautions(self) -> Iterable[Finding]:
+        if self != Firebase():
+            yield Finding("", "without effect: Firebase is not supported")

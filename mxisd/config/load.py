@@ -95,12 +95,16 @@ class _Reader:
         given = [key for key in field.keys if not _is_null(section.items.get(key))]
         if len(given) > 1:
             return self._problem(join(path, given[1]), f"expected only one of {' and '.join(given)}")
-        value = self._given(field, section.items[given[0]], join(path, given[0])) if given else UNSET
-        if value is not UNSET or not field.required:
-            return value
-        if field.shape.is_section:
-            return self.section(field.shape.base, Scalar(None, section.line), join(path, field.key))
-        return self._problem(join(path, field.key), f"required: expected {field.shape.expected}")
+        if given:
+            value = self._given(field, section.items[given[0]], join(path, given[0]))
+        elif field.shape.is_section:
+            # Its keys may be required, and have something to say about their defaults.
+            value = self.section(field.shape.base, Scalar(None, section.line), join(path, field.key))
+        else:
+            value = UNSET
+        if value is UNSET and field.required:
+            return self._problem(join(path, field.key), f"required: expected {field.shape.expected}")
+        return value
 
     def _given(self, field: Field, tree: Tree, path: str) -> Any:
         if field.shape.base is Secret and path.endswith("File"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import abc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
@@ -14,8 +14,7 @@ import msgspec
 from . import values
 from .problems import join
 from .section import Alias, Secret, Section, Unfit, Value
-
-Parser = Callable[[str], Any]
+from .values import Parser
 
 _PARSERS: dict[Any, Parser] = {
     str: str,

@@ -43,6 +43,10 @@ class PostgreSQL(Section):
     check_connections_every_millis: int = 30_000
     test_before_get_from_pool: bool = False
 
+    def cautions(self) -> Iterable[Finding]:
+        if self != PostgreSQL():
+            yield Finding("", "without effect: there is no such storage")
+
 
 class Provider(Section):
     sqlite: SQLite = SQLite()

@@ -88,8 +88,6 @@ class Email(Section):
             yield Finding("identity.from", "required: expected an email address such as mxisd@example.org")
 
     def cautions(self) -> Iterable[Finding]:
-        if self.connector == "smtp" and not self.connectors.smtp.host:
-            yield Finding("connectors.smtp.host", "not set: no email can be sent")
         if self.connector == "log":
             yield Finding("connector", "emails are not sent but written to the log, with their tokens")
 

@@ -1,0 +1,358 @@
+from msgspec import to_builtins
+
+from .case import ConfigCase
+
+TEMPLATES = {
+    "template": {
+        "invite": None,
+        "reminder": None,
+        "session": {"validation": None, "unbind": {"fraudulent": None, "validation": None, "notification": None}},
+        "generic": {"matrixId": None},
+        "placeholder": {},
+    }
+}
+MESSAGE = {"subject": None, "body": {"text": None, "html": None}}
+QUERY = {"type": None, "value": None}
+SQL: dict[str, object] = {
+    "enabled": False,
+    "type": "sqlite",
+    "connection": None,
+    "auth": {"enabled": None},
+    "directory": {"enabled": None, "query": {"name": QUERY, "threepid": QUERY}},
+    "identity": {"enabled": None, "type": "mxid", "query": None, "medium": {}, "bulkQuery": None},
+    "profile": {
+        "enabled": None,
+        "displayName": {"query": None},
+        "threepid": {"query": None},
+        "role": {"type": None, "query": None},
+    },
+    "lookup": {"query": None},
+}
+LDAP: dict[str, object] = {
+    "enabled": False,
+    "lookup": False,
+    "activeDirectory": False,
+    "defaultDomain": None,
+    "filter": None,
+    "connection": {
+        "tls": False,
+        "host": None,
+        "port": 389,
+        "bindDn": None,
+        "bindPassword": None,
+        "baseDn": None,
+        "baseDNs": (),
+    },
+    "attribute": {
+        "uid": {"type": "uid", "value": "saMAccountName"},
+        "name": "displayName",
+        "threepid": {
+            "email": ("mailPrimaryAddress", "mail", "otherMailbox"),
+            "msisdn": (
+                "telephoneNumber",
+                "mobile",
+                "homePhone",
+                "otherTelephone",
+                "otherMobile",
+                "otherHomePhone",
+            ),
+        },
+    },
+    "auth": {"filter": None},
+    "directory": {"attribute": {"other": ()}, "filter": None},
+    "identity": {"filter": None, "token": "%3pid", "medium": {}},
+    "profile": {"filter": None},
+}
+PROCESS: dict[str, object] = {
+    "token": {},
+    "command": None,
+    "args": (),
+    "env": {},
+    "input": {"type": None, "template": None},
+    "exit": {"success": (0,), "failure": (1,)},
+    "output": {"type": None, "template": None},
+}
+API = "/_mxisd/backend/api/v1"
+DEFAULTS = {
+    "matrix": {
+        "domain": "example.org",
+        "identity": {"servers": {"matrix-org": ("https://matrix.org",)}},
+        "homeserver": {"url": None},
+        "v1": True,
+        "v2": True,
+    },
+    "server": {
+        "name": "example.org",
+        "port": 8090,
+        "publicUrl": "https://example.org",
+        "hostname": "",
+        "bind": ("tcp:8090",),
+        "trustedProxies": ("127.0.0.0/8", "::1/128"),
+    },
+    "key": {"path": "{directory}/mxisd.signing.key"},
+    "storage": {
+        "backend": "sqlite",
+        "provider": {
+            "sqlite": {"database": "{directory}/mxisd.db"},
+            "redis": {
+                "url": "redis://localhost:6379/0",
+                "username": None,
+                "password": None,
+                "poolSize": 8,
+                "sentinel": {"servers": (), "service": "mymaster"},
+            },
+            "postgresql": {
+                "database": None,
+                "username": None,
+                "password": None,
+                "pool": False,
+                "maxConnectionsFree": 1,
+                "maxConnectionAgeMillis": 3_600_000,
+                "checkConnectionsEveryMillis": 30_000,
+                "testBeforeGetFromPool": False,
+            },
+        },
+    },
+    "session": {
+        "policy": {
+            "validation": {"enabled": True},
+            "bind": {"domains": ("example.org",)},
+            "unbind": {"enabled": True, "notifications": True, "fraudulent": {"sendWarning": True}},
+        }
+    },
+    "invite": {
+        "expiration": {"enabled": True, "after": 10080, "resolveTo": "@_mxisd_invite-expired:example.org"},
+        "resolution": {"recursive": True, "timer": 1, "period": "minutes"},
+        "delivery": {"giveUpAfter": 7 * 24 * 3600, "concurrency": 4},
+        "history": {"days": 90},
+        "reminder": {"before": None},
+        "policy": {"ifSender": {"hasRole": ()}, "rules": (), "token": None},
+        "fullDisplayName": False,
+    },
+    "threepid": {
+        "medium": {
+            "email": {
+                "identity": {"from": None, "name": None},
+                "connector": "smtp",
+                "generator": "template",
+                "connectors": {
+                    "smtp": {"host": "", "port": 587, "tls": 1, "tlsVerify": True, "login": None, "password": None}
+                },
+                "generators": TEMPLATES,
+            },
+            "msisdn": {
+                "connector": "twilio",
+                "generator": "template",
+                "connectors": {
+                    "twilio": {"account_sid": "", "auth_token": None, "number": None},
+                    "http": {"url": None, "method": "POST", "headers": {}, "body": None},
+                },
+                "generators": TEMPLATES,
+            },
+        }
+    },
+    "view": {
+        "session": {
+            "onTokenSubmit": {"success": None, "failure": None},
+            "local": {"onTokenSubmit": {"success": None, "failure": None}},
+        }
+    },
+    "policy": {"policies": {}},
+    "account": {"allowOnlyTrustDomains": True},
+    "hashing": {
+        "enabled": True,
+        "pepperLength": 20,
+        "rotationPolicy": None,
+        "hashStorageType": "in_memory",
+        "delay": 10,
+        "requests": 10,
+        "algorithms": (),
+        "refresh": 600,
+        "rotation": None,
+    },
+    "outbound": {"allowedNetworks": (), "caFile": None, "insecureServers": (), "nameservers": ()},
+    "notification": {
+        "handler": {"email": "raw", "msisdn": "raw"},
+        "handlers": {
+            "sendgrid": {
+                "api": {"key": None},
+                "identity": {"from": None, "name": None},
+                "templates": {
+                    "invite": MESSAGE,
+                    "session": {"validation": MESSAGE, "unbind": {"fraudulent": MESSAGE, "notification": MESSAGE}},
+                    "generic": {"matrixId": MESSAGE},
+                },
+            }
+        },
+    },
+    "lookup": {
+        "bulk": {"enabled": True},
+        "recursive": {
+            "enabled": True,
+            "allowedCidr": ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128"),
+            "bridge": {"enabled": False, "recursiveOnly": True, "server": None, "mappings": {}},
+        },
+    },
+    "forward": {"servers": ()},
+    "dns": {"overwrite": {"homeserver": {"client": (), "federation": ()}}},
+    "appsvc": {
+        "enabled": False,
+        "user": {"main": "mxisd", "inviteExpired": "_mxisd_invite-expired"},
+        "endpoint": {"toAS": {"url": None, "token": None}, "toHS": {"url": None, "token": None}},
+        "registration": {"synapse": {"id": "appservice-mxisd", "file": None}},
+        "feature": {
+            "admin": {"enabled": None, "allowedRoles": ()},
+            "inviteById": False,
+            "cleanExpiredInvite": None,
+        },
+    },
+    "register": {"policy": {"allowed": False, "invite": True, "threepid": {}}},
+    "auth": {"rewrite": {"user": {"rules": ()}}},
+    "directory": {"exclude": {"homeserver": False, "threepid": False}},
+    "logging": {"root": "info", "app": "info", "requests": False},
+    "internal": {"enabled": False},
+    "memory": {"enabled": False, "hashEnabled": False, "identities": ()},
+    "sql": SQL,
+    "synapseSql": SQL | {"legacyRoomNames": False},
+    "ldap": (LDAP,),
+    "netiq": (LDAP,),
+    "rest": {
+        "enabled": False,
+        "host": None,
+        "endpoints": {
+            "auth": f"{API}/auth/login",
+            "directory": f"{API}/directory/user/search",
+            "identity": {"single": f"{API}/identity/single", "bulk": f"{API}/identity/bulk"},
+            "profile": {
+                "displayName": f"{API}/profile/displayName",
+                "threepids": f"{API}/profile/threepids",
+                "roles": f"{API}/profile/roles",
+            },
+        },
+    },
+    "exec": {
+        "enabled": False,
+        "token": {
+            "localpart": "{localpart}",
+            "domain": "{domain}",
+            "mxid": "{mxid}",
+            "password": "{password}",
+            "medium": "{medium}",
+            "address": "{address}",
+            "type": "{type}",
+            "query": "{query}",
+        },
+        "auth": PROCESS | {"enabled": None},
+        "directory": {"enabled": None, "search": {"byName": PROCESS, "byThreepid": PROCESS}},
+        "identity": {
+            "enabled": None,
+            "priority": None,
+            "hashEnabled": False,
+            "lookup": {"single": PROCESS, "bulk": PROCESS},
+        },
+        "profile": {"enabled": None, "displayName": PROCESS, "threePid": PROCESS, "role": PROCESS},
+    },
+    "wordpress": {
+        "enabled": False,
+        "rest": {"credential": {"username": None, "password": None}, "base": None},
+        "sql": {
+            "type": "mysql",
+            "connection": None,
+            "tablePrefix": "wp_",
+            "query": {"threepid": {}, "directory": {}},
+        },
+    },
+    "firebase": {"enabled": False, "credentials": None, "database": None},
+    "warnings": ("threepid.medium.email.connectors.smtp.host: not set: no email can be sent",),
+}
+
+
+class DefaultsTests(ConfigCase):
+    maxDiff = None
+
+    def test_all_of_them(self) -> None:
+        found = to_builtins(
+            self.config(), enc_hook=lambda value: str(value).replace(str(self.directory), "{directory}")
+        )
+        self.assertEqual(found, DEFAULTS)
+
+    def test_empty_sections_and_values(self) -> None:
+        empty = self.config(
+            """
+            server:
+            key: {path: ''}
+            session: {policy: {bind: {domains: []}}}
+            threepid: {medium: {email: {connectors: {smtp: {host: , port: ~, password: ''}}}}}
+            policy: {policies: }
+            memory: {identities: null}
+            exec: {token: {}}
+            ldap:
+            """
+        )
+        self.assertEqual(empty, self.config())
+
+
+class DerivedTests(ConfigCase):
+    """What follows from another key."""
+
+    def test_server(self) -> None:
+        server = self.config("server: {name: id.example.org, port: 1234}").server
+        self.assertEqual(
+            (server.name, server.public_url, server.bind), ("id.example.org", "https://id.example.org", ("tcp:1234",))
+        )
+        self.assertEqual(
+            self.config("server: {publicUrl: 'http://id.example.org:8090/'}").server.public_url,
+            "http://id.example.org:8090",
+        )
+
+    def test_bind(self) -> None:
+        for hostname, endpoint in [
+            ("127.0.0.1", "tcp:8090:interface=127.0.0.1"),
+            ("localhost", "tcp:8090:interface=localhost"),
+            ("::1", r"tcp:8090:interface=\:\:1"),
+            ("[::]", r"tcp:8090:interface=\:\:"),
+            ("/run/mxisd/a:b.sock", r"unix:/run/mxisd/a\:b.sock"),
+        ]:
+            self.assertEqual(self.config(f"server: {{hostname: '{hostname}'}}").server.bind, (endpoint,))
+        both = "server: {hostname: 127.0.0.1, bind: ['tcp:1', 'unix:/run/s:mode=660']}"
+        self.assertEqual(self.config(both).server.bind, ("tcp:1", "unix:/run/s:mode=660"))
+
+    def test_expired_invites(self) -> None:
+        self.assertEqual(
+            self.config("appsvc: {user: {inviteExpired: gone}}").invite.expiration.resolve_to, "@gone:example.org"
+        )
+        self.assertEqual(self.config("invite: {expiration: {resolveTo: '@x:y'}}").invite.expiration.resolve_to, "@x:y")
+
+    def test_files(self) -> None:
+        config = self.config(
+            """
+            key: {path: keys/signing.key}
+            storage: {provider: {sqlite: {database: /var/lib/mxisd/mxisd.db}}}
+            """
+        )
+        self.assertEqual(config.key.path, self.directory / "keys/signing.key")
+        self.assertEqual(str(config.storage.provider.sqlite.database), "/var/lib/mxisd/mxisd.db")
+
+    def test_pages_where_mxisd_had_them_before(self) -> None:
+        self.write("old.html", "")
+        self.write("new.html", "")
+        pages = self.config(
+            """
+            view:
+              session:
+                onTokenSubmit: {success: new.html}
+                local: {onTokenSubmit: {success: old.html, failure: old.html}}
+            """
+        ).view.session.on_token_submit
+        self.assertEqual((pages.success, pages.failure), (self.directory / "new.html", self.directory / "old.html"))
+
+    def test_what_is_given_adds_to_a_mapping(self) -> None:
+        config = self.config(
+            """
+            exec: {token: {mxid: '%m'}}
+            ldap: {attribute: {threepid: {email: mail}}}
+            """
+        )
+        self.assertEqual((config.exec.token["mxid"], config.exec.token["query"]), ("%m", "{query}"))
+        self.assertEqual(config.ldap[0].attribute.threepid["email"], ("mail",))
+        self.assertIn("mobile", config.ldap[0].attribute.threepid["msisdn"])

@@ -1,0 +1,327 @@
+from mxisd.config import ConfigError, load
+
+from .case import ConfigCase
+
+# A mistake, and what is said about it.
+VALUES = [
+    ("server: {port: 0}", "server.port: expected a port from 1 to 65535, found '0'"),
+    ("server: {port: 65536}", "server.port: expected a port from 1 to 65535, found '65536'"),
+    ("server: {port: 08090}", "server.port: expected a port from 1 to 65535, found '08090'"),
+    ("server: {port: http}", "server.port: expected a port from 1 to 65535, found 'http'"),
+    ("server: {port: [8090]}", "server.port: expected a port from 1 to 65535, found a list"),
+    (
+        "server: {name: 'https://x.org'}",
+        "server.name: expected a server name such as example.org, found 'https://x.org'",
+    ),
+    (
+        "server: {publicUrl: id.example.org}",
+        "server.publicUrl: expected the base of URLs, such as https://example.org, found 'id.example.org'",
+    ),
+    (
+        "server: {hostname: 127.0.0.1:80}",
+        "server.hostname: expected an address such as 127.0.0.1 or ::1, or the path of a socket, found '127.0.0.1:80'",
+    ),
+    (
+        "server: {bind: ['tcp:8090', 'tpc:8091']}",
+        (
+            "server.bind[1]: expected a Twisted endpoint such as tcp:8090:interface=127.0.0.1 or unix:/run/mxisd.sock "
+            "(Unknown endpoint type: 'tpc'), found 'tpc:8091'"
+        ),
+    ),
+    (
+        "server: {trustedProxies: 10.0.0.1/8}",
+        (
+            "server.trustedProxies: expected a network such as 10.0.0.0/8 or ::1/128 (10.0.0.1/8 has host bits set), "
+            "found '10.0.0.1/8'"
+        ),
+    ),
+    (
+        "matrix: {domain: example.org, identity: {servers: {x: ['matrix.org']}}}",
+        "matrix.identity.servers.x[0]: expected the base of URLs, such as https://example.org, found 'matrix.org'",
+    ),
+    (
+        "invite: {expiration: {after: 0}}",
+        "invite.expiration.after: expected a whole number of at least 1, found '0'",
+    ),
+    (
+        "invite: {expiration: {resolveTo: expired}}",
+        "invite.expiration.resolveTo: expected a user ID such as @user:example.org, found 'expired'",
+    ),
+    (
+        "invite: {delivery: {giveUpAfter: a week}}",
+        "invite.delivery.giveUpAfter: expected a duration such as '10s' or '2d 4h 12m 34s', found 'a week'",
+    ),
+    (
+        "invite: {resolution: {period: hours}}",
+        "invite.resolution.period: expected one of minutes, seconds, found 'hours'",
+    ),
+    (
+        "invite: {policy: {rules: [{role: [x]}]}}",
+        "invite.policy.rules[0].action: required: expected one of allow, deny",
+    ),
+    ("account: {allowOnlyTrustDomains: maybe}", "account.allowOnlyTrustDomains: expected true or false, found 'maybe'"),
+    (
+        "threepid: {medium: {email: {connectors: {smtp: {tls: 4}}}}}",
+        "threepid.medium.email.connectors.smtp.tls: expected one of 0, 1, 2, 3, found '4'",
+    ),
+    (
+        "threepid: {medium: {email: {generator: mine}}}",
+        "threepid.medium.email.generator: expected template, found 'mine'",
+    ),
+    (
+        "threepid: {medium: {email: {identity: {from: nobody}}}}",
+        "threepid.medium.email.identity.from: expected an email address such as mxisd@example.org, found 'nobody'",
+    ),
+    (
+        "threepid: {medium: {email: {connectors: {smtp: {host: mail}}}}}",
+        "threepid.medium.email.identity.from: required: expected an email address such as mxisd@example.org",
+    ),
+    (
+        "view: {session: {onTokenSubmit: {success: /no/such/file}}}",
+        "view.session.onTokenSubmit.success: expected a file that can be read, found '/no/such/file'",
+    ),
+    (
+        "policy: {policies: {x: {version: 1, terms: {en: {name: X, url: x.html}}}}}",
+        "policy.policies.x.terms.en.url: expected a URL such as https://example.org/path, found 'x.html'",
+    ),
+    (
+        "policy: {policies: {x: {version: 1, terms: {en: {name: X, url: 'https://x.org'}}, regexp: ['(']}}}",
+        (
+            "policy.policies.x.regexp[0]: expected a regular expression "
+            "(missing ), unterminated subpattern at position 0), found '('"
+        ),
+    ),
+    (
+        "policy: {policies: {x: {version: 1, terms: {}}}}",
+        "policy.policies.x.terms: required: expected a name and a URL for at least one language, such as en",
+    ),
+    (
+        "outbound: {nameservers: [ns.example.org]}",
+        (
+            "outbound.nameservers[0]: expected the address of a name server, such as 127.0.0.1:53 or [::1]:53, "
+            "found 'ns.example.org'"
+        ),
+    ),
+    ("hashing: {algorithms: [md5]}", "hashing.algorithms[0]: expected one of sha256, none, found 'md5'"),
+    ("hashing: {algorithms: [~]}", "hashing.algorithms[0]: expected one of sha256, none, found nothing"),
+    (
+        "appsvc: {user: {main: Mxisd}}",
+        "appsvc.user.main: expected the localpart of a user ID: lower-case letters, digits, and ._=/+-, found 'Mxisd'",
+    ),
+    (
+        "exec: {token: {mxd: x}}",
+        "exec.token.mxd: unknown key; expected one of localpart, domain, mxid, password, medium, address, type, query",
+    ),
+    (
+        "forward: {servers: [matrix-net]}",
+        "forward.servers: expected a label of matrix.identity.servers (matrix-org), found 'matrix-net'",
+    ),
+    ("storage: {backend: postgresql}", "storage.backend: postgresql is not supported; use sqlite"),
+    ("storage: {backend: redis}", "storage.backend: redis is not built yet; use sqlite"),
+    (
+        "firebase: {enabled: true}",
+        "firebase.enabled: Firebase is not supported; ask it from a service of your own by the rest store",
+    ),
+]
+SHAPES = [
+    ("server: 8090", "server: expected a section with keys, found a single value"),
+    ("server: [port]", "server: expected a section with keys, found a list"),
+    ("policy: {policies: [x]}", "policy.policies: expected names with values, found a list"),
+    ("policy: {policies: {x: 1.0}}", "policy.policies.x: expected a section with keys, found a single value"),
+    (
+        "account: {allowOnlyTrustDomains: {x: y}}",
+        "account.allowOnlyTrustDomains: expected true or false, found a section with keys",
+    ),
+]
+UNKNOWN = [
+    ("server: {prot: 1}", "server.prot: unknown key; did you mean server.port?"),
+    ("server: {publicURL: x}", "server.publicURL: unknown key; did you mean server.publicUrl?"),
+    ("servers: {}", "servers: unknown key; did you mean server?"),
+    ("publicUrl: x", "publicUrl: unknown key; did you mean server.publicUrl?"),
+    ("smtp: {host: x}", "smtp: unknown key; did you mean threepid.medium.email.connectors.smtp?"),
+    (
+        "threepid: {medium: {email: {port: 25}}}",
+        "threepid.medium.email.port: unknown key; did you mean threepid.medium.email.connectors.smtp.port?",
+    ),
+    ("key: {file: x}", "key.file: unknown key; did you mean appsvc.registration.synapse.file?"),
+    ("account: {quota: 1}", "account.quota: unknown key; expected one of allowOnlyTrustDomains"),
+    ("something: else", "something: unknown key"),
+    ("server.port: 80", "server.port: unknown key; write it as nested sections, a line for each part"),
+]
+
+
+class MistakeTests(ConfigCase):
+    """Each mistake stops the start and is told with its key, its line, what was expected and what was found."""
+
+    maxDiff = None
+
+    def check(self, cases: list[tuple[str, str]]) -> None:
+        for text, problem in cases:
+            own_domain = text.startswith("matrix")
+            with self.assertRaises(ConfigError) as raised:
+                self.whole(f"\n{text}" if own_domain else f"matrix: {{domain: example.org}}\n{text}")
+            self.assertEqual(str(raised.exception), f"{problem} (line 2)")
+
+    def test_values(self) -> None:
+        self.check(VALUES)
+
+    def test_shapes(self) -> None:
+        self.check(SHAPES)
+
+    def test_unknown_keys(self) -> None:
+        self.check(UNKNOWN)
+
+    def test_domain(self) -> None:
+        for text, problem in [
+            ("", "matrix.domain: required: expected a server name such as example.org"),
+            ("# nothing", "matrix.domain: required: expected a server name such as example.org"),
+            ("matrix: {domain: ''}", "matrix.domain: required: expected a server name such as example.org (line 1)"),
+            (
+                "matrix: {domain: 'a b'}",
+                "matrix.domain: expected a server name such as example.org, found 'a b' (line 1)",
+            ),
+            ("- matrix", "the file: expected a section with keys, found a list"),
+        ]:
+            with self.assertRaises(ConfigError) as raised:
+                self.whole(text)
+            self.assertEqual(str(raised.exception), problem)
+
+    def test_all_at_once_in_the_order_of_the_file(self) -> None:
+        self.assertEqual(
+            self.problems(
+                """
+                server: {port: x, prot: 1}
+                threepid:
+                  medium:
+                    email:
+                      connectors:
+                        smtp:
+                          tls: 9
+                      identity: {from: x}
+                smtp: {}
+                """
+            ),
+            [
+                "server.prot: unknown key; did you mean server.port? (line 3)",
+                "server.port: expected a port from 1 to 65535, found 'x' (line 3)",
+                "threepid.medium.email.connectors.smtp.tls: expected one of 0, 1, 2, 3, found '9' (line 9)",
+                (
+                    "threepid.medium.email.identity.from: expected an email address such as mxisd@example.org, "
+                    "found 'x' (line 10)"
+                ),
+                "smtp: unknown key; did you mean threepid.medium.email.connectors.smtp? (line 11)",
+            ],
+        )
+
+    def test_two_spellings(self) -> None:
+        twilio = "threepid: {medium: {msisdn: {connectors: {twilio: {account_sid: a, accountSid: b}}}}}"
+        self.assertEqual(
+            self.problems(twilio),
+            [
+                (
+                    "threepid.medium.msisdn.connectors.twilio.accountSid: "
+                    "expected only one of account_sid and accountSid (line 2)"
+                )
+            ],
+        )
+
+    def test_no_such_file(self) -> None:
+        with self.assertRaises(ConfigError) as raised:
+            load(str(self.directory / "none.yaml"), {})
+        self.assertEqual(str(raised.exception), f"cannot read {self.directory}/none.yaml: No such file or directory")
+
+    def test_not_utf_8(self) -> None:
+        path = self.directory / "mxisd.yaml"
+        path.write_bytes(b"matrix: {domain: \xff}")
+        with self.assertRaises(ConfigError) as raised:
+            load(path, {})
+        self.assertEqual(str(raised.exception), f"cannot read {path}: not UTF-8 at byte 17")
+
+
+class YamlTests(ConfigCase):
+    def test_syntax(self) -> None:
+        for text, problem in [
+            (
+                "server:\n\tport: 1",
+                (
+                    "line 3, column 1: not YAML: while scanning for the next token, found character "
+                    "'\\t' that cannot start any token"
+                ),
+            ),
+            (
+                "server: [1",
+                (
+                    "line 2, column 11: not YAML: while parsing a flow sequence, expected ',' or ']', but got "
+                    "'<stream end>'"
+                ),
+            ),
+            ("server: *s", "line 2, column 9: not YAML: found undefined alias 's'"),
+            ("server: \x07", "line 2, column 9: not YAML: the character U+0007 is not allowed"),
+            (
+                "--- \nserver: x",
+                "line 2, column 1: not YAML: expected a single document in the stream, but found another document",
+            ),
+            (
+                "key: !!python/object/apply:os.system [id]",
+                "line 2, column 6: the tag tag:yaml.org,2002:python/object/apply:os.system has no meaning here",
+            ),
+            ("server: &s {bind: *s}", "server.bind: an alias that contains itself (line 2)"),
+            ("? [a]\n: b", "the file: expected a name as key (line 2)"),
+        ]:
+            self.assertEqual(self.problems(text), [problem])
+
+    def test_keys_given_twice(self) -> None:
+        self.assertEqual(
+            self.problems(
+                """
+                server:
+                  port: 1
+                  name: x
+                  port: 2
+                  port: 3
+                ldap: [{enabled: true, enabled: false}]
+                server: {}
+                """
+            ),
+            [
+                "server.port: given twice (lines 4 and 6)",
+                "server.port: given twice (lines 4 and 7)",
+                "ldap[0].enabled: given twice (lines 8 and 8)",
+                "server: given twice (lines 3 and 9)",
+            ],
+        )
+
+    def test_values_are_what_the_file_says(self) -> None:
+        config = self.config(
+            """
+            policy: {policies: {privacy: {version: 1.10, terms: {no: {name: 2024-01-01, url: 'https://x.org'}}}}}
+            threepid: {medium: {email: {connectors: {smtp: {password: 0123, login: on}}}}}
+            server: {port: '1234', trustedProxies: 10.0.0.0/8}
+            account: {allowOnlyTrustDomains: No}
+            """
+        )
+        policy = config.policy.policies["privacy"]
+        self.assertEqual((policy.version, policy.terms["no"].name), ("1.10", "2024-01-01"))
+        smtp = config.threepid.medium.email.connectors.smtp
+        self.assertEqual((smtp.password, smtp.login), ("0123", "on"))
+        self.assertEqual((config.server.port, len(config.server.trusted_proxies)), (1234, 1))
+        self.assertFalse(config.account.allow_only_trust_domains)
+
+    def test_anchors_and_merges(self) -> None:
+        config = self.config(
+            """
+            ldap: &ldap {enabled: true, filter: (a=b)}
+            netiq: {<<: *ldap, filter: (c=d)}
+            """
+        )
+        self.assertEqual((config.netiq[0].enabled, config.netiq[0].filter), (True, "(c=d)"))
+
+    def test_other_spellings(self) -> None:
+        twilio = self.config(
+            "threepid: {medium: {msisdn: {connectors: {twilio: {accountSid: a, authToken: b, number: '+1'}}}}}"
+        ).threepid.medium.msisdn.connectors.twilio
+        self.assertEqual((twilio.account_sid, twilio.auth_token), ("a", "b"))
+
+    def test_several_directory_servers(self) -> None:
+        ldap = self.config("ldap: [{enabled: true}, {connection: {host: b}}]").ldap
+        self.assertEqual([server.connection.host for server in ldap], [None, "b"])

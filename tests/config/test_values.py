@@ -1,0 +1,137 @@
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from mxisd.config import values
+from mxisd.config.section import Unfit
+from mxisd.config.substitute import BadReference, substitute
+
+PARTS = st.tuples(*(st.none() | st.integers(0, 10_000) for _ in range(4)))
+SECONDS = (86400, 3600, 60, 1)
+
+
+class DurationTests(SynchronousTestCase):
+    def test_examples(self) -> None:
+        for text, seconds in [("10s", 10), ("2d 4h 12m 34s", 187_954), ("5m 6s", 306), ("1d", 86400), ("0s", 0)]:
+            self.assertEqual(values.duration(text), seconds)
+
+    @given(PARTS.filter(any), st.sampled_from(["", " ", "  "]))
+    def test_is_the_sum_of_its_parts(self, parts: tuple[int | None, ...], space: str) -> None:
+        text = space.join(f"{part}{unit}" for part, unit in zip(parts, "dhms", strict=True) if part is not None)
+        self.assertEqual(
+            values.duration(text), sum((part or 0) * unit for part, unit in zip(parts, SECONDS, strict=True))
+        )
+
+    def test_others(self) -> None:
+        for text in ["", " ", "10", "-1s", "1.5h", "1s 1m", "1s 1s", "1w", "1S", "s", "P1D", "١s"]:
+            self.assertRaises(Unfit, values.duration, text)
+
+    @given(st.text())
+    def test_is_read_or_refused(self, text: str) -> None:
+        try:
+            seconds = values.duration(text)
+        except Unfit:
+            return
+        self.assertGreaterEqual(seconds, 0)
+        self.assertTrue(re.search(r"[0-9][dhms]", text))
+
+
+class SubstituteTests(SynchronousTestCase):
+    @given(st.text().filter(lambda text: "${" not in text), st.text(), st.text())
+    def test_variables(self, text: str, first: str, second: str) -> None:
+        environ = {"FIRST": first, "_2nd": second}
+        self.assertEqual(substitute(text, {}), text)
+        # A dollar sign before a reference would make it an escape.
+        self.assertEqual(substitute(f"${{FIRST}} ${{_2nd}}{text}", environ), f"{first} {second}{text}")
+
+    @given(st.text())
+    def test_any_text_can_be_written(self, text: str) -> None:
+        self.assertEqual(substitute(text.replace("${", "$${"), {}), text)
+
+    def test_others(self) -> None:
+        for text in ["${", "${}", "${A", "${A-B}", "${1}", "${ A }", "${ä}", "${B}"]:
+            self.assertRaises(BadReference, substitute, text, {"A": "x", "A-B": "x", "1": "x", "": "x", "ä": "x"})
+
+
+class OtherValueTests(SynchronousTestCase):
+    def accepts(self, parse: values.Parser, *texts: str) -> None:
+        for text in texts:
+            self.assertEqual(parse(text), text)
+
+    def refuses(self, parse: values.Parser, *texts: str) -> None:
+        for text in texts:
+            self.assertRaises(Unfit, parse, text)
+
+    @given(st.integers())
+    def test_integers(self, number: int) -> None:
+        self.assertEqual(values.integer(str(number)), number)
+
+    def test_not_integers(self) -> None:
+        self.refuses(values.integer, "", "010", "0x10", "1_000", "1.0", "1e3", "+1", " 1", "1\n", "٣")
+
+    def test_urls(self) -> None:
+        self.accepts(values.url, "https://example.org/a/b?c=d#e", "http://127.0.0.1:8080", "https://[::1]:1/")
+        self.refuses(
+            values.url,
+            "",
+            "example.org",
+            "//example.org",
+            "ftp://example.org",
+            "https://",
+            "https:///path",
+            "https://user:secret@example.org",
+            "https://example.org:0",
+            "https://example.org/a b",
+            "https://example.org/\n",
+            "https://exa_mple.org",
+        )
+        self.assertEqual(values.base_url("https://example.org/mxisd//"), "https://example.org/mxisd")
+        self.refuses(values.base_url, "https://example.org?", "https://example.org/#x")
+
+    def test_redis_urls(self) -> None:
+        self.accepts(
+            values.redis_url,
+            "redis://localhost",
+            "rediss://:pass@host:1/2",
+            "unix:/run/redis.sock",
+            "unix:///run/x?db=1",
+        )
+        self.refuses(values.redis_url, "", "localhost:6379", "redis://", "unix:", "redis://h:x", "redis://h:70000")
+
+    def test_name_servers(self) -> None:
+        for text, server in [
+            ("127.0.0.1", ("127.0.0.1", 53)),
+            ("127.0.0.1:5353", ("127.0.0.1", 5353)),
+            ("::1", ("::1", 53)),
+            ("[::1]", ("::1", 53)),
+            ("[::1]:5353", ("::1", 5353)),
+        ]:
+            self.assertEqual(values.name_server(text), server)
+        self.refuses(values.name_server, "", "localhost", "127.0.0.1:0", "127.0.0.1:", "[::1", "[::1]x:1", ":53")
+
+    def test_endpoints(self) -> None:
+        self.accepts(
+            values.endpoint,
+            "tcp:8090",
+            r"tcp:8090:interface=\:\:1",
+            "unix:/run/mxisd.sock:mode=660",
+            "systemd:domain=INET:index=0",
+        )
+        self.refuses(
+            values.endpoint, "", "8090", "tcp", "tcp:port", "tcp:1:interfaces=x", "ssl:1:privateKey=/none", "x:1"
+        )
+
+    def test_networks(self) -> None:
+        self.assertEqual(str(values.network("10.0.0.0/8")), "10.0.0.0/8")
+        self.assertEqual(str(values.network("192.0.2.1")), "192.0.2.1/32")
+        self.refuses(values.network, "", "10.0.0.1/8", "10.0.0.0/33", "example.org", "10.*")
+
+    def test_user_ids(self) -> None:
+        self.accepts(values.user_id, "@a:b", "@_mxisd_invite-expired:example.org:8448")
+        self.refuses(values.user_id, "", "a:b", "@a", "@:b", "@a:b/c")
+
+    def test_email_addresses(self) -> None:
+        self.accepts(values.email_address, "Mxisd@Example.org", "mxisd@localhost")
+        self.refuses(values.email_address, "", "mxisd", "Me <me@example.org>", "a@b@c", "a@b\r\nTo: c@d")

@@ -1,0 +1,95 @@
+from mxisd.config import Sections
+from mxisd.config.shape import known_keys
+from mxisd.config.unbuilt import NOT_BUILT
+
+from .case import ConfigCase
+
+NO_EMAIL = "threepid.medium.email.connectors.smtp.host: not set: no email can be sent"
+
+
+class WarningTests(ConfigCase):
+    def warnings(self, text: str) -> list[str]:
+        return [warning for warning in self.config(text).warnings if warning != NO_EMAIL]
+
+    def test_nothing_to_say(self) -> None:
+        config = self.config(
+            "threepid: {medium: {email: {identity: {from: a@b.org}, connectors: {smtp: {host: mail}}}}}"
+        )
+        self.assertEqual(config.warnings, ())
+
+    def test_what_is_open(self) -> None:
+        for text, warning in [
+            (
+                "threepid: {medium: {email: {connectors: {smtp: {tlsVerify: false}}}}}",
+                "threepid.medium.email.connectors.smtp.tlsVerify: the mail server's certificate is not verified",
+            ),
+            (
+                "threepid: {medium: {email: {connectors: {smtp: {tls: 0, password: x}}}}}",
+                "threepid.medium.email.connectors.smtp.tls: the password is sent to the mail server without encryption",
+            ),
+            (
+                "threepid: {medium: {email: {connector: log}}}",
+                "threepid.medium.email.connector: emails are not sent but written to the log, with their tokens",
+            ),
+            (
+                "outbound: {insecureServers: [a.org, b.org]}",
+                "outbound.insecureServers: certificates are not verified of a.org, b.org",
+            ),
+            (
+                "session: {policy: {bind: {domains: ['*']}}}",
+                "session.policy.bind.domains: addresses are bound to user IDs of any homeserver",
+            ),
+            ("firebase: {database: 'https://x.org'}", "firebase: without effect: Firebase is not supported"),
+            (
+                "storage: {provider: {postgresql: {database: //localhost/ma1sd}}}",
+                "storage.provider.postgresql: without effect: there is no such storage",
+            ),
+        ]:
+            self.assertEqual(self.warnings(text), [warning])
+
+    def test_email_without_a_server(self) -> None:
+        self.assertEqual(self.config().warnings, (NO_EMAIL,))
+        self.assertEqual(self.config("threepid: {medium: {email: {connector: none}}}").warnings, ())
+        self.assertEqual(
+            self.config(
+                """
+                notification:
+                  handler: {email: sendgrid}
+                  handlers: {sendgrid: {api: {key: x}, identity: {from: a@b.org}}}
+                """
+            ).warnings,
+            (),
+        )
+
+
+class UnbuiltTests(ConfigCase):
+    def warned(self, text: str) -> list[str]:
+        return [warning.partition(":")[0] for warning in self.config(text).warnings if "not built yet" in warning]
+
+    def test_what_is_set_without_effect(self) -> None:
+        for text, key in [
+            ("ldap: {enabled: true, connection: {host: x}}", "ldap"),
+            ("ldap: [{connection: {host: x}}]", "ldap"),
+            ("ldap: {connection: {bindPasswordFile: secret}}", "ldap"),
+            ("memory: {identities: [{username: x}]}", "memory"),
+            ("lookup: {recursive: {enabled: true}}", "lookup"),
+            ("lookup: {bulk: {enabled: false}}", "lookup"),
+            ("hashing: {rotationPolicy: per_seconds}", "hashing.rotationPolicy"),
+        ]:
+            self.write("secret", "x")
+            self.assertEqual(self.warned(text), [key])
+        self.assertEqual(
+            self.config("sql: {enabled: yes}").warnings[0],
+            "sql: accepted, but without effect: not built yet (this identity store)",
+        )
+
+    def test_what_is_off_anyway(self) -> None:
+        self.assertEqual(
+            self.warned("ldap: {enabled: false}\nappsvc: {enabled: no}\nmemory:\nforward: {servers: []}"), []
+        )
+
+    def test_names_that_begin_alike(self) -> None:
+        self.assertEqual(self.warned("synapseSql: {enabled: true}"), ["synapseSql"])
+
+    def test_the_list_names_keys(self) -> None:
+        self.assertEqual({key for key, _ in NOT_BUILT} - set(known_keys(Sections)), set())
