@@ -33,6 +33,8 @@ log = Logger()
 # What one answer may bring over the wire: headers and framing have no limit of their own.
 MAX_WIRE_BYTES = 8 * 1024 * 1024
 
+# Short enough that there is time for the next place, should nobody be at this one.
+_CONNECT_SECONDS = 4
 _MAX_POOLED_SERVERS = 100
 _IDLE_SECONDS = 60
 
@@ -70,7 +72,9 @@ class GuardedEndpoint:
             # For the log only: who named the host need not learn where it is.
             log.info("{host} is at {addresses}, outside outbound.allowedNetworks", host=host, addresses=addresses)
             raise AddressRefused(f"{host} is in a private network, and outbound.allowedNetworks does not name that")
-        endpoint: IStreamClientEndpoint = HostnameEndpoint(_Dialler(self._reactor, judged), str(judged[0]), port)
+        endpoint: IStreamClientEndpoint = HostnameEndpoint(
+            _Dialler(self._reactor, judged), str(judged[0]), port, timeout=_CONNECT_SECONDS
+        )
         if self._tls is not None:
             endpoint = wrapClientTLS(self._tls, endpoint, self._reactor)
         metering: WrappingFactory[_Metered] = WrappingFactory(factory)

@@ -26,6 +26,7 @@ from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from .connection import GuardedEndpoint, Pool
+from .deadline import within
 from .dns import Resolver
 from .networks import Network
 from .outbound_error import ConnectionFailed, NotJson, OutboundError, TimedOut, TlsFailed, TooLarge, UrlRefused
@@ -127,13 +128,10 @@ class Outbound:
             sent.setdefault("Content-Type", "application/json")
         content = None if body is None else _Body(body)
 
-        def expired(result: Any, seconds: float) -> Any:
-            late = TimedOut(f"no complete answer from {_shown(url)} within {seconds:g} seconds")
-            return Failure(late) if isinstance(result, Failure) else result
-
-        exchange = Deferred.fromCoroutine(self._exchange(method, url, sent, content, max_bytes, redirects, connect_to))
+        work = self._exchange(method, url, sent, content, max_bytes, redirects, connect_to)
+        late = TimedOut(f"no complete answer from {_shown(url)} within {timeout:g} seconds")
         try:
-            return await exchange.addTimeout(timeout, self._reactor, expired)
+            return await within(timeout, self._reactor, work, late)
         except OutboundError as error:
             # Before TLS is agreed on, nothing goes out.
             error.sent = content is not None and content.begun and not isinstance(error, TlsFailed)
@@ -171,7 +169,10 @@ class Outbound:
         connect_to: tuple[str, int] | None,
     ) -> Answer:
         _check_url(url)
-        agent = Agent.usingEndpointFactory(self._reactor, _Endpoints(self._endpoint, connect_to), self._pool)
+        # A kept connection may be closing at the other end.  Without a body the request is then repeated; with one,
+        # nobody could say whether it arrived.
+        pool = self._pool if body is None else None
+        agent = Agent.usingEndpointFactory(self._reactor, _Endpoints(self._endpoint, connect_to), pool)
         try:
             response: IResponse = await agent.request(
                 method.encode("ascii"),

@@ -24,7 +24,7 @@ from mxisd.matrix.outbound_error import (
     TooLarge,
     UrlRefused,
 )
-from mxisd.matrix.tls import Trust
+from mxisd.matrix.tls import CaFileError, Trust
 
 from .nameserver import NameServer
 from .servers import Authority, Script, Server, site
@@ -151,6 +151,13 @@ class RequestTests(OutboundTestCase):
             await outbound.request("GET", f"https://good.example:{server.port}/")
         self.assertEqual(server.connections, 1)
 
+    async def test_a_body_never_goes_out_on_a_kept_connection(self) -> None:
+        server = self.serve(site(lambda request: b"ok"))
+        outbound = self.outbound()
+        for method in ("GET", "POST", "POST", "GET"):
+            await outbound.request(method, f"http://good.example:{server.port}/", json=None if method == "GET" else {})
+        self.assertEqual(server.connections, 3)
+
     async def test_connections_are_kept_by_where_they_lead(self) -> None:
         def answer(n: int, request: Any) -> bytes:
             return b"%d" % n
@@ -217,9 +224,9 @@ class TlsTests(OutboundTestCase):
 
     def test_authority_file_without_certificates(self) -> None:
         path = Path(self.mktemp())
-        self.assertIn(str(path), str(self.assertRaises(ValueError, Trust, str(path))))
+        self.assertIn(str(path), str(self.assertRaises(CaFileError, Trust, str(path))))
         path.write_text("nothing\n")
-        self.assertIn(str(path), str(self.assertRaises(ValueError, Trust, str(path))))
+        self.assertIn(str(path), str(self.assertRaises(CaFileError, Trust, str(path))))
 
 
 class PrivateAddressTests(OutboundTestCase):
@@ -345,6 +352,21 @@ class TroubleTests(OutboundTestCase):
             message = await self.fails(TimedOut, request)
             self.assertIn(f"{url} within 7 seconds", message)
             await script.hung_up
+
+    async def test_whether_a_body_may_have_arrived(self) -> None:
+        async def arrived(url: str, body: bytes | None = b"{}") -> bool:
+            with self.assertRaises(OutboundError) as raised:
+                await self.outbound(reactor=reactor).request("POST", url, body=body)
+            return bool(raised.exception.sent)
+
+        closing = self.serve(Script(close=True), "good.example")
+        self.assertTrue(await arrived(f"https://good.example:{closing.port}/"))
+        self.assertFalse(await arrived(f"https://good.example:{closing.port}/", None))
+        self.assertFalse(await arrived(f"https://other.example:{closing.port}/"))
+        self.assertFalse(await arrived(f"https://private.example:{closing.port}/"))
+        self.assertFalse(await arrived("https://none.example/"))
+        await closing.stop()
+        self.assertFalse(await arrived(f"https://good.example:{closing.port}/"))
 
     async def test_time_passes_while_resolving(self) -> None:
         self.names.silent.add("slow.example")
