@@ -43,6 +43,10 @@ class Cache(Generic[K, V]):
             Deferred.fromCoroutine(self._load(key, load, value)).addBoth(self._tell, key)
         return await waiter
 
+    def forget(self, key: K) -> None:
+        """Load a value anew when it is next asked for."""
+        self._values.pop(key, None)
+
     async def _load(self, key: K, load: Load[V], expired: V | None) -> V:
         value, seconds = await load(expired)
         self._values.pop(key, None)
