@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TypeVar, cast
 from urllib.parse import quote
 
 import msgspec
@@ -56,6 +56,7 @@ _ABOUT_BODIES = (b"content-type", b"accept-encoding")
 
 # Visible ASCII, but no fragment: no client sends one, and what it would be is anybody's guess.
 _QUERY = re.compile(rb"[\x21\x22\x24-\x7e]*")
+_SLASH = re.compile(r"[/\\]")
 _PLAIN_IN_SEGMENT = "!$&'()*+,:=@~"
 
 
@@ -178,12 +179,14 @@ class Proxy:
 def path(request: Request) -> bytes:
     """The path of a request in the one spelling that leaves nothing to read into it.  Raises :class:`MatrixError`."""
     segments = []
-    for segment in request.prepath:
+    for segment in request.prepath or []:
         try:
             text = segment.decode()
         except UnicodeDecodeError:
             text = ""
-        if text in {".", ".."} or not text.isprintable() or (not text and segment):
+        # Dots count behind an encoded slash too: some would decode the path before they resolve them.
+        dotted = not {".", ".."}.isdisjoint(_SLASH.split(text))
+        if dotted or not text.isprintable() or (not text and segment):
             raise MatrixError(400, "M_INVALID_PARAM", "The path can be read in more than one way")
         segments.append(quote(text, safe=_PLAIN_IN_SEGMENT))
     return ("/" + "/".join(segments)).encode("ascii")
@@ -268,7 +271,7 @@ class _Pipe(Protocol):
             self._request.finish()
         else:
             # What was sent is not all: the client shall not take it for that.
-            ITCPTransport(self._request.transport).abortConnection()
+            cast("ITCPTransport", self._request.transport).abortConnection()
 
     def _client_gone(self, _: object = None) -> None:
         if self.transport is not None:

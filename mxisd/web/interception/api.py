@@ -16,18 +16,18 @@ def interceptions(on_invite: InviteInterception, on_register: RegistrationInterc
     for generation in GENERATIONS:
         client = f"/_matrix/client/{generation}"
         room = f"{client}/rooms/{{roomId}}"
-        last, before_last = on_invite.event(-1), on_invite.event(-2)
+        event, longer = on_invite.event(room=-3), on_invite.event(room=-4)
         endpoints |= {
             f"{room}/invite": Endpoint(POST=on_invite.invite(room=-2)),
             f"{room}/invite/{{txnId}}": Endpoint(PUT=on_invite.invite(room=-3)),
             f"{client}/createRoom": Endpoint(POST=on_invite.create_room),
             f"{client}/createRoom/{{txnId}}": Endpoint(PUT=on_invite.create_room),
-            f"{room}/state/{{eventType}}": Endpoint(GET=on_invite.forward, PUT=last),
+            f"{room}/state/{{eventType}}": Endpoint(GET=on_invite.forward, PUT=event),
             # The empty state key, written out.
-            f"{room}/state/{{eventType}}/": Endpoint(GET=on_invite.forward, PUT=before_last),
-            f"{room}/state/{{eventType}}/{{stateKey}}": Endpoint(GET=on_invite.forward, PUT=before_last),
-            f"{room}/send/{{eventType}}": Endpoint(POST=last),
-            f"{room}/send/{{eventType}}/{{txnId}}": Endpoint(PUT=before_last),
+            f"{room}/state/{{eventType}}/": Endpoint(GET=on_invite.forward, PUT=longer),
+            f"{room}/state/{{eventType}}/{{stateKey}}": Endpoint(GET=on_invite.forward, PUT=longer),
+            f"{room}/send/{{eventType}}": Endpoint(POST=event),
+            f"{room}/send/{{eventType}}/{{txnId}}": Endpoint(PUT=longer),
             f"{client}/register/{{medium}}/requestToken": Endpoint(POST=on_register.request_token),
         }
     return endpoints

@@ -49,14 +49,15 @@ class InviteInterception:
         body = as_object(read(call.raw_body), "The body", ("invite_3pid", "initial_state"))
         return await self._judge(call, body, None, list(_invitees(body)))
 
-    def event(self, type_: int) -> Handler:
-        """Judge an event whose type is at this place of the path; its room is two places before."""
+    def event(self, room: int) -> Handler:
+        """Judge an event by its type, which stands behind that place of the path at which its room stands."""
 
         async def judge(call: Call) -> object:
-            if call.segment(type_) != EVENT:
+            # Not only where the type belongs: with an encoded slash around it, some would find it elsewhere.
+            if not any(EVENT in call.segment(index) for index in range(room + 1, 0)):
                 return await self.forward(call)
             body = read(call.raw_body)
-            return await self._judge(call, body, call.segment(type_ - 2), [None] if body else [])
+            return await self._judge(call, body, call.segment(room), [None] if body else [])
 
         return judge
 

@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import Callable, Mapping
 from email.message import Message
+from functools import cached_property
 from http.client import HTTPResponse
 from typing import Any, cast
 
@@ -127,6 +128,7 @@ class InterceptionTestCase(SynchronousTestCase):
         self.agent = RequestTraversalAgent(self.homeserver)
         self.homeservers = Homeservers({"matrix.example.org": "http://homeserver:8008"}, otherwise=None)
 
+    @cached_property
     def site(self) -> Site:
         proxy = Proxy(self.agent, self.homeservers, Clients(LOOPBACK), self.clock)
         endpoints = interceptions(
@@ -138,7 +140,7 @@ class InterceptionTestCase(SynchronousTestCase):
     def connect(self, peer: str = "127.0.0.1") -> tuple[Any, StringTransport]:
         """A connection to mxisd, and what it writes there."""
         transport = StringTransport(peerAddress=IPv4Address("TCP", peer, 4711))
-        channel = self.site().buildProtocol(transport.getPeer())
+        channel = self.site.buildProtocol(transport.getPeer())
         channel.makeConnection(transport)
         return channel, transport
 

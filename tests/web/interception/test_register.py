@@ -1,0 +1,63 @@
+import json
+
+from mxisd.config.register import Domains, Medium, Patterns, Policy
+from mxisd.web.interception.api import GENERATIONS
+
+from .app import InterceptionTestCase
+
+REST = {"client_secret": "s", "send_attempt": 1}
+
+
+def email(address: object) -> dict[str, object]:
+    return {"email": address, **REST}
+
+
+class RegisterTests(InterceptionTestCase):
+    registrations = Policy(
+        threepid={
+            "email": Medium(domain=Domains(whitelist=("example.org",))),
+            "msisdn": Medium(pattern=Patterns(whitelist=("49.*",))),
+        }
+    )
+
+    def post(self, medium: str, body: object, generation: str = "v3") -> tuple[int, str | None]:
+        path = f"/_matrix/client/{generation}/register/{medium}/requestToken"
+        answer = self.request("POST", path, body, token=None)
+        return answer.status, answer.json.get("errcode")
+
+    def test_listed_addresses_pass_by_every_path(self) -> None:
+        for generation in GENERATIONS:
+            self.assertEqual(self.post("email", email("Bob@Example.org"), generation), (200, None))
+        self.assertEqual([json.loads(seen.body) for seen in self.homeserver.requests], [email("Bob@Example.org")] * 5)
+
+    def test_others_are_denied_and_the_homeserver_sees_nothing(self) -> None:
+        for generation in GENERATIONS:
+            self.assertEqual(self.post("email", email("bob@example.com"), generation), (403, "M_THREEPID_DENIED"))
+        self.assertEqual(self.homeserver.requests, [])
+
+    def test_phone_numbers_are_read_as_dialled(self) -> None:
+        for country, number, answer in [
+            ("DE", "01511 2345678", (200, None)),
+            ("US", "+4915112345678", (200, None)),
+            ("US", "01511 2345678", (403, "M_THREEPID_DENIED")),
+            ("GB", "020 7946 0000", (403, "M_THREEPID_DENIED")),
+        ]:
+            body = {"country": country, "phone_number": number, **REST}
+            self.assertEqual(self.post("msisdn", body)[1] is None, answer[1] is None, body)
+
+    def test_what_is_no_clear_address_is_refused(self) -> None:
+        for medium, body in [
+            ("email", email("bob@evil@example.org")),
+            ("email", email("bob@example.com, bob@example.org")),
+            ("email", email(["bob@example.org"])),
+            ("email", email("bob@example.org") | {"Email": "eve@example.com"}),
+            ("email", b'{"email":"bob@example.org","email":"eve@example.com"}'),
+            ("email", REST),
+            ("email", b""),
+            ("email", b"email=bob@example.org"),
+            ("msisdn", {"country": "DE", "phone_number": "call me", **REST}),
+            ("msisdn", {"phone_number": "+4915112345678", **REST}),
+        ]:
+            self.assertEqual(self.post(medium, body)[0], 400, body)
+        self.assertEqual(self.post("pigeon", email("bob@example.org")), (404, "M_UNRECOGNIZED"))
+        self.assertEqual(self.homeserver.requests, [])
