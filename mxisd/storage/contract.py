@@ -97,8 +97,8 @@ class Invites(Protocol):
         """
         Keep an invite and queue its message.
 
-        If one is pending for the same address, room and sender, that one is returned instead, and a message
-        is queued only if its last was before ``remind_before``.
+        If one is pending for the same address, room and sender, that one is returned instead, and a message is
+        queued only if the last one was queued before ``remind_before`` and has left.
         """
         ...
 
@@ -116,6 +116,7 @@ class Invites(Protocol):
         """
         Take up to ``limit`` pending invites that are due to be looked up, the longest due first.
 
+        Of those due since the same time, the ones of an address come together, so that it is looked up once.
         They become due again at ``next_due``, whatever comes of it: a process that dies in between loses nothing.
         """
         ...
@@ -210,10 +211,23 @@ class Transactions(Protocol):
 class Storage(Protocol):
     """An engine, by concern."""
 
-    sessions: Sessions
-    bindings: Bindings
-    hashes: Hashes
-    invites: Invites
-    outbox: Outbox
-    accounts: Accounts
-    transactions: Transactions
+    @property
+    def sessions(self) -> Sessions: ...
+
+    @property
+    def bindings(self) -> Bindings: ...
+
+    @property
+    def hashes(self) -> Hashes: ...
+
+    @property
+    def invites(self) -> Invites: ...
+
+    @property
+    def outbox(self) -> Outbox: ...
+
+    @property
+    def accounts(self) -> Accounts: ...
+
+    @property
+    def transactions(self) -> Transactions: ...

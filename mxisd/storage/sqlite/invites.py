@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 
+from msgspec import structs
+
 from ...matrix.threepid import ThreePid
 from ..records import End, Invite
 from .database import Database
-from .outbox import abandon_messages, queue
+from .outbox import abandon_messages, has_queued_message, queue
 from .rows import parameters, read
 
 
@@ -84,10 +86,11 @@ def _add(db: sqlite3.Connection, invite: Invite, remind_before: int) -> Invite:
         queue(db, "message", invite.medium, invite.threepid, invite.token, None, invite.created)
         return invite
     known = read(Invite, row)
-    if (known.notified_at or 0) < remind_before:
-        db.execute("UPDATE invites SET notified_at = ? WHERE token = ?", (invite.created, known.token))
-        queue(db, "message", known.medium, known.threepid, known.token, None, invite.created)
-    return known
+    if (known.notified_at or 0) >= remind_before or has_queued_message(db, known.token):
+        return known
+    db.execute("UPDATE invites SET notified_at = ? WHERE token = ?", (invite.created, known.token))
+    queue(db, "message", known.medium, known.threepid, known.token, None, invite.created)
+    return structs.replace(known, notified_at=invite.created)
 
 
 def _get(db: sqlite3.Connection, token: str) -> Invite | None:
@@ -111,12 +114,10 @@ def _end(
 
 def _claim_due(db: sqlite3.Connection, now: int, next_due: int, limit: int) -> list[Invite]:
     rows = db.execute(
-        """UPDATE invites SET due = ? WHERE token IN (
-               SELECT token FROM invites WHERE ended IS NULL AND due <= ? ORDER BY due LIMIT ?)
-           RETURNING *""",
-        (next_due, now, limit),
+        "SELECT * FROM invites WHERE ended IS NULL AND due <= ? ORDER BY due, address LIMIT ?", (now, limit)
     ).fetchall()
-    return [read(Invite, row) for row in rows]
+    db.executemany("UPDATE invites SET due = ? WHERE token = ?", [(next_due, row["token"]) for row in rows])
+    return [structs.replace(read(Invite, row), due=next_due) for row in rows]
 
 
 def _missed_remotely(db: sqlite3.Connection, invites: Mapping[str, int]) -> None:

@@ -57,6 +57,16 @@ def queue(
     )
 
 
+def has_queued_message(db: sqlite3.Connection, token: str) -> bool:
+    """Whether a message about an invite has not left yet."""
+    return (
+        db.execute(
+            "SELECT 1 FROM deliveries WHERE token = ? AND kind = 'message' AND state = 'queued'", (token,)
+        ).fetchone()
+        is not None
+    )
+
+
 def abandon_messages(db: sqlite3.Connection, token: str, why: str) -> None:
     """Give up the messages about an invite that are still queued."""
     db.execute(

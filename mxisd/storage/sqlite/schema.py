@@ -17,6 +17,9 @@ from twisted.logger import Logger
 
 log = Logger()
 
+# Marks a file as ours, whatever its version: "mxis".
+APPLICATION_ID = 0x6D786973
+
 
 class UnusableDatabase(Exception):
     """The file is no database of ours, or cannot be opened; the message says why."""
@@ -46,44 +49,50 @@ def upgrade(path: Path) -> None:
 
     Raises :class:`UnusableDatabase`.
     """
-    new = not path.exists()
     try:
-        # It holds addresses and keys of invites: for the server's own user only, from the first byte.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        with closing(open_connection(path)) as connection:
-            _upgrade(connection, path, new)
+        _touch(path)
+        with closing(sqlite3.connect(path)) as connection:
+            version = _version(connection, path)
+        if version < len(migrations()):
+            with closing(open_connection(path)) as connection:
+                if version:
+                    _copy(connection, path.with_name(f"{path.name}.v{version}"))
+                migrate(connection)
     except (OSError, sqlite3.Error) as error:
         raise UnusableDatabase(f"the database {path} cannot be used: {error}") from error
 
 
-def _upgrade(connection: sqlite3.Connection, path: Path, new: bool) -> None:
-    scripts = migrations()
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(scripts):
-        raise UnusableDatabase(
-            f"the database {path} has schema version {version}, made by a newer mxisd; this one knows {len(scripts)}"
-        )
-    if version == len(scripts):
-        return
-    if not new and version == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+def _touch(path: Path) -> None:
+    # It holds addresses and keys of invites: for the server's own user only, from the first byte.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """The schema version of a database, 0 for an empty one; nothing is changed."""
+    if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
+        return 0
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise UnusableDatabase(f"the database {path} was not made by this mxisd; name another file")
-    if version:
-        copy = path.with_name(f"{path.name}.v{version}")
-        with closing(sqlite3.connect(copy)) as target:
-            connection.backup(target)
-        copy.chmod(0o600)
-        log.info(
-            "upgrading {path} to schema version {version}; a copy is at {copy}",
-            path=path,
-            version=len(scripts),
-            copy=copy,
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    newest = len(migrations())
+    if version > newest:
+        raise UnusableDatabase(
+            f"the database {path} has schema version {version}, made by a newer mxisd; this one knows {newest}"
         )
-    migrate(connection)
+    return version
+
+
+def _copy(connection: sqlite3.Connection, path: Path) -> None:
+    log.info("the database is brought to a new schema; a copy of the old one is kept at {path}", path=path)
+    _touch(path)
+    with closing(sqlite3.connect(path)) as target:
+        connection.backup(target)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Run the scripts that a database has not seen yet, each with its version as one transaction."""
-    scripts = migrations()
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    for number, script in enumerate(scripts[version:], start=version + 1):
-        connection.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")
+    for number, script in enumerate(migrations()[version:], start=version + 1):
+        connection.executescript(
+            f"BEGIN; {script}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT;"
+        )

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Protocol, TypeAlias
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
@@ -60,7 +60,11 @@ def run_reads(connection: sqlite3.Connection, entries: Sequence[Entry]) -> Itera
             yield [(result, _outcome(job, connection))]
     for (find, arguments), jobs in sought.items():
         found = _outcome(Find(find, [key for job, _ in jobs for key in job.keys], arguments), connection)
-        yield [(result, found) for _, result in jobs]
+        if isinstance(found, Failure):
+            # A key that cannot be sought must not take the others with it.
+            yield [(result, _outcome(job, connection)) for job, result in jobs]
+        else:
+            yield [(result, found) for _, result in jobs]
 
 
 def run_writes(connection: sqlite3.Connection, entries: Sequence[Entry]) -> Iterator[list[Outcome]]:
@@ -113,24 +117,29 @@ class ThreadWorker:
         self._reactor = reactor
         self._batch = batch
         self._queue: SimpleQueue[Entry | None] = SimpleQueue()
-        self._thread = Thread(target=self._work, name=name, daemon=True)
+        self._name = name
+        self._running = False
         self._stopped: Deferred[None] = Deferred()
 
     def start(self) -> None:
-        self._thread.start()
+        """Connect and start working.  Raises :class:`sqlite3.Error`."""
+        Thread(target=self._work, args=[self._connect()], name=self._name, daemon=True).start()
+        self._running = True
 
     def stop(self) -> Deferred[None]:
         """End the thread when all that is queued is done."""
+        self._running = False
         self._queue.put(None)
         return self._stopped
 
     def run(self, job: Job) -> Deferred[Any]:
+        if not self._running:
+            return fail(StorageUnavailable("SQLite has been stopped"))
         result: Deferred[Any] = Deferred()
         self._queue.put((job, result))
         return result
 
-    def _work(self) -> None:
-        connection = self._connect()
+    def _work(self, connection: sqlite3.Connection) -> None:
         running = True
         while running:
             waiting = self._take()

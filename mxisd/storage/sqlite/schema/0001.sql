@@ -57,7 +57,7 @@ CREATE TABLE invites (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX invites_pending ON invites (address, medium, room_id, sender) WHERE ended IS NULL;
 
-CREATE INDEX invites_due ON invites (due) WHERE ended IS NULL;
+CREATE INDEX invites_due ON invites (due, address) WHERE ended IS NULL;
 CREATE INDEX invites_ended ON invites (ended_at) WHERE ended IS NOT NULL;
 
 -- AUTOINCREMENT: an id is never given twice, so that a claim on a deleted delivery cannot fit a later one.

@@ -1,0 +1,812 @@
+"""
+The storage contract as tests: every engine's test case derives from :class:`StorageContract`.
+
+What is promised here is what the domain builds on.  How an engine keeps its promises is tested beside the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from itertools import count
+from typing import Any, TypeVar
+
+from msgspec import structs
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.trial.unittest import TestCase
+
+from mxisd.matrix.hashing import digest
+from mxisd.matrix.threepid import ThreePid
+from mxisd.storage.contract import Storage
+from mxisd.storage.records import Binding, Delivery, Invite, Kind, Pepper, Session
+
+T = TypeVar("T")
+
+NOW = 1_700_000_000_123
+HOUR = 3_600_000
+LEASE = 30_000
+
+ALICE = "@alice:example.org"
+BOB = "@bob:example.org"
+EMAIL = ThreePid("email", "alice@example.com")
+PHONE = ThreePid("msisdn", "491510000000")
+
+# Each has been taken for a number, a pattern, a separator or an end of text by some client or store.
+AWKWARD = (
+    "0049151000000",
+    "+14155550100",
+    "1.10",
+    "1e5",
+    "-1",
+    "nan",
+    "null",
+    "",
+    " ",
+    "a b@example.com",
+    "o'hara@example.com",
+    '"quoted"@example.com',
+    "per%cent_*?[x]{y}@example.com",
+    "back\\slash@example.com",
+    "line\r\nbreak@example.com",
+    "straße@bücher.example",
+    "用户@例子.广告",
+    "🙂@example.com",
+)
+
+_serial = count(1)
+
+
+def session(**changes: Any) -> Session:
+    """A new session for Alice's address, unlike any other."""
+    number = next(_serial)
+    fields: dict[str, Any] = {
+        "sid": f"sid{number}",
+        "client_secret": f"secret{number}",
+        "medium": EMAIL.medium,
+        "address": EMAIL.address,
+        "token": f"token{number}",
+        "modified": NOW,
+    }
+    return Session(**fields | changes)
+
+
+def binding(threepid: ThreePid = EMAIL, mxid: str = ALICE, bound_at: int = NOW) -> Binding:
+    signed = b'{"address":"\xc3\xa9","ts":1}'
+    return Binding(medium=threepid.medium, address=threepid.address, mxid=mxid, bound_at=bound_at, signed=signed)
+
+
+def invite(threepid: ThreePid = EMAIL, **changes: Any) -> Invite:
+    """A new invite, into a room of its own."""
+    number = next(_serial)
+    fields: dict[str, Any] = {
+        "token": f"invite{number}",
+        "medium": threepid.medium,
+        "address": threepid.address,
+        "room_id": f"!room{number}:example.org",
+        "sender": BOB,
+        "created": NOW,
+        "ephemeral_public_key": f"public{number}",
+        "ephemeral_private_key": f"private{number}",
+        "due": NOW,
+        "notified_at": NOW,
+    }
+    return Invite(**fields | changes)
+
+
+async def together(*calls: Awaitable[T]) -> list[T]:
+    """The results of calls that are under way at the same time."""
+    return list(await gatherResults([Deferred.fromCoroutine(_await(call)) for call in calls], consumeErrors=True))
+
+
+async def _await(call: Awaitable[T]) -> T:
+    return await call
+
+
+class StorageContract(TestCase):
+    """Derive from this; ``setUp`` sets ``storage`` to a new and empty store."""
+
+    storage: Storage
+
+    async def restart(self) -> None:
+        """End the engine and start it again on the same data, under ``storage``."""
+        raise NotImplementedError
+
+    # Sessions.
+
+    async def test_a_session_comes_back_as_it_was_kept(self) -> None:
+        for address in AWKWARD:
+            kept = session(address=address, next_link="https://example.org/?a=ü&b=1", send_attempt=-1)
+            self.assertEqual(await self.storage.sessions.open(kept, alive_since=NOW, max_guesses=5), kept)
+            self.assertEqual(await self.storage.sessions.get(kept.sid), kept)
+
+    async def test_texts_that_look_like_something_else_stay_texts(self) -> None:
+        for text in AWKWARD:
+            kept = session(token=text, next_link=text)
+            await self.storage.sessions.open(kept, alive_since=NOW, max_guesses=5)
+            self.assertEqual(await self.storage.sessions.get(kept.sid), kept)
+
+    async def test_an_unknown_session(self) -> None:
+        sessions = self.storage.sessions
+        self.assertIsNone(await sessions.get("none"))
+        self.assertFalse(await sessions.claim_attempt("none", 1, None))
+        self.assertEqual(await sessions.take_guess("none"), 0)
+        await sessions.validate("none", NOW)
+        await sessions.release_attempt("none", 1, 0)
+        self.assertIsNone(await sessions.get("none"))
+
+    async def test_the_living_session_of_an_address_and_secret_is_returned(self) -> None:
+        first = session()
+        await self.open(first)
+        self.assertEqual(await self.open(structs.replace(first, sid="other", token="other")), first)
+        self.assertIsNone(await self.storage.sessions.get("other"))
+
+    async def test_sessions_differ_by_address_medium_and_secret(self) -> None:
+        first = session()
+        await self.open(first)
+        for changes in ({"address": "bob@example.com"}, {"medium": "msisdn"}, {"client_secret": "another"}):
+            other = structs.replace(first, sid=f"other {changes}", **changes)
+            self.assertEqual(await self.open(other), other)
+
+    async def test_a_session_is_alive_until_its_time_has_passed(self) -> None:
+        first = session(modified=NOW)
+        await self.open(first)
+        second = structs.replace(first, sid="second", modified=NOW + HOUR)
+        self.assertEqual(await self.storage.sessions.open(second, alive_since=NOW, max_guesses=5), first)
+        self.assertEqual(await self.storage.sessions.open(second, alive_since=NOW + 1, max_guesses=5), second)
+        self.assertEqual(await self.storage.sessions.get(first.sid), first)
+
+    async def test_a_session_is_alive_until_too_much_was_guessed(self) -> None:
+        first = session()
+        await self.open(first)
+        for guesses in (1, 2):
+            self.assertEqual(await self.storage.sessions.take_guess(first.sid), guesses)
+        second = structs.replace(first, sid="second")
+        alive = await self.storage.sessions.open(second, alive_since=NOW, max_guesses=3)
+        self.assertEqual((alive.sid, alive.guesses), (first.sid, 2))
+        self.assertEqual((await self.storage.sessions.open(second, alive_since=NOW, max_guesses=2)).sid, "second")
+
+    async def test_two_requests_at_once_open_one_session(self) -> None:
+        first = session()
+        second = structs.replace(first, sid="second")
+        opened = await together(self.open(first), self.open(second))
+        self.assertEqual(opened[0], opened[1])
+
+    async def test_an_attempt_is_claimed_once_and_never_a_lower_one(self) -> None:
+        sessions, kept = self.storage.sessions, session()
+        await self.open(kept)
+        # Clients may count from 0; 10 is greater than 9, although not as a text.
+        for attempt, claimed in ((0, True), (0, False), (9, True), (10, True), (9, False), (10, False)):
+            self.assertIs(await sessions.claim_attempt(kept.sid, attempt, f"https://example.org/{attempt}"), claimed)
+        after = await sessions.get(kept.sid)
+        self.assertEqual(after, structs.replace(kept, send_attempt=10, next_link="https://example.org/10"))
+        self.assertTrue(await sessions.claim_attempt(kept.sid, 11, None))
+        self.assertEqual(await sessions.get(kept.sid), structs.replace(kept, send_attempt=11, next_link=None))
+
+    async def test_two_claims_of_one_attempt_at_once(self) -> None:
+        kept = session()
+        await self.open(kept)
+        claims = await together(*(self.storage.sessions.claim_attempt(kept.sid, 1, None) for _ in range(5)))
+        self.assertEqual(sorted(claims), [False] * 4 + [True])
+
+    async def test_a_released_attempt_can_be_made_again_unless_a_later_one_was(self) -> None:
+        sessions, kept = self.storage.sessions, session()
+        await self.open(kept)
+        await sessions.claim_attempt(kept.sid, 1, None)
+        await sessions.release_attempt(kept.sid, 1, -1)
+        self.assertTrue(await sessions.claim_attempt(kept.sid, 1, None))
+        await sessions.claim_attempt(kept.sid, 2, None)
+        await sessions.release_attempt(kept.sid, 1, -1)
+        self.assertFalse(await sessions.claim_attempt(kept.sid, 2, None))
+
+    async def test_every_guess_counts_even_when_many_are_made_at_once(self) -> None:
+        kept = session()
+        await self.open(kept)
+        counts = await together(*(self.storage.sessions.take_guess(kept.sid) for _ in range(20)))
+        self.assertEqual(sorted(counts), list(range(1, 21)))
+
+    async def test_validation_counts_as_a_change_the_first_time_only(self) -> None:
+        sessions, kept = self.storage.sessions, session()
+        await self.open(kept)
+        for time in (NOW + 5, NOW + 9):
+            await sessions.take_guess(kept.sid)
+            await sessions.validate(kept.sid, time)
+            after = structs.replace(kept, validated_at=NOW + 5, modified=NOW + 5, guesses=0)
+            self.assertEqual(await sessions.get(kept.sid), after)
+
+    async def test_validation_takes_back_no_guess_but_its_own(self) -> None:
+        sessions, kept = self.storage.sessions, session()
+        await self.open(kept)
+        await sessions.take_guess(kept.sid)
+        await sessions.take_guess(kept.sid)
+        await sessions.validate(kept.sid, NOW)
+        self.assertEqual(await sessions.take_guess(kept.sid), 2)
+
+    async def test_what_was_modified_since_is_not_purged(self) -> None:
+        old, new = session(modified=NOW - 1), session(modified=NOW)
+        await self.open(old)
+        await self.open(new)
+        await self.storage.sessions.purge(NOW)
+        self.assertEqual(await self.storage.sessions.get(new.sid), new)
+
+    def open(self, kept: Session) -> Awaitable[Session]:
+        return self.storage.sessions.open(kept, alive_since=kept.modified, max_guesses=5)
+
+    # Bindings.
+
+    async def test_a_binding_comes_back_as_it_was_published(self) -> None:
+        for address in AWKWARD:
+            for medium in ("email", "msisdn"):
+                published = binding(ThreePid(medium, address))
+                await self.storage.bindings.bind(published, "example.org")
+                self.assertEqual(await self.storage.bindings.get(ThreePid(medium, address)), published)
+        asked = [ThreePid("email", address) for address in AWKWARD]
+        self.assertEqual(await self.storage.bindings.users_of(asked), dict.fromkeys(asked, ALICE))
+
+    async def test_what_was_signed_comes_back_byte_by_byte(self) -> None:
+        published = structs.replace(binding(), signed=bytes(range(256)))
+        await self.storage.bindings.bind(published, "example.org")
+        self.assertEqual(await self.storage.bindings.get(EMAIL), published)
+
+    async def test_who_is_behind_many_addresses(self) -> None:
+        addresses = [ThreePid(medium, f"{n}") for n in range(10_000) for medium in ("email", "msisdn")]
+        for threepid in addresses[::2000]:
+            await self.storage.bindings.bind(binding(threepid, f"@{threepid.address}:example.org"), "example.org")
+        found = await self.storage.bindings.users_of(addresses)
+        self.assertEqual(found, {threepid: f"@{threepid.address}:example.org" for threepid in addresses[::2000]})
+        self.assertEqual(await self.storage.bindings.users_of([]), {})
+
+    async def test_an_address_has_one_user(self) -> None:
+        await self.storage.bindings.bind(binding(mxid=ALICE), "example.org")
+        await self.storage.bindings.bind(binding(mxid=BOB, bound_at=NOW + 1), "example.org")
+        self.assertEqual(await self.storage.bindings.get(EMAIL), binding(mxid=BOB, bound_at=NOW + 1))
+
+    async def test_binding_an_address_without_invites_tells_the_homeserver(self) -> None:
+        self.assertEqual(await self.storage.bindings.bind(binding(), "example.org"), [])
+        (notice,) = await self.claim("onbind")
+        self.assertEqual(
+            structs.replace(notice, id=""),
+            Delivery(
+                id="",
+                kind="onbind",
+                destination="example.org",
+                medium=EMAIL.medium,
+                address=EMAIL.address,
+                token=None,
+                mxid=ALICE,
+                created=NOW,
+                due=NOW + LEASE,
+                attempts=1,
+            ),
+        )
+
+    async def test_binding_ends_the_invites_of_the_address_and_of_no_other(self) -> None:
+        waiting = [invite(created=NOW), invite(created=NOW + 1)]
+        others = [invite(PHONE), invite(ThreePid("email", "alice@example.com.evil"))]
+        for each in (*waiting, *others):
+            await self.add(each)
+        ended = await self.storage.bindings.bind(binding(bound_at=NOW + 2), "example.org")
+        self.assertEqual(
+            ended,
+            [
+                structs.replace(each, ended="bound", ended_at=NOW + 2, mxid=ALICE, ephemeral_private_key="")
+                for each in waiting
+            ],
+        )
+        self.assertEqual([await self.storage.invites.get(each.token) for each in waiting], ended)
+        self.assertEqual([await self.storage.invites.get(each.token) for each in others], others)
+        self.assertEqual(
+            {(delivery.token, delivery.mxid, delivery.destination) for delivery in await self.claim("onbind", NOW + 2)},
+            {(each.token, ALICE, "example.org") for each in waiting},
+        )
+
+    async def test_ended_invites_are_not_told_again(self) -> None:
+        await self.add(invite())
+        await self.storage.bindings.bind(binding(), "example.org")
+        await self.claim("onbind")
+        self.assertEqual(await self.storage.bindings.bind(binding(bound_at=NOW + 1), "example.org"), [])
+        self.assertEqual([delivery.token for delivery in await self.claim("onbind", NOW + 1)], [None])
+
+    async def test_a_binding_is_removed_for_its_user_only(self) -> None:
+        await self.storage.bindings.bind(binding(), "example.org")
+        self.assertFalse(await self.storage.bindings.unbind(EMAIL, BOB))
+        self.assertFalse(await self.storage.bindings.unbind(PHONE, ALICE))
+        self.assertEqual(await self.storage.bindings.get(EMAIL), binding())
+        self.assertTrue(await self.storage.bindings.unbind(EMAIL, ALICE))
+        self.assertIsNone(await self.storage.bindings.get(EMAIL))
+        self.assertFalse(await self.storage.bindings.unbind(EMAIL, ALICE))
+
+    # Hashes.
+
+    async def test_bindings_are_found_by_hash_under_every_pepper_in_use(self) -> None:
+        phone = binding(PHONE, BOB)
+        await self.storage.bindings.bind(binding(), "example.org")
+        await self.rotate("first")
+        await self.storage.bindings.bind(phone, "example.org")
+        await self.rotate("second")
+        for pepper in ("first", "second"):
+            asked = [digest(EMAIL, pepper), digest(PHONE, pepper), "unknown"]
+            self.assertEqual(await self.storage.hashes.find(pepper, asked), {asked[0]: ALICE, asked[1]: BOB})
+            other = "second" if pepper == "first" else "first"
+            self.assertEqual(await self.storage.hashes.find(other, asked), {})
+
+    async def test_the_newest_pepper_is_current_and_old_ones_end(self) -> None:
+        self.assertEqual(await self.storage.hashes.peppers(), [])
+        await self.storage.bindings.bind(binding(), "example.org")
+        for number, name in enumerate(("z", "a", "m")):
+            await self.rotate(name, made_at=NOW + number)
+        peppers = [Pepper(pepper="m", made_at=NOW + 2), Pepper(pepper="a", made_at=NOW + 1)]
+        self.assertEqual(await self.storage.hashes.peppers(), peppers)
+        self.assertIsNone(await self.storage.hashes.find("z", [digest(EMAIL, "z")]))
+        self.assertIsNone(await self.storage.hashes.find("never", []))
+        self.assertEqual(await self.storage.hashes.find("a", []), {})
+
+    async def test_the_index_follows_bindings(self) -> None:
+        await self.rotate("pepper")
+        sought = digest(EMAIL, "pepper")
+        await self.storage.bindings.bind(binding(mxid=ALICE), "example.org")
+        await self.storage.bindings.bind(binding(mxid=BOB), "example.org")
+        self.assertEqual(await self.storage.hashes.find("pepper", [sought]), {sought: BOB})
+        await self.storage.bindings.unbind(EMAIL, ALICE)
+        self.assertEqual(await self.storage.hashes.find("pepper", [sought]), {sought: BOB})
+        await self.storage.bindings.unbind(EMAIL, BOB)
+        self.assertEqual(await self.storage.hashes.find("pepper", [sought]), {})
+
+    async def test_many_hashes_are_sought_at_once(self) -> None:
+        await self.rotate("pepper")
+        await self.storage.bindings.bind(binding(), "example.org")
+        asked = [f"hash{n}" for n in range(10_000)] + [digest(EMAIL, "pepper")] * 2
+        self.assertEqual(await self.storage.hashes.find("pepper", asked), {asked[-1]: ALICE})
+
+    async def test_what_a_source_lists_is_found_and_replaced_as_a_whole(self) -> None:
+        hashes = self.storage.hashes
+        await self.rotate("pepper")
+        await hashes.replace("ldap", "pepper", [("one", ALICE), ("two", BOB)])
+        await hashes.replace("sql", "pepper", iter([("three", ALICE)]))
+        asked = ["one", "two", "three", "four"]
+        self.assertEqual(await hashes.find("pepper", asked), {"one": ALICE, "two": BOB, "three": ALICE})
+        await hashes.replace("ldap", "pepper", [("two", ALICE), ("four", BOB)])
+        self.assertEqual(await hashes.find("pepper", asked), {"two": ALICE, "three": ALICE, "four": BOB})
+        await hashes.replace("ldap", "pepper", [])
+        self.assertEqual(await hashes.find("pepper", asked), {"three": ALICE})
+
+    async def test_a_source_may_list_very_many(self) -> None:
+        await self.rotate("pepper")
+        entries = [(f"hash{n}", f"@{n}:example.org") for n in range(5000)]
+        await self.storage.hashes.replace("sql", "pepper", entries)
+        self.assertEqual(await self.storage.hashes.find("pepper", [entry for entry, _ in entries]), dict(entries))
+
+    async def test_bindings_come_before_what_sources_list(self) -> None:
+        await self.rotate("pepper")
+        sought = digest(EMAIL, "pepper")
+        await self.storage.hashes.replace("!", "pepper", [(sought, BOB)])
+        self.assertEqual(await self.storage.hashes.find("pepper", [sought]), {sought: BOB})
+        await self.storage.bindings.bind(binding(), "example.org")
+        self.assertEqual(await self.storage.hashes.find("pepper", [sought]), {sought: ALICE})
+        await self.storage.bindings.unbind(EMAIL, ALICE)
+        self.assertEqual(await self.storage.hashes.find("pepper", [sought]), {sought: BOB})
+
+    async def test_listing_under_a_pepper_that_is_no_more_has_no_effect(self) -> None:
+        await self.storage.hashes.replace("sql", "gone", [("one", ALICE)])
+        self.assertIsNone(await self.storage.hashes.find("gone", ["one"]))
+        await self.rotate("gone")
+        self.assertEqual(await self.storage.hashes.find("gone", ["one"]), {})
+
+    async def rotate(self, pepper: str, made_at: int = NOW) -> None:
+        await self.storage.hashes.rotate(Pepper(pepper=pepper, made_at=made_at), keep=2)
+
+    # Invites.
+
+    async def test_an_invite_comes_back_as_it_was_kept(self) -> None:
+        fields = {"room_name": "Räume 🙂", "nested": {"empty": {}, "list": [], "number": 1.0, "null": None}, "": ""}
+        for address in AWKWARD:
+            kept = invite(ThreePid("email", address), sender=f"@{address}:example.org", fields=fields, remote_due=7)
+            self.assertEqual(await self.add(kept), kept)
+            self.assertEqual(await self.storage.invites.get(kept.token), kept)
+            self.assertEqual(await self.storage.invites.pending(kept.threepid), [kept])
+        self.assertIsNone(await self.storage.invites.get("none"))
+
+    async def test_a_new_invite_has_a_message_to_send(self) -> None:
+        kept = invite(PHONE, created=NOW)
+        await self.add(kept)
+        (message,) = await self.claim("message")
+        self.assertEqual(
+            structs.replace(message, id=""),
+            Delivery(
+                id="",
+                kind="message",
+                destination="msisdn",
+                medium=PHONE.medium,
+                address=PHONE.address,
+                token=kept.token,
+                mxid=None,
+                created=NOW,
+                due=NOW + LEASE,
+                attempts=1,
+            ),
+        )
+
+    async def test_the_same_invite_again_is_the_one_there_is(self) -> None:
+        first = invite(notified_at=NOW)
+        await self.add(first)
+        await self.deliver_message()
+        again = structs.replace(
+            first, token="again", ephemeral_public_key="again", created=NOW + 1, notified_at=NOW + 1
+        )
+        self.assertEqual(await self.storage.invites.add(again, remind_before=NOW), first)
+        self.assertIsNone(await self.storage.invites.get("again"))
+        self.assertEqual(await self.claim("message", NOW + 1), [])
+
+    async def test_the_same_invite_much_later_sends_a_message_again(self) -> None:
+        first = invite(notified_at=NOW)
+        await self.add(first)
+        await self.deliver_message()
+        later = structs.replace(first, token="later", ephemeral_public_key="later", created=NOW + HOUR)
+        reminded = structs.replace(first, notified_at=NOW + HOUR)
+        self.assertEqual(await self.storage.invites.add(later, remind_before=NOW + 1), reminded)
+        self.assertEqual(await self.storage.invites.get(first.token), reminded)
+        self.assertEqual([message.token for message in await self.claim("message", NOW + HOUR)], [first.token])
+
+    async def test_a_message_that_has_not_left_yet_is_not_queued_twice(self) -> None:
+        first = invite(notified_at=NOW)
+        await self.add(first)
+        later = structs.replace(first, token="later", ephemeral_public_key="later", created=NOW + HOUR)
+        await self.storage.invites.add(later, remind_before=NOW + 1)
+        self.assertEqual(len(await self.storage.outbox.of_invite(first.token)), 1)
+
+    async def test_invites_differ_by_address_room_and_sender(self) -> None:
+        first = invite()
+        await self.add(first)
+        for changes in (
+            {"room_id": "!another:example.org"},
+            {"sender": ALICE},
+            {"address": "bob@example.com"},
+            {"medium": "msisdn"},
+        ):
+            other = structs.replace(first, token=f"{changes}", ephemeral_public_key=f"{changes}", **changes)
+            self.assertEqual(await self.add(other), other)
+
+    async def test_the_same_invite_at_once_is_kept_once(self) -> None:
+        first = invite()
+        second = structs.replace(first, token="second", ephemeral_public_key="second")
+        kept = await together(self.add(first), self.add(second))
+        self.assertEqual(kept[0], kept[1])
+        self.assertEqual(len(await self.claim("message")), 1)
+
+    async def test_an_ended_invite_does_not_stand_in_the_way_of_a_new_one(self) -> None:
+        first = invite()
+        await self.add(first)
+        await self.storage.invites.end(first.token, "expired", None, None, NOW)
+        second = structs.replace(first, token="second", ephemeral_public_key="second")
+        self.assertEqual(await self.add(second), second)
+        self.assertEqual(await self.storage.invites.pending(EMAIL), [second])
+
+    async def test_the_pending_invites_of_an_address_come_oldest_first(self) -> None:
+        kept = [invite(created=NOW + offset) for offset in (2, 0, 1)]
+        for each in kept:
+            await self.add(each)
+        await self.add(invite(PHONE))
+        self.assertEqual(await self.storage.invites.pending(EMAIL), [kept[1], kept[2], kept[0]])
+
+    async def test_ephemeral_keys_are_known_even_after_the_end(self) -> None:
+        kept = invite(ephemeral_public_key="ab+/")
+        await self.add(kept)
+        self.assertTrue(await self.storage.invites.has_ephemeral_key("ab+/"))
+        self.assertFalse(await self.storage.invites.has_ephemeral_key("ab-_"))
+        await self.storage.invites.end(kept.token, "cancelled", None, None, NOW)
+        self.assertTrue(await self.storage.invites.has_ephemeral_key("ab+/"))
+
+    async def test_an_invite_ends_once(self) -> None:
+        kept = invite()
+        await self.add(kept)
+        ended = structs.replace(kept, ended="resolved", ended_at=NOW + 1, mxid=ALICE, ephemeral_private_key="")
+        ends = await together(
+            *(self.storage.invites.end(kept.token, "resolved", ALICE, "example.org", NOW + 1) for _ in range(3))
+        )
+        self.assertEqual([end for end in ends if end is not None], [ended])
+        self.assertEqual(await self.storage.invites.get(kept.token), ended)
+        self.assertEqual(await self.storage.invites.pending(EMAIL), [])
+        self.assertEqual([delivery.token for delivery in await self.claim("onbind", NOW + 1)], [kept.token])
+        self.assertIsNone(await self.storage.invites.end("none", "resolved", ALICE, "example.org", NOW))
+
+    async def test_a_cancelled_invite_sends_nothing(self) -> None:
+        kept = invite()
+        await self.add(kept)
+        ended = await self.storage.invites.end(kept.token, "cancelled", None, None, NOW)
+        self.assertEqual(
+            ended, structs.replace(kept, ended="cancelled", ended_at=NOW, mxid=None, ephemeral_private_key="")
+        )
+        self.assertEqual(await self.claim("onbind"), [])
+        self.assertEqual(await self.claim("message"), [])
+        (message,) = await self.storage.outbox.of_invite(kept.token)
+        self.assertEqual(message.state, "abandoned")
+        self.assertIn("cancelled", message.answer or "")
+
+    async def test_a_message_under_way_at_the_end_has_no_say_any_more(self) -> None:
+        kept = invite()
+        await self.add(kept)
+        (message,) = await self.claim("message")
+        await self.storage.invites.end(kept.token, "expired", None, None, NOW)
+        self.assertFalse(await self.storage.outbox.close(message, "done", "250 OK", NOW))
+        self.assertEqual(await self.claim("message", NOW + LEASE), [])
+
+    async def test_due_invites_are_taken_the_longest_due_first(self) -> None:
+        kept = {offset: invite(due=NOW + offset) for offset in (1, -1, 0, -2)}
+        for each in kept.values():
+            await self.add(each)
+        due = [structs.replace(kept[offset], due=NOW + HOUR) for offset in (-2, -1, 0)]
+        self.assertEqual(await self.storage.invites.claim_due(NOW, NOW + HOUR, 2), due[:2])
+        self.assertEqual(await self.storage.invites.claim_due(NOW, NOW + HOUR, 2), due[2:])
+        self.assertEqual(await self.storage.invites.claim_due(NOW, NOW + HOUR, 2), [])
+        self.assertEqual(await self.storage.invites.get(due[0].token), due[0])
+        again = await self.storage.invites.claim_due(NOW + HOUR, NOW + 2 * HOUR, 10)
+        self.assertEqual(again[0].token, kept[1].token)
+        self.assertEqual(len(again), 4)
+
+    async def test_ended_invites_are_not_due(self) -> None:
+        kept = [invite(), invite(PHONE)]
+        for each in kept:
+            await self.add(each)
+        await self.storage.invites.end(kept[0].token, "cancelled", None, None, NOW)
+        await self.storage.bindings.bind(binding(PHONE), "example.org")
+        self.assertEqual(await self.storage.invites.claim_due(NOW + HOUR, NOW + 2 * HOUR, 10), [])
+
+    async def test_due_work_is_shared_not_doubled(self) -> None:
+        kept = [invite() for _ in range(20)]
+        for each in kept:
+            await self.add(each)
+        claims = await together(*(self.storage.invites.claim_due(NOW, NOW + HOUR, 6) for _ in range(5)))
+        taken = [each.token for claim in claims for each in claim]
+        self.assertEqual(sorted(taken), sorted(each.token for each in kept))
+
+    async def test_misses_of_remote_sources_add_up(self) -> None:
+        first, second = invite(), invite()
+        await self.add(first)
+        await self.add(second)
+        await self.storage.invites.missed_remotely({first.token: NOW + 1, "none": NOW})
+        await self.storage.invites.missed_remotely({first.token: NOW + 3, second.token: NOW + 2})
+        for kept, remote_due, misses in ((first, NOW + 3, 2), (second, NOW + 2, 1)):
+            expected = structs.replace(kept, remote_due=remote_due, remote_misses=misses)
+            self.assertEqual(await self.storage.invites.get(kept.token), expected)
+        self.assertIsNone(await self.storage.invites.get("none"))
+        await self.storage.invites.missed_remotely({})
+
+    async def test_pages_of_pending_and_ended_invites(self) -> None:
+        kept = [invite(created=NOW + number) for number in range(5)]
+        for each in kept:
+            await self.add(each)
+        for number, offset in ((3, 10), (1, 20)):
+            await self.storage.invites.end(kept[number].token, "expired", None, None, NOW + offset)
+        invites = self.storage.invites
+        pending = await invites.page(ended=False, offset=0, limit=2)
+        pending += await invites.page(ended=False, offset=2, limit=2)
+        self.assertEqual(pending, [kept[0], kept[2], kept[4]])
+        ended = await invites.page(ended=True, offset=0, limit=1) + await invites.page(ended=True, offset=1, limit=5)
+        self.assertEqual([each.token for each in ended], [kept[1].token, kept[3].token])
+        self.assertEqual(await invites.page(ended=True, offset=2, limit=5), [])
+
+    async def test_the_history_is_forgotten_in_time(self) -> None:
+        old, new, pending, unsettled = (invite(ephemeral_public_key=f"key{n}") for n in range(4))
+        for each in (old, new, pending, unsettled):
+            await self.add(each)
+        await self.storage.invites.end(old.token, "cancelled", None, None, NOW - 1)
+        await self.storage.invites.end(new.token, "cancelled", None, None, NOW)
+        await self.storage.invites.end(unsettled.token, "resolved", ALICE, "example.org", NOW - 1)
+        self.assertEqual(await self.storage.invites.purge(NOW), 1)
+        self.assertIsNone(await self.storage.invites.get(old.token))
+        self.assertEqual(await self.storage.outbox.of_invite(old.token), [])
+        self.assertFalse(await self.storage.invites.has_ephemeral_key("key0"))
+        for each in (new, pending, unsettled):
+            self.assertIsNotNone(await self.storage.invites.get(each.token))
+        self.assertTrue(await self.storage.invites.has_ephemeral_key("key1"))
+        (delivery,) = await self.claim("onbind")
+        await self.storage.outbox.close(delivery, "done", "200", NOW)
+        self.assertEqual(await self.storage.invites.purge(NOW), 1)
+        self.assertEqual(await self.storage.invites.purge(NOW), 0)
+        self.assertEqual(
+            [each.token for each in await self.storage.invites.page(ended=True, offset=0, limit=10)], [new.token]
+        )
+
+    async def test_a_long_history_is_forgotten_at_once(self) -> None:
+        for _ in range(50):
+            kept = invite()
+            await self.add(kept)
+            await self.storage.invites.end(kept.token, "cancelled", None, None, NOW)
+        self.assertEqual(await self.storage.invites.purge(NOW + 1), 50)
+
+    def add(self, kept: Invite) -> Awaitable[Invite]:
+        return self.storage.invites.add(kept, remind_before=NOW - HOUR)
+
+    async def deliver_message(self) -> None:
+        (message,) = await self.claim("message")
+        await self.storage.outbox.close(message, "done", "250 OK", NOW)
+
+    # Outbox.
+
+    async def test_deliveries_are_taken_the_longest_due_first(self) -> None:
+        for number, offset in enumerate((2, 0, 1, 3)):
+            await self.queue(f"{number}", NOW + offset)
+        taken = await self.claim("onbind", NOW + 2, limit=2)
+        self.assertEqual([delivery.address for delivery in taken], ["1", "2"])
+        self.assertEqual([delivery.address for delivery in await self.claim("onbind", NOW + 2)], ["0"])
+        self.assertEqual([delivery.address for delivery in await self.claim("onbind", NOW + 3)], ["3"])
+
+    async def test_each_kind_has_a_queue_of_its_own(self) -> None:
+        await self.add(invite())
+        await self.queue("a", NOW)
+        self.assertEqual(len(await self.claim("message")), 1)
+        self.assertEqual(len(await self.claim("onbind")), 1)
+
+    async def test_a_claimed_delivery_is_nobody_elses_until_the_lease_ends(self) -> None:
+        await self.queue("a", NOW)
+        claims = await together(*(self.claim("onbind") for _ in range(5)))
+        self.assertEqual(sorted(len(claim) for claim in claims), [0, 0, 0, 0, 1])
+        self.assertEqual(await self.claim("onbind", NOW + LEASE - 1), [])
+        (again,) = await self.claim("onbind", NOW + LEASE)
+        self.assertEqual((again.attempts, again.lost, again.due), (2, 1, NOW + 2 * LEASE))
+
+    async def test_whose_claim_has_passed_on_has_no_say(self) -> None:
+        await self.queue("a", NOW)
+        (stale,) = await self.claim("onbind")
+        (fresh,) = await self.claim("onbind", NOW + LEASE)
+        outbox = self.storage.outbox
+        self.assertFalse(await outbox.close(stale, "done", "200", NOW))
+        self.assertFalse(await outbox.retry(stale, NOW, "503"))
+        await outbox.renew([stale], NOW + 10 * LEASE)
+        (again,) = await self.claim("onbind", fresh.due)
+        self.assertTrue(await outbox.close(again, "done", "200", NOW))
+        self.assertFalse(await outbox.close(again, "refused", "403", NOW))
+        self.assertFalse(await outbox.retry(again, NOW, "503"))
+
+    async def test_a_renewed_claim_lasts(self) -> None:
+        await self.queue("a", NOW)
+        await self.queue("b", NOW)
+        claimed = await self.claim("onbind")
+        await self.storage.outbox.renew(claimed, NOW + 3 * LEASE)
+        self.assertEqual(await self.claim("onbind", NOW + 3 * LEASE - 1), [])
+        self.assertEqual(await self.storage.outbox.next_due("onbind"), NOW + 3 * LEASE)
+        self.assertEqual(len(await self.claim("onbind", NOW + 3 * LEASE)), 2)
+        await self.storage.outbox.renew([], NOW)
+
+    async def test_an_answered_attempt_is_not_a_lost_one(self) -> None:
+        await self.queue("a", NOW)
+        (first,) = await self.claim("onbind")
+        self.assertTrue(await self.storage.outbox.retry(first, NOW + 5, "503 busy"))
+        self.assertEqual(await self.claim("onbind", NOW + 4), [])
+        (second,) = await self.claim("onbind", NOW + 5)
+        self.assertEqual((second.attempts, second.lost, second.errors, second.answer), (2, 0, 0, "503 busy"))
+
+    async def test_failures_are_counted_by_their_kind(self) -> None:
+        await self.queue("a", NOW)
+        for count_, lost, errors in (("lost", 1, 0), ("errors", 1, 1), ("errors", 1, 2), (None, 1, 2)):
+            (claimed,) = await self.claim("onbind")
+            await self.storage.outbox.retry(claimed, NOW, "why", count_)  # type: ignore[arg-type]  # a Literal
+            (claimed,) = await self.claim("onbind")
+            self.assertEqual((claimed.lost, claimed.errors), (lost, errors))
+            await self.storage.outbox.retry(claimed, NOW, "why")
+
+    async def test_a_claim_that_ran_out_adds_to_what_was_lost_before(self) -> None:
+        await self.queue("a", NOW)
+        (claimed,) = await self.claim("onbind")
+        await self.storage.outbox.retry(claimed, NOW, "no answer", "lost")
+        await self.claim("onbind")
+        (claimed,) = await self.claim("onbind", NOW + LEASE)
+        self.assertEqual((claimed.attempts, claimed.lost), (3, 2))
+
+    async def test_one_destination_does_not_take_all(self) -> None:
+        for number in range(5):
+            await self.queue(f"slow{number}", NOW, "slow.example")
+        for number in range(2):
+            await self.queue(f"fast{number}", NOW + 1, "fast.example")
+        taken = await self.claim("onbind", NOW + 1, per_destination=3)
+        self.assertEqual([delivery.address for delivery in taken], ["slow0", "slow1", "slow2", "fast0", "fast1"])
+        taken = await self.claim("onbind", NOW + 1, busy={"slow.example": 3}, per_destination=3)
+        self.assertEqual(taken, [])
+        taken = await self.claim("onbind", NOW + 1, busy={"slow.example": 2}, per_destination=3)
+        self.assertEqual([delivery.address for delivery in taken], ["slow3"])
+
+    async def test_a_blocked_destination_does_not_hide_the_others(self) -> None:
+        for number in range(300):
+            await self.queue(f"{number}", NOW, f"{number % 60}.example")
+        await self.queue("last", NOW + 1, "free.example")
+        busy = {f"{number}.example": 4 for number in range(60)}
+        taken = await self.claim("onbind", NOW + 1, busy=busy, limit=1)
+        self.assertEqual([delivery.address for delivery in taken], ["last"])
+
+    async def test_when_the_next_delivery_is_due(self) -> None:
+        outbox = self.storage.outbox
+        self.assertIsNone(await outbox.next_due("onbind"))
+        await self.queue("a", NOW + 7, "one.example")
+        await self.queue("b", NOW + 5, "two.example")
+        self.assertEqual(await outbox.next_due("onbind"), NOW + 5)
+        self.assertIsNone(await outbox.next_due("message"))
+        (claimed,) = await self.claim("onbind", NOW + 5)
+        self.assertEqual(await outbox.next_due("onbind"), NOW + 7)
+        await outbox.retry(claimed, NOW + 6, "503")
+        self.assertEqual(await outbox.next_due("onbind"), NOW + 6)
+        for claimed in await self.claim("onbind", NOW + 7):
+            await outbox.close(claimed, "done", "200", NOW + 7)
+        self.assertIsNone(await outbox.next_due("onbind"))
+
+    async def test_all_about_an_invite(self) -> None:
+        kept = invite()
+        await self.add(kept)
+        (message,) = await self.claim("message")
+        await self.storage.outbox.close(message, "refused", "550 nö", NOW + 1)
+        await self.storage.invites.end(kept.token, "resolved", ALICE, "example.org", NOW + 2)
+        message, onbind = await self.storage.outbox.of_invite(kept.token)
+        self.assertEqual((message.kind, message.state, message.answer), ("message", "refused", "550 nö"))
+        self.assertEqual((onbind.kind, onbind.state, onbind.attempts), ("onbind", "queued", 0))
+        self.assertEqual(await self.storage.outbox.of_invite("none"), [])
+
+    async def queue(self, address: str, due: int, destination: str = "example.org") -> None:
+        await self.storage.bindings.bind(binding(ThreePid("email", address), ALICE, due), destination)
+
+    async def claim(
+        self,
+        kind: Kind,
+        now: int = NOW,
+        limit: int = 100,
+        busy: dict[str, int] | None = None,
+        per_destination: int = 4,
+    ) -> list[Delivery]:
+        return await self.storage.outbox.claim(kind, now, LEASE, limit, busy or {}, per_destination)
+
+    # Accounts.
+
+    async def test_access_tokens_are_known_until_logout(self) -> None:
+        accounts = self.storage.accounts
+        await accounts.register("aa", ALICE, NOW)
+        await accounts.register("bb", ALICE, NOW)
+        await accounts.register("00123", BOB, NOW)
+        self.assertEqual([await accounts.user_of(token) for token in ("aa", "bb", "00123")], [ALICE, ALICE, BOB])
+        self.assertTrue(await accounts.logout("aa"))
+        self.assertFalse(await accounts.logout("aa"))
+        self.assertEqual([await accounts.user_of(token) for token in ("aa", "bb", "123")], [None, ALICE, None])
+
+    async def test_accepted_terms_add_up(self) -> None:
+        accounts = self.storage.accounts
+        self.assertEqual(await accounts.accepted_terms(ALICE), frozenset())
+        await accounts.accept_terms(ALICE, ["https://example.org/a", "https://example.org/b"], NOW)
+        await accounts.accept_terms(ALICE, iter(["https://example.org/b", "https://example.org/ü"]), NOW + 1)
+        await accounts.accept_terms(ALICE, [], NOW)
+        expected = frozenset(f"https://example.org/{name}" for name in ("a", "b", "ü"))
+        self.assertEqual(await accounts.accepted_terms(ALICE), expected)
+        self.assertEqual(await accounts.accepted_terms(BOB), frozenset())
+
+    # Transactions.
+
+    async def test_a_transaction_is_done_once_and_forgotten_in_time(self) -> None:
+        transactions = self.storage.transactions
+        self.assertFalse(await transactions.is_done("1"))
+        await transactions.done("1", NOW)
+        await transactions.done("1", NOW + HOUR)
+        await transactions.done("01", NOW + 1)
+        self.assertEqual([await transactions.is_done(txn) for txn in ("1", "01", "2")], [True, True, False])
+        self.assertEqual(await transactions.purge(NOW + 1), 1)
+        self.assertEqual([await transactions.is_done(txn) for txn in ("1", "01")], [False, True])
+
+    # What outlives the process.
+
+    async def test_a_restart_loses_nothing(self) -> None:
+        kept, opened = invite(fields={"a": [1]}), session()
+        await self.add(kept)
+        await self.open(opened)
+        await self.storage.sessions.take_guess(opened.sid)
+        await self.rotate("pepper")
+        await self.queue("bound@example.com", NOW)
+        await self.storage.hashes.replace("sql", "pepper", [("listed", BOB)])
+        await self.storage.accounts.register("aa", ALICE, NOW)
+        await self.storage.accounts.accept_terms(ALICE, ["https://example.org/a"], NOW)
+        await self.storage.transactions.done("1", NOW)
+        (claimed,) = await self.claim("onbind")
+        await self.restart()
+        storage = self.storage
+        self.assertEqual(await storage.invites.get(kept.token), kept)
+        self.assertEqual(await storage.sessions.get(opened.sid), structs.replace(opened, guesses=1))
+        self.assertEqual(await storage.hashes.peppers(), [Pepper(pepper="pepper", made_at=NOW)])
+        bound = digest(ThreePid("email", "bound@example.com"), "pepper")
+        self.assertEqual(await storage.hashes.find("pepper", [bound, "listed"]), {bound: ALICE, "listed": BOB})
+        self.assertEqual(await storage.accounts.user_of("aa"), ALICE)
+        self.assertEqual(await storage.accounts.accepted_terms(ALICE), frozenset({"https://example.org/a"}))
+        self.assertTrue(await storage.transactions.is_done("1"))
+        self.assertEqual([message.token for message in await self.claim("message")], [kept.token])
+        self.assertTrue(await storage.outbox.close(claimed, "done", "200", NOW))

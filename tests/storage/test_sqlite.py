@@ -1,0 +1,258 @@
+"""SQLite: the contract, in memory and on disk, and what is particular to a database file and its threads."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from mxisd.matrix.threepid import ThreePid
+from mxisd.storage.contract import StorageUnavailable
+from mxisd.storage.sqlite import SQLiteService, schema
+from mxisd.storage.sqlite.schema import UnusableDatabase, open_connection, upgrade
+from mxisd.storage.sqlite.worker import Job, ThreadWorker, run_writes
+from tests.storage import contract
+from tests.storage.contract import EMAIL, NOW, binding, session, together
+from tests.storage.inline import storage_in_memory
+
+REACTOR: Any = reactor
+
+
+class InMemory(contract.StorageContract):
+    """The contract without threads: quick, and whatever fails here fails in SQL."""
+
+    def setUp(self) -> None:
+        self.storage = storage_in_memory()
+
+    async def restart(self) -> None:
+        """Memory outlives nothing."""
+
+
+class OnDisk(contract.StorageContract):
+    """The contract as it is in service."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp())
+        self.start()
+        self.addCleanup(lambda: self.service.stopService())
+
+    def start(self) -> None:
+        self.service = SQLiteService(self.path, REACTOR)
+        self.service.startService()
+        self.storage = self.service.storage
+
+    async def restart(self) -> None:
+        await self.service.stopService()
+        self.start()
+
+
+class Threads(TestCase):
+    """What the threads promise beyond the contract."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp())
+        self.service = SQLiteService(self.path, REACTOR)
+        self.sessions = self.service.storage.sessions
+
+    async def test_writes_that_wait_together_are_one_commit(self) -> None:
+        statements: list[str] = []
+
+        def connect() -> sqlite3.Connection:
+            connection = open_connection(self.path)
+            connection.set_trace_callback(statements.append)
+            return connection
+
+        worker = ThreadWorker("test", connect, REACTOR, run_writes)
+        worker.start()
+        release = Event()
+        first = worker.run(lambda _: release.wait())
+        others = [worker.run(lambda _: None) for _ in range(100)]
+        release.set()
+        await gatherResults([first, *others])
+        await worker.stop()
+        self.assertEqual(statements.count("COMMIT"), 2)
+
+    async def test_a_stop_writes_what_was_promised_before(self) -> None:
+        self.service.startService()
+        opened = Deferred.fromCoroutine(together(*(self.open() for _ in range(100))))
+        stopped = self.service.stopService()
+        await opened
+        await stopped
+        with closing(open_connection(self.path)) as database:
+            self.assertEqual(database.execute("SELECT count(*) FROM sessions").fetchone()[0], 100)
+
+    async def test_after_a_stop_calls_fail_and_do_not_hang(self) -> None:
+        self.service.startService()
+        await self.service.stopService()
+        with self.assertRaises(StorageUnavailable):
+            await self.sessions.get("any")
+        with self.assertRaises(StorageUnavailable):
+            await self.open()
+
+    async def test_an_address_that_cannot_be_sought_fails_alone(self) -> None:
+        # A lone surrogate has no UTF-8.
+        bindings = self.service.storage.bindings
+        self.service.startService()
+        await bindings.bind(binding(), "example.org")
+        results = await together(*(self.outcome(address) for address in ("\ud800", EMAIL.address, "\udfff", "none")))
+        await self.service.stopService()
+        self.assertIsInstance(results[0], UnicodeError)
+        self.assertEqual(results[1], binding())
+        self.assertIsNone(results[3])
+
+    async def outcome(self, address: str) -> object:
+        try:
+            return await self.service.storage.bindings.get(ThreePid("email", address))
+        except UnicodeError as error:
+            return error
+
+    async def open(self) -> object:
+        return await self.sessions.open(session(), alive_since=NOW, max_guesses=5)
+
+
+class Batches(SynchronousTestCase):
+    """What becomes of jobs that share a transaction."""
+
+    def setUp(self) -> None:
+        self.database = open_connection(Path(self.mktemp()))
+        self.database.execute("CREATE TABLE things (name TEXT UNIQUE, size BLOB)")
+        self.addCleanup(self.database.close)
+
+    def test_a_job_that_fails_is_undone_alone(self) -> None:
+        def half(database: sqlite3.Connection) -> None:
+            insert("half")(database)
+            insert("first")(database)
+
+        first, failed, last = self.write(insert("first"), half, insert("last"))
+        self.assertEqual(self.names(), ["first", "last"])
+        self.assertEqual([first, last], ["first", "last"])
+        self.assertIsInstance(failed.value, sqlite3.IntegrityError)
+
+    def test_when_the_commit_fails_nothing_is_acknowledged(self) -> None:
+        self.database.execute("PRAGMA foreign_keys = ON")
+        self.database.execute("CREATE TABLE parts (name REFERENCES things (name) DEFERRABLE INITIALLY DEFERRED)")
+
+        def orphan(database: sqlite3.Connection) -> None:
+            database.execute("INSERT INTO parts VALUES ('none')")
+
+        self.assert_all_unavailable(self.write(insert("first"), orphan))
+        self.assertEqual(self.names(), [])
+        self.assertEqual(self.write(insert("later")), ["later"])
+
+    def test_a_full_disk_is_unavailability_and_passes(self) -> None:
+        self.database.execute("PRAGMA max_page_count = 20")
+        self.assert_all_unavailable(self.write(insert("big", b" " * 1_000_000)))
+        self.assertEqual(self.names(), [])
+        self.database.execute("PRAGMA max_page_count = 2000")
+        self.assertEqual(self.write(insert("big", b" " * 1_000_000)), ["big"])
+
+    def test_a_locked_database_is_unavailability_and_passes(self) -> None:
+        path = self.database.execute("PRAGMA database_list").fetchone()["file"]
+        self.database.execute("PRAGMA busy_timeout = 1")
+        with closing(open_connection(path)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            self.assert_all_unavailable(self.write(insert("first"), insert("second")))
+            other.execute("ROLLBACK")
+        self.assertEqual(self.write(insert("first")), ["first"])
+
+    def write(self, *jobs: Job) -> list[Any]:
+        outcomes = run_writes(self.database, [(job, Deferred()) for job in jobs])
+        return [outcome for portion in outcomes for _, outcome in portion]
+
+    def names(self) -> list[str]:
+        return [row["name"] for row in self.database.execute("SELECT name FROM things ORDER BY name")]
+
+    def assert_all_unavailable(self, outcomes: list[Any]) -> None:
+        for outcome in outcomes:
+            self.assertIsInstance(outcome, Failure)
+            self.assertIsInstance(outcome.value, StorageUnavailable)
+
+
+def insert(name: str, size: bytes = b"") -> Job:
+    def job(database: sqlite3.Connection) -> str:
+        database.execute("INSERT INTO things VALUES (?, ?)", (name, size))
+        return name
+
+    return job
+
+
+class Schema(SynchronousTestCase):
+    """Which files are taken, and what becomes of them."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp())
+
+    def test_a_new_file_is_for_its_owner_only(self) -> None:
+        upgrade(self.path)
+        with closing(open_connection(self.path)) as database:
+            database.execute("INSERT INTO transactions VALUES ('1', 1)")
+            files = [self.path, *self.path.parent.glob(f"{self.path.name}-*")]
+            self.assertEqual({file.stat().st_mode & 0o777 for file in files}, {0o600})
+            self.assertGreater(len(files), 1)
+
+    def test_an_empty_file_becomes_a_database(self) -> None:
+        self.path.touch()
+        upgrade(self.path)
+        upgrade(self.path)
+
+    def test_an_older_database_is_upgraded_and_a_copy_is_kept(self) -> None:
+        upgrade(self.path)
+        with closing(open_connection(self.path)) as database:
+            database.execute("INSERT INTO transactions VALUES ('kept', 1)")
+        old = schema.migrations()
+        self.patch(schema, "migrations", lambda: [*old, "ALTER TABLE transactions ADD COLUMN extra TEXT"])
+        upgrade(self.path)
+        copy = self.path.with_name(f"{self.path.name}.v{len(old)}")
+        self.assertEqual(copy.stat().st_mode & 0o777, 0o600)
+        for path, columns in ((self.path, 3), (copy, 2)):
+            with closing(sqlite3.connect(path)) as database:
+                (row,) = database.execute("SELECT * FROM transactions")
+                self.assertEqual((row[0], len(row)), ("kept", columns))
+
+    def test_a_script_that_fails_changes_nothing(self) -> None:
+        upgrade(self.path)
+        old = schema.migrations()
+        self.patch(schema, "migrations", lambda: [*old, "CREATE TABLE extra (a); CREATE TABLE transactions (a)"])
+        self.assert_unusable("already exists")
+        self.patch(schema, "migrations", lambda: old)
+        upgrade(self.path)
+        with closing(sqlite3.connect(self.path)) as database:
+            self.assertEqual(database.execute("SELECT * FROM sqlite_master WHERE name = 'extra'").fetchall(), [])
+
+    def test_a_newer_database_is_refused(self) -> None:
+        upgrade(self.path)
+        with closing(sqlite3.connect(self.path)) as database:
+            database.execute("PRAGMA user_version = 9999")
+        self.assert_unusable("version 9999, made by a newer mxisd")
+
+    def test_the_database_of_something_else_is_refused_and_left_alone(self) -> None:
+        for version in (0, 1):
+            self.path = Path(self.mktemp())
+            with closing(sqlite3.connect(self.path)) as database:
+                database.execute("CREATE TABLE sessions (id)")
+                database.execute(f"PRAGMA user_version = {version}")
+            before = self.path.read_bytes()
+            self.assert_unusable("was not made by this mxisd")
+            self.assertEqual(self.path.read_bytes(), before)
+
+    def test_what_is_no_database_is_refused_and_left_alone(self) -> None:
+        self.path.write_text("server:\n  name: example.org\n" * 100)
+        before = self.path.read_bytes()
+        self.assert_unusable("not a database")
+        self.assertEqual(self.path.read_bytes(), before)
+
+    def test_a_missing_folder_is_named(self) -> None:
+        self.path = self.path / "none" / "mxisd.db"
+        self.assert_unusable("No such file or directory")
+
+    def assert_unusable(self, reason: str) -> None:
+        error = self.assertRaises(UnusableDatabase, upgrade, self.path)
+        self.assertIn(str(self.path), str(error))
+        self.assertIn(reason, str(error))
