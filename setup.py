@@ -12,6 +12,8 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
+    # Spelt out, since an editable install then puts this folder on the path, where twistd finds the plugin.
+    package_dir={"": "."},
     packages=[*find_packages(include=["mxisd", "mxisd.*"]), "twisted.plugins"],
     package_data={"mxisd": ["py.typed", "**/*.sql", "**/*.html", "**/*.eml", "**/*.txt", "**/*.lua"]},
     zip_safe=False,

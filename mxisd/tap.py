@@ -9,19 +9,19 @@ from __future__ import annotations
 import os
 import sys
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.application import strports
 from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.usage import Options as UsageOptions
-from twisted.python.usage import UsageError
 
 from .accounts.accounts import Accounts
 from .accounts.terms import Terms
-from .clock import HOUR
 from .config import Config, ConfigError, load
 from .invites.delivery import Deliveries
 from .invites.invites import Invites
@@ -35,9 +35,10 @@ from .matrix.dns import Resolver
 from .matrix.federation import Federation
 from .matrix.outbound import Outbound
 from .matrix.signing import KeyFileError, Signer, load_or_create
-from .matrix.tls import Trust
-from .notify.build import build_notifier
-from .periodic import every
+from .matrix.tls import CaFileError, Trust
+from .notify.build import build_notifier, mail_templates, text_templates
+from .notify.template import TemplateError
+from .periodic import Periodic
 from .sessions.binding import Publication
 from .sessions.validation import ValidationSessions
 from .storage.sqlite import SQLiteService
@@ -55,7 +56,10 @@ from .web.site import Site, tree
 log = Logger()
 
 # What can be wrong with a configuration and what it points to: told in a line, without a traceback.
-START_ERRORS = (ConfigError, KeyFileError, UnusableDatabase)
+START_ERRORS = (ConfigError, CaFileError, KeyFileError, TemplateError, UnusableDatabase)
+
+
+EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 
 class Options(UsageOptions):
@@ -73,7 +77,12 @@ def check(path: Path) -> int:
     """Say on standard output what is wrong with a configuration; return what the process should exit with."""
     try:
         config = load(path, os.environ)
-    except ConfigError as error:
+        # And whatever else only has to be read.
+        Trust(config.outbound.ca_file)
+        Pages(config.view)
+        mail_templates(config)
+        text_templates(config)
+    except START_ERRORS as error:
         sys.stdout.write(f"{error}\n")
         return 1
     for warning in config.warnings:
@@ -87,33 +96,35 @@ def makeService(options: Options) -> IService:  # the name that twistd looks for
     from twisted.internet import reactor
 
     try:
-        config = load(Path(options["config"]), os.environ)
-        return service_from(config, reactor)
+        return service_from(load(Path(options["config"]), os.environ), reactor)
     except START_ERRORS as error:
-        raise UsageError(str(error)) from error
+        raise SystemExit(f"mxisd cannot start:\n{error}") from None
 
 
 def service_from(config: Config, reactor: Any) -> IService:
     """The whole server.  Raises :data:`START_ERRORS`."""
     random = os.urandom
-    service = MultiService()
+    services: list[IService] = []
     for warning in config.warnings:
         log.warn("{warning}", warning=warning)
 
     signer = Signer(config.server.name, load_or_create(config.key.path))
     engine = SQLiteService(config.storage.provider.sqlite.database, reactor)
-    engine.setServiceParent(service)
+    services.append(engine)
     storage = engine.storage
 
     resolver = Resolver(reactor, config.outbound.nameservers)
+    trust = Trust(config.outbound.ca_file, config.outbound.insecure_servers)
     outbound = Outbound(
         reactor,
         resolver,
-        Trust(config.outbound.ca_file, config.outbound.insecure_servers),
+        trust,
         config.outbound.allowed_networks,
     )
+    # For servers that the administrator has named, wherever they are.
+    trusted = Outbound(reactor, resolver, trust, EVERYWHERE)
     federation = Federation(reactor, outbound, Discovery(reactor, outbound, resolver, random))
-    notifier = build_notifier(config, reactor)
+    notifier = build_notifier(config, reactor, trusted, random)
 
     onbinds = Deliveries(
         storage.outbox,
@@ -132,11 +143,10 @@ def service_from(config: Config, reactor: Any) -> IService:
         at_once=16,
         per_destination=16,
     )
-    for deliveries in (onbinds, messages):
-        deliveries.setServiceParent(service)
+    services += onbinds, messages
 
     sessions = ValidationSessions(storage.sessions, notifier, reactor, random, config.server.public_url)
-    every(HOUR, sessions.purge, reactor).setServiceParent(service)
+    services.append(Periodic("purge of sessions", sessions.purge, 3600, reactor))
     lookup = Lookup(storage.bindings, [], signer, reactor)
     only_domain = config.matrix.domain if config.account.allow_only_trust_domains else None
     accounts = Accounts(storage.accounts, federation, reactor, random, only_domain)
@@ -157,9 +167,27 @@ def service_from(config: Config, reactor: Any) -> IService:
     paths |= api.v2(endpoints) if config.matrix.v2 else {}
     site = Site(tree(paths), api.BODY_LIMITS)
     for description in config.server.bind:
-        strports.service(description, site, reactor).setServiceParent(service)
+        services.append(strports.service(description, site, reactor))
     log.info("mxisd serves {url} at {bind}", url=config.server.public_url, bind=", ".join(config.server.bind))
-    return service
+    whole = Ordered()
+    for service in services:
+        service.setServiceParent(whole)
+    return whole
+
+
+class Ordered(MultiService):
+    """Stops one service after another, the last first: what others rely on was started before them."""
+
+    def stopService(self) -> Deferred[None]:
+        self.running = False
+        return Deferred.fromCoroutine(self._stop_all())
+
+    async def _stop_all(self) -> None:
+        for service in reversed(list(self)):
+            try:
+                await maybeDeferred(service.stopService)
+            except Exception:
+                log.failure("{service} did not stop as it should", service=service)
 
 
 def our_names(config: Config) -> list[str]:

@@ -36,12 +36,15 @@ class _Unverified:
         return connection
 
 
+class CaFileError(Exception):
+    """The file of certificate authorities cannot be used."""
+
+
 class Trust:
     """
     The authorities of the system, those in ``ca_file`` besides, and no check at all for the hosts in ``insecure``.
 
-    An entry of ``insecure`` is a host, for all its ports, or ``host:port``.  Raises :class:`ValueError` for a file that
-    holds no certificates.
+    An entry of ``insecure`` is a host, for all its ports, or ``host:port``.  Raises :class:`CaFileError`.
     """
 
     def __init__(self, ca_file: str | Path | None = None, insecure: Collection[str] = ()) -> None:
@@ -50,7 +53,7 @@ class Trust:
         try:
             CertificateOptions(trustRoot=self._root).getContext()
         except SSL.Error as error:
-            raise ValueError(f"{ca_file} holds no certificates in PEM form, or cannot be read") from error
+            raise CaFileError(f"{ca_file} holds no certificates in PEM form, or cannot be read") from error
 
     def connection_to(self, host: str, port: int) -> IOpenSSLClientConnectionCreator:
         """How to start TLS with a host, given by name or by address without brackets."""

@@ -36,6 +36,7 @@ CORS = {
     b"Access-Control-Allow-Headers": b"Origin, X-Requested-With, Content-Type, Accept, Authorization",
 }
 JSON = {b"Content-Type": b"application/json"}
+FORM = b"application/x-www-form-urlencoded"
 
 
 class Answer(Struct, frozen=True):
@@ -77,10 +78,12 @@ class Call:
         """
         The parameters of a POST: JSON, or form-encoded, or, as old clients do, in the query without a body.
 
+        A form cannot begin with a brace: then it is JSON that a simple client sent as what it sends everything.
+
         Raises :class:`~mxisd.matrix.error.MatrixError`.
         """
         body = self.raw_body
-        if self._content_type() == b"application/x-www-form-urlencoded":
+        if self._content_type() == FORM and not body.lstrip().startswith(b"{"):
             return from_form(body, type_)
         if not body and self.request.args:
             return self.query(type_)
