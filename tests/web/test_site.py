@@ -1,0 +1,124 @@
+"""The HTTP server: what happens before a request reaches an endpoint."""
+
+from __future__ import annotations
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+
+from mxisd.web.endpoint import Call, Endpoint
+from mxisd.web.site import BODY_LIMIT, Site, tree
+
+LARGE = BODY_LIMIT * 2
+
+
+class Transport(StringTransport):
+    """A connection of a client."""
+
+    aborted = False
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+        self.loseConnection()
+
+
+async def size(call: Call) -> object:
+    return {"size": len(call.raw_body)}
+
+
+async def segment(call: Call) -> object:
+    return {"segment": call.segment()}
+
+
+class Bodies(SynchronousTestCase):
+    def setUp(self) -> None:
+        site = Site(
+            tree({"/small": Endpoint(POST=size), "/large": Endpoint(POST=size)}),
+            {b"/large": LARGE},
+            reactor=Clock(),
+        )
+        self.channel = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+        assert self.channel is not None
+        self.transport = Transport()
+        self.channel.makeConnection(self.transport)
+
+    def post(self, path: str, length: int, sent: int | None = None) -> None:
+        """Announce a body of a length, and send as much."""
+        self.channel.dataReceived(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
+        self.channel.dataReceived(b"x" * (length if sent is None else sent))
+
+    def answer(self) -> bytes:
+        return self.transport.value()
+
+    def test_within_the_limit(self) -> None:
+        self.post("/small", BODY_LIMIT)
+        self.assertIn(b'{"size":%d}' % BODY_LIMIT, self.answer())
+
+    def test_announced_too_large(self) -> None:
+        """It is refused before a single byte of it has come."""
+        self.post("/small?x=/large", BODY_LIMIT + 1, sent=0)
+        self.assertTrue(self.answer().startswith(b"HTTP/1.1 413 "))
+        self.assertIn(b"M_TOO_LARGE", self.answer())
+        self.assertIn(b"Access-Control-Allow-Origin: *\r\n", self.answer())
+        self.assertFalse(self.transport.disconnecting, "the client could not read the answer")
+
+    def test_connection_ends_with_a_refused_body(self) -> None:
+        self.post("/small", BODY_LIMIT + 1)
+        self.assertEqual(self.answer().count(b"HTTP/1.1"), 1)
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_too_large_in_chunks(self) -> None:
+        self.channel.dataReceived(b"POST /small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(BODY_LIMIT // 1024):
+            self.channel.dataReceived(b"400\r\n" + b"x" * 1024 + b"\r\n")
+        self.assertEqual(self.answer(), b"")
+        self.channel.dataReceived(b"1\r\nx\r\n")
+        self.assertTrue(self.answer().startswith(b"HTTP/1.1 413 "))
+        self.channel.dataReceived(b"0\r\n\r\n")
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_a_client_that_goes_on_and_on(self) -> None:
+        self.post("/small", 2**40, sent=0)
+        for _ in range(20):
+            self.channel.dataReceived(b"x" * 2**20)
+        self.assertTrue(self.transport.aborted)
+
+    def test_paths_with_a_limit_of_their_own(self) -> None:
+        self.post("/large?query", LARGE)
+        self.assertIn(b'{"size":%d}' % LARGE, self.answer())
+        self.transport.clear()
+        self.post("/large", LARGE + 1)
+        self.assertTrue(self.answer().startswith(b"HTTP/1.1 413 "))
+
+    def test_connection_is_kept(self) -> None:
+        self.post("/small", 1)
+        self.post("/small", 2)
+        self.assertEqual(self.answer().count(b"HTTP/1.1 200 "), 2)
+
+
+class Tree(SynchronousTestCase):
+    def get(self, path: str) -> bytes:
+        site = Site(
+            tree({"/a/{x}": Endpoint(GET=segment), "/a/b": Endpoint(GET=size), "/a/{x}/c": Endpoint(GET=segment)}),
+            {},
+            reactor=Clock(),
+        )
+        channel = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+        assert channel is not None
+        transport = Transport()
+        channel.makeConnection(transport)
+        channel.dataReceived(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        return transport.value().partition(b"\r\n\r\n")[2]
+
+    def test_names_come_before_parameters(self) -> None:
+        self.assertEqual(self.get("/a/b"), b'{"size":0}')
+        self.assertEqual(self.get("/a/other"), b'{"segment":"other"}')
+        self.assertEqual(self.get("/a/other/c"), b'{"segment":"c"}')
+
+    def test_parameters_are_decoded(self) -> None:
+        self.assertEqual(self.get("/a/%C3%A4%2Fb"), '{"segment":"ä/b"}'.encode())
+
+    def test_nothing_is_no_parameter(self) -> None:
+        for path in ("/a/", "/a//c", "/a", "/a/other/", "/a/other/d"):
+            self.assertIn(b"M_UNRECOGNIZED", self.get(path))
