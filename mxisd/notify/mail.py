@@ -77,7 +77,9 @@ class MailTemplate:
 def address(message: EmailMessage, sender: Address, recipient: str, now: float, random: Random) -> None:
     """Complete a message with who sends it to whom, and when (epoch seconds)."""
     message["From"] = sender
-    message["To"] = Address(addr_spec=recipient)
+    mailbox, _, domain = recipient.rpartition("@")
+    # As addr_spec, it would have to be ASCII.
+    message["To"] = Address(username=mailbox, domain=domain)
     message["Date"] = datetime.fromtimestamp(now, UTC)
     message["Message-ID"] = f"<{token(random, 16)}@{sender.domain}>"
     # RFC 3834: so that no absence notice answers.
