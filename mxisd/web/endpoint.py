@@ -116,7 +116,7 @@ class Call:
 
     def accept_language(self) -> str:
         """The languages that the user reads, as the client put it."""
-        return self.request.getHeader("accept-language") or ""
+        return (self.request.getHeader(b"accept-language") or b"").decode("ascii", "replace")
 
     def _content_type(self) -> bytes:
         header = self.request.getHeader(b"content-type")

@@ -154,7 +154,7 @@ class AppTestCase(SynchronousTestCase):
         data: bytes | None = None,
         query: Mapping[str, str] | None = None,
         token: str | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
     ) -> Response:
         """One request, and what came back."""
         all_headers = dict(headers or {})

@@ -54,11 +54,11 @@ class ThreePidEndpoints:
         if given.sid is not UNSET and given.client_secret is not UNSET:
             await self._publication.unbind_by_session(given.sid, given.client_secret, address, given.mxid)
             return {}
-        header = call.request.getHeader("authorization")
+        header = call.request.getHeader(b"authorization")
         if header is None:
             raise MatrixError(403, "M_FORBIDDEN", "Neither a session nor the signature of a homeserver was given")
-        origin = await self._authenticate(
-            header, call.request.method.decode(), call.request.uri.decode(), json.decode(call.raw_body)
-        )
+        # Latin-1 takes any bytes: what is no ASCII is not as it was signed.
+        method, uri = call.request.method.decode("latin-1"), call.request.uri.decode("latin-1")
+        origin = await self._authenticate(header.decode("latin-1"), method, uri, json.decode(call.raw_body))
         await self._publication.unbind_by_server(origin, address, given.mxid)
         return {}

@@ -57,7 +57,7 @@ class Bind(AppTestCase):
 
 class Unbind(AppTestCase):
     def unbind(
-        self, sid: str | None = None, header: str | None = None, mxid: str = ALICE, email: str = "alice@example.com"
+        self, sid: str | None = None, header: str | bytes = "", mxid: str = ALICE, email: str = "alice@example.com"
     ) -> Response:
         body: dict[str, object] = {"mxid": mxid, "threepid": {"medium": "email", "address": email}}
         if sid is not None:
@@ -99,6 +99,7 @@ class Unbind(AppTestCase):
             self.assert_error(self.unbind(header=f"X-Matrix {origin}", mxid=f"@alice:{origin}"), 403, "M_FORBIDDEN")
         self.assert_error(self.unbind(), 403, "M_FORBIDDEN")
         self.assert_error(self.unbind(header="Bearer token"), 403, "M_FORBIDDEN")
+        self.assert_error(self.unbind(header=b"X-Matrix \xff"), 403, "M_FORBIDDEN")
         self.assertTrue(self.is_bound())
 
     def test_another_users_binding_stays(self) -> None:
