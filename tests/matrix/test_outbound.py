@@ -357,6 +357,17 @@ class TroubleTests(OutboundTestCase):
             self.assertIn(f"{url} within 7 seconds", message)
             await script.hung_up
 
+    async def test_a_late_answer_to_a_body(self) -> None:
+        script = Script()
+        server = self.serve(script, "good.example")
+        request = Deferred.fromCoroutine(
+            self.outbound().request("POST", f"https://good.example:{server.port}/", json={})
+        )
+        await script.asked
+        self.clock.advance(10)
+        self.assertTrue(self.failureResultOf(request, TimedOut).value.sent)
+        await script.hung_up
+
     async def test_whether_a_body_may_have_arrived(self) -> None:
         async def arrived(url: str, body: bytes | None = b"{}") -> bool:
             with self.assertRaises(OutboundError) as raised:
