@@ -72,7 +72,8 @@ class LimitedRequest(server.Request):
         super().gotLength(length)
         # Twisted hands the path over only with the whole body; the channel has it already.
         path = self.channel._path.partition(b"?")[0]
-        self._room = self.channel.site.body_limits.get(path, BODY_LIMIT)
+        limits = self.channel.site.body_limits
+        self._room = limits.get(path) or limits.get(path.rpartition(b"/")[0] + b"/", BODY_LIMIT)
         if length is not None and length > self._room:
             self._refuse()
 
@@ -122,6 +123,7 @@ class Site(server.Site):
     def __init__(self, resource: IResource, body_limits: Mapping[bytes, int], **arguments: Any) -> None:
         super().__init__(resource, parsePOSTFormSubmission=False, **arguments)
         self.body_limits = body_limits
+        """By path; one that ends with a slash is for all paths with one segment more."""
 
     def log(self, request: object) -> None:
         """Paths and queries have addresses and tokens in them."""

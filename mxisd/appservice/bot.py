@@ -1,0 +1,121 @@
+"""The main user of the application service: in rooms to tidy them up, in direct chats to take commands."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Coroutine
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from ..matrix.homeserver import Homeserver
+from ..matrix.ids import InvalidIdentifier, server_of
+from .commands import Commands
+from .events import Event
+from .users import Users
+
+log = Logger()
+
+STRANGER = "Only users of my homeserver can invite me"
+NO_ADMINISTRATOR = "Only administrators can talk to me"
+ENCRYPTED = "I cannot read encrypted messages: please invite me to a chat that is not encrypted."
+FAILED = "That failed; the log of mxisd tells why."
+
+
+class Profiles(Protocol):
+    """Knows users by what the identity stores say of them."""
+
+    async def roles(self, user_id: str) -> Collection[str]: ...
+
+
+class Bot:
+    """
+    Follows invites of local users into rooms, and answers administrators in direct chats.
+
+    Administrators have one of ``allowed_roles``.  Others are refused, and the bot leaves their chat; in rooms with more
+    people it says nothing.  Without ``commands`` there are no administrators.
+    """
+
+    def __init__(
+        self,
+        homeserver: Homeserver,
+        users: Users,
+        user_id: str,
+        profiles: Profiles,
+        allowed_roles: Collection[str],
+        commands: Commands | None,
+    ) -> None:
+        self._homeserver = homeserver
+        self._users = users
+        self._user_id = user_id
+        self._profiles = profiles
+        self._allowed_roles = allowed_roles
+        self._commands = commands
+
+    async def see(self, event: Event) -> None:
+        """See :class:`~mxisd.appservice.events.Reaction`; acts by itself, since nothing depends on it."""
+        if event.sender == self._user_id:
+            return
+        if event.invites(self._user_id):
+            self._begin(self._answer_invite(event), event)
+        elif _is_command(event) or event.type == "m.room.encrypted":
+            self._begin(self._answer_message(event), event)
+
+    def _begin(self, action: Coroutine[Deferred[Any], Any, None], event: Event) -> None:
+        Deferred.fromCoroutine(action).addErrback(
+            lambda failure: log.failure("no reaction to {event_id}", failure=failure, event_id=event.event_id)
+        )
+
+    async def _answer_invite(self, event: Event) -> None:
+        await self._users.register(self._user_id)
+        if not self._is_local(event.sender):
+            await self._homeserver.leave(self._user_id, event.room_id, STRANGER)
+        elif event.content.get("is_direct") is True and not await self._is_administrator(event.sender):
+            await self._homeserver.leave(self._user_id, event.room_id, NO_ADMINISTRATOR)
+        else:
+            await self._homeserver.join(self._user_id, event.room_id)
+
+    async def _answer_message(self, event: Event) -> None:
+        if await self._homeserver.members(self._user_id, event.room_id) != {self._user_id, event.sender}:
+            return
+        if not await self._is_administrator(event.sender):
+            await self._say(event, f"{NO_ADMINISTRATOR}.")
+            await self._homeserver.leave(self._user_id, event.room_id, NO_ADMINISTRATOR)
+        elif event.type == "m.room.encrypted":
+            await self._say(event, ENCRYPTED)
+        else:
+            await self._say(event, await self._run(event.content["body"]))
+
+    async def _run(self, line: str) -> str:
+        if self._commands is None:
+            return NO_ADMINISTRATOR
+        try:
+            return await self._commands.run(line)
+        except Exception:
+            log.failure("a command failed")
+            return FAILED
+
+    async def _say(self, event: Event, text: str) -> None:
+        # The event's ID makes a second answer to it the same one, to the homeserver.
+        await self._homeserver.say(self._user_id, event.room_id, text, f"mxisd{event.event_id}")
+
+    async def _is_administrator(self, user_id: str) -> bool:
+        if self._commands is None or not self._is_local(user_id):
+            return False
+        return not set(self._allowed_roles).isdisjoint(await self._profiles.roles(user_id))
+
+    def _is_local(self, user_id: str) -> bool:
+        try:
+            return server_of(user_id) == server_of(self._user_id)
+        except InvalidIdentifier:
+            return False
+
+
+def _is_command(event: Event) -> bool:
+    body = event.content.get("body")
+    return (
+        event.type == "m.room.message"
+        and event.content.get("msgtype") == "m.text"
+        and isinstance(body, str)
+        and body.lstrip().startswith("!")
+    )

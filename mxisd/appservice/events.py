@@ -1,0 +1,36 @@
+"""The events that the homeserver tells us of."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from msgspec import Struct, field
+
+
+class Event(Struct, frozen=True):
+    """An event in the form that clients get (client-server API, "Room event format")."""
+
+    type: str
+    room_id: str
+    sender: str
+    event_id: str
+    state_key: str | None = None
+    content: dict[str, Any] = field(default_factory=dict)
+    unsigned: dict[str, Any] = field(default_factory=dict)
+
+    def invites(self, user_id: str) -> bool:
+        """Whether it is an invite for a user."""
+        return self.type == "m.room.member" and self.state_key == user_id and self.content.get("membership") == "invite"
+
+
+class Reaction(Protocol):
+    """Something that is done upon certain events."""
+
+    async def see(self, event: Event) -> None:
+        """
+        Look at an event, and at every one of them.
+
+        Returns soon: the homeserver tells nothing else until then.  What is raised makes the homeserver tell the event
+        again, so that is for events that must not be missed.
+        """
+        ...

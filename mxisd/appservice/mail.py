@@ -1,0 +1,144 @@
+"""Mail to local users about invites by user ID."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any, Protocol
+
+import msgspec
+from twisted.internet import task
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from ..matrix.homeserver import Homeserver, Refused, StrippedEvent
+from ..matrix.ids import InvalidIdentifier, server_of
+from ..matrix.outbound_error import OutboundError
+from ..matrix.threepid import EMAIL, ThreePid
+from ..notify import MatrixIdInvite, SendFailed
+from .events import Event
+
+log = Logger()
+
+# Seconds between attempts.  The invite itself is with the user's client, so that more would be too much.
+RETRIES = (10.0, 60.0, 600.0, 3600.0)
+
+
+class Profiles(Protocol):
+    """Knows users by what the identity stores say of them."""
+
+    async def threepids(self, user_id: str) -> Collection[ThreePid]: ...
+
+
+class Messages(Protocol):
+    """Where messages are handed in."""
+
+    async def send(self, message: MatrixIdInvite) -> None: ...
+
+
+class InviteMail:
+    """Writes to the email addresses that identity stores know of a local user who was invited."""
+
+    def __init__(
+        self,
+        homeserver: Homeserver,
+        profiles: Profiles,
+        messages: Messages,
+        clock: IReactorTime,
+        domain: str,
+        own_users: Collection[str],
+    ) -> None:
+        """``own_users`` are those of the application service: nobody reads their mail."""
+        self._homeserver = homeserver
+        self._profiles = profiles
+        self._messages = messages
+        self._clock = clock
+        self._domain = domain
+        self._own_users = own_users
+
+    async def see(self, event: Event) -> None:
+        """See :class:`~mxisd.appservice.events.Reaction`; sends by itself, since a mail server can take long."""
+        if event.state_key is not None and event.invites(event.state_key) and self._is_news(event, event.state_key):
+            Deferred.fromCoroutine(self._write(event, event.state_key)).addErrback(
+                lambda failure: log.failure("no mail about {event_id}", failure=failure, event_id=event.event_id)
+            )
+
+    def _is_news(self, event: Event, user_id: str) -> bool:
+        before = event.unsigned.get("prev_content")
+        return (
+            self._is_local(user_id)
+            and user_id not in self._own_users
+            # Whoever was invited by address has had mail.
+            and "third_party_invite" not in event.content
+            and not (isinstance(before, dict) and before.get("membership") == "invite")
+        )
+
+    async def _write(self, event: Event, user_id: str) -> None:
+        addresses = [threepid for threepid in await self._profiles.threepids(user_id) if threepid.medium == EMAIL]
+        if not addresses:
+            return
+        sender_name, room_name = await self._sender_name(event), await self._room_name(event)
+        for address in addresses:
+            await self._send(
+                MatrixIdInvite(
+                    threepid=address,
+                    recipient=user_id,
+                    sender=event.sender,
+                    sender_name=sender_name,
+                    room_id=event.room_id,
+                    room_name=room_name,
+                )
+            )
+
+    async def _send(self, message: MatrixIdInvite) -> None:
+        for delay in (*RETRIES, None):
+            try:
+                await self._messages.send(message)
+            except SendFailed as error:
+                log.warn("mail about an invite to {room_id} was not sent", room_id=message.room_id)
+                log.debug("{address}: {error}", address=message.threepid.address, error=error)
+                if error.permanent or delay is None:
+                    return
+                await task.deferLater(self._clock, delay)
+            else:
+                return
+
+    async def _sender_name(self, event: Event) -> str:
+        try:
+            name = await self._homeserver.display_name(event.sender)
+        except (Refused, OutboundError):
+            name = None
+        return name or _told(event, "m.room.member", event.sender, "displayname")
+
+    async def _room_name(self, event: Event) -> str:
+        # Who was invited cannot look into the room yet, but who invited them can.
+        if self._is_local(event.sender):
+            try:
+                name = (await self._homeserver.state(event.sender, event.room_id, "m.room.name")).get("name")
+            except (Refused, OutboundError):
+                name = None
+            if isinstance(name, str) and name:
+                return name
+        return _told(event, "m.room.name", "", "name")
+
+    def _is_local(self, user_id: str) -> bool:
+        try:
+            return server_of(user_id) == self._domain
+        except InvalidIdentifier:
+            return False
+
+
+def _told(event: Event, type_: str, state_key: str, field: str) -> str:
+    """What the invite itself says of the room and those in it; empty if that is nothing."""
+    for state in _stripped(event.unsigned.get("invite_room_state")):
+        value = state.content.get(field)
+        if (state.type, state.state_key) == (type_, state_key) and isinstance(value, str):
+            return value
+    return ""
+
+
+def _stripped(events: Any) -> Iterable[StrippedEvent]:
+    try:
+        return msgspec.convert(events or [], list[StrippedEvent])
+    except msgspec.ValidationError:
+        return []

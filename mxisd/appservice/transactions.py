@@ -1,0 +1,56 @@
+"""Taking events from the homeserver (specification: application service API, "Pushing events")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from twisted.internet.defer import DeferredLock
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from ..clock import DAY, now
+from ..storage.contract import Transactions as Store
+from .events import Event, Reaction
+
+log = Logger()
+
+# A homeserver repeats a transaction until it is answered, and then goes on to the next.
+REMEMBERED = 30 * DAY
+
+
+class Transactions:
+    """Shows the events of each transaction to all reactions, once."""
+
+    def __init__(self, store: Store, reactions: Sequence[Reaction], clock: IReactorTime) -> None:
+        self._store = store
+        self._reactions = reactions
+        self._clock = clock
+        self._lock = DeferredLock()
+
+    async def take(self, txn_id: str, events: Sequence[object]) -> None:
+        """Act on a transaction, unless that was done before.  Raises what a reaction raises."""
+        # One after the other: a repetition that comes while the first is at work must find it done.
+        await self._lock.acquire()
+        try:
+            if await self._store.is_done(txn_id):
+                return
+            for event in events:
+                await self._show(event)
+            await self._store.done(txn_id, now(self._clock))
+        finally:
+            self._lock.release()
+
+    async def purge(self) -> int:
+        """Forget transactions that cannot come again; return how many."""
+        return await self._store.purge(now(self._clock) - REMEMBERED)
+
+    async def _show(self, given: object) -> None:
+        try:
+            event = msgspec.convert(given, Event)
+        except msgspec.ValidationError as error:
+            # Others of the transaction are well, and this one would not be better the next time.
+            log.warn("the homeserver sent what is no event: {error}", error=error)
+            return
+        for reaction in self._reactions:
+            await reaction.see(event)
