@@ -27,6 +27,7 @@ from .invites.delivery import Deliveries
 from .invites.invites import Invites
 from .invites.message import MessageDelivery
 from .invites.onbind import OnbindDelivery
+from .invites.policy import InvitePolicy
 from .lookup.chain import Lookup
 from .lookup.hashed import HashedLookup
 from .matrix import xmatrix
@@ -39,10 +40,16 @@ from .matrix.tls import CaFileError, Trust
 from .notify.build import build_notifier, mail_templates, text_templates
 from .notify.template import TemplateError
 from .periodic import Periodic
+from .registration.policy import RegistrationPolicy
 from .sessions.binding import Publication
 from .sessions.validation import ValidationSessions
 from .storage.sqlite import SQLiteService
 from .storage.sqlite.schema import UnusableDatabase
+from .stores.localpart import UserIds
+from .stores.memory import MemoryStore
+from .stores.store import Store
+from .stores.stores import Stores
+from .web.client import Clients
 from .web.identity import api
 from .web.identity.account import AccountEndpoints
 from .web.identity.invite import InviteEndpoints
@@ -50,7 +57,12 @@ from .web.identity.lookup import LookupEndpoints
 from .web.identity.pubkey import PubkeyEndpoints
 from .web.identity.threepid import ThreePidEndpoints
 from .web.identity.validate import ValidateEndpoints
+from .web.interception.api import interceptions
+from .web.interception.invite import InviteInterception
+from .web.interception.register import RegistrationInterception
 from .web.pages import Pages
+from .web.policy import PolicyEndpoints
+from .web.proxy import Homeservers, Proxy, agent_for
 from .web.site import Site, tree
 
 log = Logger()
@@ -151,7 +163,8 @@ def service_from(config: Config, reactor: Any) -> IService:
     only_domain = config.matrix.domain if config.account.allow_only_trust_domains else None
     accounts = Accounts(storage.accounts, federation, reactor, random, only_domain)
     publication = Publication(storage.bindings, sessions, onbinds, signer, reactor, config.session.policy.bind.domains)
-    invites = Invites(storage.invites, lookup, messages, signer, reactor, random)
+    policy = InvitePolicy(config.invite.policy, identity_stores(config))
+    invites = Invites(storage.invites, policy, lookup, messages, signer, reactor, random)
     hashed = HashedLookup(storage.hashes, lookup, reactor, random, config.hashing.pepper_length)
 
     endpoints = api.Endpoints(
@@ -165,6 +178,12 @@ def service_from(config: Config, reactor: Any) -> IService:
     paths = api.common()
     paths |= api.v1(endpoints) if config.matrix.v1 else {}
     paths |= api.v2(endpoints) if config.matrix.v2 else {}
+    if config.invite.policy.token is not None:
+        paths |= PolicyEndpoints(policy, config.invite.policy.token).endpoints()
+    if (homeservers := intercepted(config)) is not None:
+        proxy = Proxy(agent_for(reactor, trust), homeservers, Clients(config.server.trusted_proxies), reactor)
+        registration = RegistrationPolicy(config.register.policy, storage.invites)
+        paths |= interceptions(InviteInterception(proxy, policy), RegistrationInterception(proxy, registration))
     site = Site(tree(paths), api.BODY_LIMITS)
     for description in config.server.bind:
         services.append(strports.service(description, site, reactor))
@@ -188,6 +207,21 @@ class Ordered(MultiService):
                 await maybeDeferred(service.stopService)
             except Exception:
                 log.failure("{service} did not stop as it should", service=service)
+
+
+def identity_stores(config: Config) -> Stores:
+    """The identity stores that are switched on."""
+    stores = []
+    if config.memory.enabled:
+        memory = MemoryStore(config.memory.identities, UserIds(config.matrix.domain))
+        stores.append(Store("memory", profiles=memory))
+    return Stores(stores)
+
+
+def intercepted(config: Config) -> Homeservers | None:
+    """The homeservers that mxisd stands in front of; ``None`` if it is to stand aside."""
+    by_name = {entry.name: entry.value for entry in config.dns.overwrite.homeserver.client}
+    return Homeservers(by_name, config.matrix.homeserver.url) if by_name or config.matrix.homeserver.url else None
 
 
 def our_names(config: Config) -> list[str]:

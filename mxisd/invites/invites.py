@@ -14,6 +14,7 @@ from ..matrix.signing import Signer
 from ..matrix.threepid import ThreePid
 from ..storage.contract import Invites as Store
 from ..storage.records import Invite
+from .policy import Attempt
 
 # The same invite again is a retry of the homeserver's, unless that long has passed.
 QUIET = MINUTE
@@ -23,6 +24,12 @@ class Lookup(Protocol):
     """Who is behind an address."""
 
     async def find(self, threepid: ThreePid) -> str | None: ...
+
+
+class Policy(Protocol):
+    """Who may invite whom."""
+
+    async def require(self, attempt: Attempt) -> None: ...
 
 
 class Deliveries(Protocol):
@@ -37,6 +44,7 @@ class Invites:
     def __init__(
         self,
         store: Store,
+        policy: Policy,
         lookup: Lookup,
         deliveries: Deliveries,
         signer: Signer,
@@ -44,6 +52,7 @@ class Invites:
         random: Random,
     ) -> None:
         self._store = store
+        self._policy = policy
         self._lookup = lookup
         self._deliveries = deliveries
         self._signer = signer
@@ -54,13 +63,15 @@ class Invites:
         """
         Keep an invite and queue its message; the one that is there, if it was sent before.
 
-        Raises :class:`MatrixError`: ``M_INVALID_PARAM``, ``M_THREEPID_IN_USE`` with the ``mxid``.
+        Raises :class:`MatrixError`: ``M_INVALID_PARAM``, ``M_FORBIDDEN``, ``M_THREEPID_IN_USE`` with the ``mxid``.
         """
         try:
             check_room_id(room_id)
             server_of(sender)
         except InvalidIdentifier as error:
             raise MatrixError(400, "M_INVALID_PARAM", str(error)) from None
+        # Once more: not every homeserver has us in front of it.
+        await self._policy.require(Attempt(sender, room_id, threepid))
         mxid = await self._lookup.find(threepid)
         if mxid is not None:
             raise MatrixError(400, "M_THREEPID_IN_USE", "The address belongs to a user already", mxid=mxid)

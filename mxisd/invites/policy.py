@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from ..config.invite import Policy, Rule
 from ..matrix.error import MatrixError
 from ..matrix.threepid import ThreePid, spellings
+from ..stores.stores import StoreFailed
 from .glob import glob
 
 log = Logger()
@@ -21,7 +22,7 @@ class Profiles(Protocol):
     """Knows users by what the identity stores say of them."""
 
     async def roles(self, user_id: str) -> frozenset[str]:
-        """The roles of a user; of one that no store knows, none."""
+        """The roles of a user; of one that no store knows, none.  Raises :class:`StoreFailed`."""
         ...
 
 
@@ -56,14 +57,18 @@ class InvitePolicy:
         self._asks_for_roles = bool(self._required) or any(rule.role for rule in policy.rules)
 
     async def require(self, attempt: Attempt) -> None:
-        """Raise :class:`MatrixError` ``M_FORBIDDEN`` unless an invite may be sent."""
-        decision = await self.decide(attempt)
+        """Raise :class:`MatrixError` unless an invite may be sent: ``M_FORBIDDEN``, or 503 if it cannot be told."""
+        try:
+            decision = await self.decide(attempt)
+        except StoreFailed as error:
+            log.error("an invite by {sender} was not judged: {error}", sender=attempt.sender, error=error)
+            raise MatrixError(503, "M_UNKNOWN", "Your roles cannot be told at the moment; please try again") from None
         if not decision.allowed:
             log.info("{sender} may not invite: {reason}", sender=attempt.sender, reason=decision.steps[-1])
             raise MatrixError(403, "M_FORBIDDEN", "Your account may not send this invite")
 
     async def decide(self, attempt: Attempt) -> Decision:
-        """Judge an invite.  Raises what the identity stores raise when they cannot tell the sender's roles."""
+        """Judge an invite.  Raises :class:`StoreFailed` if the sender's roles matter and cannot be told."""
         steps: list[str] = []
         roles: frozenset[str] = frozenset()
         if self._asks_for_roles:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import msgspec
@@ -18,18 +18,19 @@ import treq
 from msgspec import Struct
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.defer import TimeoutError as TooLate
-from twisted.internet.interfaces import IConsumer, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IConsumer, IOpenSSLClientConnectionCreator, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
+from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from twisted.web.iweb import IAgent, IBodyProducer, IPolicyForHTTPS, IResponse
 from twisted.web.server import Request
 from zope.interface import implementer
 
 from ..matrix.error import MatrixError
+from ..matrix.tls import Trust
 from .client import Clients
 from .endpoint import Call, Streamed, has_gone
 from .site import BODY_LIMIT
@@ -76,6 +77,24 @@ class Homeservers:
         if url is None:
             raise MatrixError(404, "M_NOT_FOUND", "There is no homeserver of this name here")
         return url
+
+
+@implementer(IPolicyForHTTPS)
+class _Trusted:
+    def __init__(self, trust: Trust) -> None:
+        self._trust = trust
+
+    def creatorForNetloc(self, hostname: bytes, port: int) -> IOpenSSLClientConnectionCreator:
+        return self._trust.connection_to(hostname.decode("ascii"), port)
+
+
+def agent_for(reactor: Any, trust: Trust) -> IAgent:
+    """What connects to the homeservers of the configuration, and keeps connections for a while."""
+    pool = HTTPConnectionPool(reactor)
+    pool.maxPersistentPerHost = 64
+    # Less than servers do, Synapse a minute: what they close while we send is lost, and must not be sent twice.
+    pool.cachedConnectionTimeout = 30
+    return Agent(reactor, _Trusted(trust), connectTimeout=10, pool=pool)
 
 
 class Identity(Struct):

@@ -11,6 +11,7 @@ from mxisd.invites.glob import glob
 from mxisd.invites.policy import Attempt, Decision, InvitePolicy
 from mxisd.matrix.error import MatrixError
 from mxisd.matrix.threepid import ThreePid, email
+from mxisd.stores.stores import StoreFailed
 
 T = TypeVar("T")
 
@@ -143,10 +144,11 @@ class PolicyTests(SynchronousTestCase):
     def test_a_store_that_fails_lets_nobody_pass(self) -> None:
         class Failing:
             async def roles(self, user_id: str) -> frozenset[str]:
-                raise ConnectionError
+                raise StoreFailed("ldap")
 
         policy = InvitePolicy(Policy(if_sender=IfSender(has_role=("staff",))), Failing())
-        self.failureResultOf(Deferred.fromCoroutine(policy.require(attempt())), ConnectionError)
+        error = self.failureResultOf(Deferred.fromCoroutine(policy.require(attempt())), MatrixError).value
+        self.assertEqual(error.status, 503)
 
 
 class GlobTests(SynchronousTestCase):

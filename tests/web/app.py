@@ -18,8 +18,11 @@ from twisted.web.http_headers import Headers
 
 from mxisd.accounts.accounts import Accounts
 from mxisd.accounts.terms import Terms
+from mxisd.config.invite import Policy as InviteRules
+from mxisd.config.invite import Rule
 from mxisd.config.policy import Policy
 from mxisd.invites.invites import Invites
+from mxisd.invites.policy import InvitePolicy
 from mxisd.lookup.chain import Lookup
 from mxisd.lookup.hashed import HashedLookup
 from mxisd.matrix.error import MatrixError
@@ -27,6 +30,7 @@ from mxisd.matrix.signing import Signer
 from mxisd.notify import SendFailed, Validation
 from mxisd.sessions.binding import Publication
 from mxisd.sessions.validation import ValidationSessions
+from mxisd.stores.stores import Stores
 from mxisd.web.identity.account import AccountEndpoints
 from mxisd.web.identity.api import Endpoints, common, v1, v2
 from mxisd.web.identity.invite import InviteEndpoints
@@ -113,10 +117,13 @@ class App:
         self.mailbox = Mailbox()
         self.homeservers = Homeservers()
         self.deliveries = Bell()
+        self.policy = InvitePolicy(
+            InviteRules(rules=(Rule(action="deny", address=("*@forbidden.example",)),)), Stores([])
+        )
         self.signer = signer = Signer(DOMAIN, [SIGNING_KEY])
         lookup = Lookup(storage.bindings, [], signer, self.clock)
         sessions = ValidationSessions(storage.sessions, self.mailbox, self.clock, source.randbytes, PUBLIC_URL)
-        invites = Invites(storage.invites, lookup, self.deliveries, signer, self.clock, source.randbytes)
+        invites = Invites(storage.invites, self.policy, lookup, self.deliveries, signer, self.clock, source.randbytes)
         accounts = Accounts(storage.accounts, self.homeservers, self.clock, source.randbytes, only_domain=None)
         publication = Publication(storage.bindings, sessions, self.deliveries, signer, self.clock, [DOMAIN])
         endpoints = Endpoints(

@@ -261,6 +261,8 @@ class PathTests(InterceptionTestCase):
             "/_matrix/client/v3/rooms/!room%00:example.org/invite",
             "/_matrix/client/v3/rooms/!room%0d%0a:example.org/invite",
             "/_matrix/client/v3/rooms/%ff/invite",
+            "/_matrix/client/v3/rooms/!room:example.org%2F..%2Fx/invite",
+            "/_matrix/client/v3/rooms/..%5c..%5Cx/invite",
             "/_matrix/client/v3/rooms/%c0%ae/invite",
             "/_matrix/client/v3/rooms/!room:example.org/INVITE",
             "/_matrix/client/v3/rooms/!room:example.org/invite;x",
