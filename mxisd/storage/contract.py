@@ -168,7 +168,11 @@ class Outbox(Protocol):
         ...
 
     async def close(self, delivery: Delivery, state: State, answer: str, now: int) -> bool:
-        """The delivery is over.  ``False`` if the claim had passed to someone else."""
+        """
+        The delivery is over.  ``False`` if the claim had passed to someone else.
+
+        One that is about no invite is forgotten: nobody can ask for it any more.
+        """
         ...
 
     async def next_due(self, kind: Kind) -> int | None:

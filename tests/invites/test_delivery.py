@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import pairwise
-from typing import Any
+from collections.abc import Callable, Coroutine
+from itertools import count, pairwise
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -13,8 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from mxisd.clock import DAY, HOUR
 from mxisd.invites.delivery import LEASE, MAX_ERRORS, PATIENCE, POLL, Deliveries, Outcome
 from mxisd.storage.contract import StorageUnavailable
-from mxisd.storage.records import Binding, Delivery, Kind
+from mxisd.storage.records import Binding, Delivery, Invite, Kind
 from tests.storage.inline import storage_in_memory
+
+T = TypeVar("T")
 
 DONE = Outcome("done", "200")
 LATER = Outcome("later", "connection refused")
@@ -64,6 +66,7 @@ class Case(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
+        self.numbers = count()
         self.storage = storage_in_memory()
         self.outbox = Flaky(self.storage.outbox)
         self.other = Other(self.repeatable)
@@ -77,16 +80,30 @@ class Case(SynchronousTestCase):
     def now(self) -> int:
         return int(self.clock.seconds() * 1000)
 
-    def queue(self, address: str = "bob@example.com", server: str = "example.org") -> None:
-        """Bind an address, which queues a delivery."""
-        binding = Binding(medium="email", address=address, mxid=f"@bob:{server}", bound_at=self.now(), signed=b"{}")
-        self.successResultOf(Deferred.fromCoroutine(self.storage.bindings.bind(binding, server)))
+    def queue(self, server: str = "example.org") -> None:
+        """Invite an address and resolve it, which queues a delivery."""
+        token = f"t{next(self.numbers)}"
+        invite = Invite(
+            token=token,
+            medium="email",
+            address="bob@example.com",
+            room_id=f"!{token}:example.org",
+            sender="@alice:example.org",
+            created=self.now(),
+            ephemeral_public_key=token,
+            ephemeral_private_key="",
+        )
+        self.run_now(self.storage.invites.add(invite, remind_before=0))
+        self.run_now(self.storage.invites.end(token, "resolved", f"@bob:{server}", server, self.now()))
         self.deliveries.wake()
+
+    def run_now(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self.successResultOf(Deferred.fromCoroutine(coroutine))
 
     def stored(self) -> list[tuple[str, int, str | None]]:
         """State, attempts and last answer of all deliveries."""
         rows = self.storage.outbox._database._reader._connection.execute(  # type: ignore[attr-defined]
-            "SELECT state, attempts, answer FROM deliveries ORDER BY id"
+            "SELECT state, attempts, answer FROM deliveries WHERE kind = 'onbind' ORDER BY id"
         )
         return [tuple(row) for row in rows]
 
@@ -204,7 +221,7 @@ class DeliveriesTest(Case):
 
     def test_after_a_lost_answer_there_is_no_later(self) -> None:
         for outcome in (LATER, ERROR):
-            self.queue(f"{outcome.what}@example.com")
+            self.queue()
             self.end(LOST)
             self.end(outcome)
             self.assertEqual(self.stored()[-1], ("unknown", 2, outcome.answer))
@@ -245,9 +262,9 @@ class DeliveriesTest(Case):
         self.assertEqual(self.stored(), [("done", 1, "200")])
 
     def test_few_at_a_time_to_one_server_and_others_beside_it(self) -> None:
-        for number in range(6):
-            self.queue(f"bob{number}@example.com")
-        self.queue("carol@example.com", "elsewhere.example")
+        for _ in range(6):
+            self.queue()
+        self.queue("elsewhere.example")
         self.assertEqual(
             [attempt.destination for attempt in self.other.attempts], ["example.org"] * 4 + ["elsewhere.example"]
         )
@@ -260,7 +277,7 @@ class DeliveriesTest(Case):
 
     def test_few_at_a_time_altogether(self) -> None:
         for number in range(40):
-            self.queue("bob@example.com", f"hs{number}.example")
+            self.queue(f"hs{number}.example")
         self.assertEqual(len(self.other.attempts), 32)
         self.end(DONE)
         self.assertEqual(len(self.other.attempts), 33)
@@ -295,7 +312,7 @@ class DeliveriesTest(Case):
     def test_a_stop_waits_for_what_is_under_way(self) -> None:
         self.queue()
         stopped = self.deliveries.stopService()
-        self.queue("carol@example.com")
+        self.queue()
         self.assertNoResult(stopped)
         self.end(DONE)
         self.successResultOf(stopped)
@@ -312,6 +329,18 @@ class DeliveriesTest(Case):
     def test_a_stop_with_nothing_under_way_is_immediate(self) -> None:
         self.successResultOf(self.deliveries.stopService())
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class NoticesTest(Case):
+    def test_the_notice_of_a_binding_that_no_invite_waited_for_is_forgotten_once_it_is_over(self) -> None:
+        binding = Binding(
+            medium="email", address="bob@example.com", mxid="@bob:example.org", bound_at=self.now(), signed=b"{}"
+        )
+        self.run_now(self.storage.bindings.bind(binding, "example.org"))
+        self.deliveries.wake()
+        self.assertEqual(self.stored(), [("queued", 1, None)])
+        self.end(DONE)
+        self.assertEqual(self.stored(), [])
 
 
 class RepeatableDeliveriesTest(Case):

@@ -737,6 +737,13 @@ class StorageContract(TestCase):
         self.assertEqual((onbind.kind, onbind.state, onbind.attempts), ("onbind", "queued", 0))
         self.assertEqual(await self.storage.outbox.of_invite("none"), [])
 
+    async def test_what_is_about_no_invite_does_not_stay(self) -> None:
+        await self.queue("a", NOW)
+        (claimed,) = await self.claim("onbind")
+        self.assertTrue(await self.storage.outbox.close(claimed, "refused", "403", NOW))
+        self.assertFalse(await self.storage.outbox.close(claimed, "done", "200", NOW))
+        self.assertEqual(await self.claim("onbind", NOW + LEASE), [])
+
     async def queue(self, address: str, due: int, destination: str = "example.org") -> None:
         await self.storage.bindings.bind(binding(ThreePid("email", address), ALICE, due), destination)
 

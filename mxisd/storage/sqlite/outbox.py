@@ -31,7 +31,7 @@ class SQLiteOutbox:
         return await self._database.write(_settle, delivery, "queued", due, answer, count)
 
     async def close(self, delivery: Delivery, state: State, answer: str, now: int) -> bool:
-        return await self._database.write(_settle, delivery, state, now, answer)
+        return await self._database.write(_close, delivery, state, answer, now)
 
     async def next_due(self, kind: Kind) -> int | None:
         return await self._database.read(_next_due, kind)
@@ -137,6 +137,13 @@ def _settle(
             (state, due, answer, count == "lost", count == "errors", int(delivery.id), delivery.attempts),
         ).rowcount
     )
+
+
+def _close(db: sqlite3.Connection, delivery: Delivery, state: State, answer: str, now: int) -> bool:
+    held = _settle(db, delivery, state, now, answer)
+    if held and delivery.token is None:
+        db.execute("DELETE FROM deliveries WHERE id = ?", (int(delivery.id),))
+    return held
 
 
 def _next_due(db: sqlite3.Connection, kind: Kind) -> int | None:
