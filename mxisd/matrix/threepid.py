@@ -6,13 +6,16 @@ import re
 from typing import NamedTuple
 
 import phonenumbers
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 EMAIL = "email"
 MSISDN = "msisdn"
 
 # Long enough for any mailbox (RFC 5321 allows 254), short enough to index.
 MAX_ADDRESS = 500
+
+# The library's documented switch: intranets have mail at .local, .internal and localhost.
+SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 class InvalidAddress(ValueError):
