@@ -71,6 +71,8 @@ class MailTemplate:
         for header in self._headers:
             header.render(values, message)
         self._body.render(values, message)
+        if "MIME-Version" not in message:
+            message["MIME-Version"] = "1.0"
         return message
 
 
@@ -123,7 +125,7 @@ class _Addresses:
 
     def render(self, values: Values, message: EmailMessage) -> None:
         # Without a sender configured, there is no address to put in.
-        with suppress(ValueError, HeaderParseError):
+        with suppress(ValueError, IndexError, HeaderParseError):
             message[self.name] = [
                 Address(fill(display_name, values).replace("=?", "= ?"), addr_spec=fill(address, values))
                 for display_name, address in self._addresses

@@ -16,7 +16,8 @@ T = TypeVar("T")
 C_co = TypeVar("C_co", covariant=True)
 
 # At least three letters and no digits: the %E4%B8 of an encoded URL is none, nor is the % of CSS.
-_PLACEHOLDER = re.compile(r"%(?P<name>[A-Z][A-Z_]+[A-Z])%|%%")
+_NAME = "[A-Z][A-Z_]+[A-Z]"
+_PLACEHOLDER = re.compile(f"%(?P<name>{_NAME})%|%%(?!{_NAME}%)")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
