@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from functools import partial
 from ipaddress import ip_network
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from twisted.application import strports
@@ -22,34 +24,55 @@ from twisted.python.usage import Options as UsageOptions
 
 from .accounts.accounts import Accounts
 from .accounts.terms import Terms
+from .appservice.bot import Bot
+from .appservice.commands import Commands
+from .appservice.events import Reaction
+from .appservice.expiry import ExpiryUser
+from .appservice.mail import InviteMail
+from .appservice.registration import RegistrationError, registration_text
+from .appservice.registration import write as write_registration
+from .appservice.transactions import Transactions
+from .appservice.users import Users
+from .appservice.withdrawal import Withdrawal
+from .clock import DAY, MINUTE, now
 from .config import Config, ConfigError, load
 from .invites.delivery import Deliveries
+from .invites.endings import Endings
 from .invites.invites import Invites
 from .invites.message import MessageDelivery
 from .invites.onbind import OnbindDelivery
 from .invites.policy import InvitePolicy
+from .invites.resolution import Resolution
 from .lookup.chain import Lookup
 from .lookup.hashed import HashedLookup
+from .lookup.source import Source
 from .matrix import xmatrix
 from .matrix.discovery import Discovery
 from .matrix.dns import Resolver
 from .matrix.federation import Federation
+from .matrix.homeserver import Homeserver
 from .matrix.outbound import Outbound
 from .matrix.signing import KeyFileError, Signer, load_or_create
+from .matrix.threepid import redacted
 from .matrix.tls import CaFileError, Trust
+from .notify import Notifier
 from .notify.build import build_notifier, mail_templates, text_templates
 from .notify.template import TemplateError
 from .periodic import Periodic
 from .registration.policy import RegistrationPolicy
 from .sessions.binding import Publication
 from .sessions.validation import ValidationSessions
+from .storage.contract import Storage
 from .storage.sqlite import SQLiteService
 from .storage.sqlite.schema import UnusableDatabase
 from .stores.localpart import UserIds
 from .stores.memory import MemoryStore
 from .stores.store import Store
 from .stores.stores import Stores
+from .web import appservice
+from .web.appservice import AppServiceEndpoints
 from .web.client import Clients
+from .web.endpoint import Endpoint
 from .web.identity import api
 from .web.identity.account import AccountEndpoints
 from .web.identity.invite import InviteEndpoints
@@ -68,7 +91,7 @@ from .web.site import Site, tree
 log = Logger()
 
 # What can be wrong with a configuration and what it points to: told in a line, without a traceback.
-START_ERRORS = (ConfigError, CaFileError, KeyFileError, TemplateError, UnusableDatabase)
+START_ERRORS = (ConfigError, CaFileError, KeyFileError, RegistrationError, TemplateError, UnusableDatabase)
 
 
 EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
@@ -156,14 +179,18 @@ def service_from(config: Config, reactor: Any) -> IService:
         per_destination=16,
     )
     services += onbinds, messages
+    endings = Endings(storage.invites, onbinds, reactor, config.invite.expiration.resolve_to)
 
     sessions = ValidationSessions(storage.sessions, notifier, reactor, random, config.server.public_url)
     services.append(Periodic("purge of sessions", sessions.purge, 3600, reactor))
-    lookup = Lookup(storage.bindings, [], signer, reactor)
+    stores = identity_stores(config)
+    sources = stores.sources
+    lookup = Lookup(storage.bindings, sources, signer, reactor)
+    services += timers_of_invites(config, storage, sources, endings, reactor)
     only_domain = config.matrix.domain if config.account.allow_only_trust_domains else None
     accounts = Accounts(storage.accounts, federation, reactor, random, only_domain)
     publication = Publication(storage.bindings, sessions, onbinds, signer, reactor, config.session.policy.bind.domains)
-    policy = InvitePolicy(config.invite.policy, identity_stores(config))
+    policy = InvitePolicy(config.invite.policy, stores)
     invites = Invites(storage.invites, policy, lookup, messages, signer, reactor, random)
     hashed = HashedLookup(storage.hashes, lookup, reactor, random, config.hashing.pepper_length)
 
@@ -173,7 +200,12 @@ def service_from(config: Config, reactor: Any) -> IService:
         validate=ValidateEndpoints(sessions, Pages(config.view)),
         threepid=ThreePidEndpoints(publication, partial(xmatrix.authenticate, federation, our_names=our_names(config))),
         pubkey=PubkeyEndpoints(signer, invites),
-        invite=InviteEndpoints(invites, signer, config.server.public_url),
+        invite=InviteEndpoints(
+            invites,
+            signer,
+            config.server.public_url,
+            attrgetter("address") if config.invite.full_display_name else redacted,
+        ),
     )
     paths = api.common()
     paths |= api.v1(endpoints) if config.matrix.v1 else {}
@@ -184,7 +216,15 @@ def service_from(config: Config, reactor: Any) -> IService:
         proxy = Proxy(agent_for(reactor, trust), homeservers, Clients(config.server.trusted_proxies), reactor)
         registration = RegistrationPolicy(config.register.policy, storage.invites)
         paths |= interceptions(InviteInterception(proxy, policy), RegistrationInterception(proxy, registration))
-    site = Site(tree(paths), api.BODY_LIMITS)
+    limits = dict(api.BODY_LIMITS)
+    if config.appsvc.enabled:
+        homeserver = Homeserver(trusted, str(config.appsvc.endpoint.to_hs.url), str(config.appsvc.endpoint.to_hs.token))
+        commands = Commands(storage.invites, storage.outbox, endings, lookup)
+        ours = application_service(config, storage, homeserver, endings, commands, stores, notifier, reactor)
+        services += ours.services
+        paths |= ours.paths
+        limits |= appservice.BODY_LIMITS
+    site = Site(tree(paths), limits)
     for description in config.server.bind:
         services.append(strports.service(description, site, reactor))
     log.info("mxisd serves {url} at {bind}", url=config.server.public_url, bind=", ".join(config.server.bind))
@@ -192,6 +232,68 @@ def service_from(config: Config, reactor: Any) -> IService:
     for service in services:
         service.setServiceParent(whole)
     return whole
+
+
+def timers_of_invites(
+    config: Config, storage: Storage, sources: Sequence[Source], endings: Endings, reactor: Any
+) -> list[IService]:
+    """What becomes of pending invites, and of ended ones, as time passes."""
+    expiration, interval = config.invite.expiration, config.invite.resolution.interval
+    resolution = Resolution(
+        storage.invites,
+        storage.bindings,
+        [source for source in sources if source.local or config.invite.resolution.recursive],
+        endings,
+        reactor,
+        interval * 1000,
+        expiration.after * MINUTE if expiration.enabled else None,
+    )
+    kept = config.invite.history.days * DAY
+    return [
+        Periodic("lookup of pending invites", resolution.tick, interval, reactor),
+        Periodic("purge of ended invites", lambda: storage.invites.purge(now(reactor) - kept), 3600, reactor),
+    ]
+
+
+class ApplicationService(NamedTuple):
+    """What there is to run and to serve."""
+
+    services: list[IService]
+    paths: Mapping[str, Endpoint]
+
+
+def application_service(
+    config: Config,
+    storage: Storage,
+    homeserver: Homeserver,
+    endings: Endings,
+    commands: Commands,
+    stores: Stores,
+    notifier: Notifier,
+    reactor: Any,
+) -> ApplicationService:
+    """What our homeserver knows us as.  Raises :class:`RegistrationError`."""
+    ours, domain = config.appsvc, config.matrix.domain
+    main, expiry = ours.main_user(domain), ours.expiry_user(domain)
+    if ours.registration.synapse.file is not None:
+        write_registration(ours.registration.synapse.file, registration_text(ours, domain))
+    users = Users(homeserver, {main, expiry})
+    allowed = ours.feature.admin.allowed_roles
+    services: list[IService] = []
+    reactions: list[Reaction] = [
+        Withdrawal(storage.invites, endings),
+        Bot(homeserver, users, main, stores, allowed, commands if ours.takes_commands else None),
+    ]
+    if ours.rejects_expired:
+        rejecting = ExpiryUser(homeserver, users, expiry, main, reactor)
+        services.append(rejecting)
+        reactions.append(rejecting)
+    if ours.feature.invite_by_id:
+        reactions.append(InviteMail(homeserver, stores, notifier, reactor, domain, {main, expiry}))
+    transactions = Transactions(storage.transactions, reactions, reactor)
+    services.append(Periodic("purge of transactions", transactions.purge, 3600, reactor))
+    token = str(ours.endpoint.to_as.token)
+    return ApplicationService(services, appservice.paths(AppServiceEndpoints(transactions, users, token)))
 
 
 class Ordered(MultiService):

@@ -8,46 +8,31 @@ import tempfile
 from pathlib import Path
 
 import yaml
-from msgspec import Struct
+
+from ..config.appsvc import AppService
 
 
 class RegistrationError(Exception):
     """The file cannot be written; the message names it and says why."""
 
 
-class Registration(Struct, frozen=True, kw_only=True):
-    """What it says."""
-
-    id: str
-    url: str
-    """Where the homeserver reaches us."""
-    as_token: str
-    hs_token: str
-    domain: str
-    main_user: str
-    """The localparts of our users."""
-    expiry_user: str
-    all_users: bool
-    """Whether we are told of what concerns any local user."""
-
-    def text(self) -> str:
-        """The file's content."""
-        users = [{"exclusive": True, "regex": f"^@{re.escape(self.expiry_user)}:{re.escape(self.domain)}$"}]
-        if self.all_users:
-            users.append({"exclusive": False, "regex": f"^@.*:{re.escape(self.domain)}$"})
-        return yaml.safe_dump(
-            {
-                "id": self.id,
-                "url": self.url,
-                "as_token": self.as_token,
-                "hs_token": self.hs_token,
-                "sender_localpart": self.main_user,
-                "namespaces": {"users": users, "aliases": [], "rooms": []},
-                # Many invites can expire together.
-                "rate_limited": False,
-            },
-            sort_keys=False,
-        )
+def registration_text(config: AppService, domain: str) -> str:
+    """What it says of us, who serve a domain."""
+    users = [{"exclusive": True, "regex": f"^{re.escape(config.expiry_user(domain))}$"}]
+    if config.feature.invite_by_id:
+        # Then we are told of all that concerns any local user.
+        users.append({"exclusive": False, "regex": f"^@.*:{re.escape(domain)}$"})
+    content = {
+        "id": config.registration.synapse.id,
+        "url": config.endpoint.to_as.url,
+        "as_token": str(config.endpoint.to_hs.token),
+        "hs_token": str(config.endpoint.to_as.token),
+        "sender_localpart": config.user.main,
+        "namespaces": {"users": users, "aliases": [], "rooms": []},
+        # Many invites can expire together.
+        "rate_limited": False,
+    }
+    return str(yaml.safe_dump(content, sort_keys=False))
 
 
 def write(path: Path, text: str) -> None:

@@ -99,6 +99,14 @@ class Sections(Section):
         by_smtp = self.notification.handler.email == "raw" and email.connector == "smtp"
         if by_smtp and not email.connectors.smtp.host:
             yield Finding("threepid.medium.email.connectors.smtp.host", "not set: no email can be sent")
+        expiration = self.invite.expiration
+        rejecting = self.appsvc.expiry_user(self.matrix.domain)
+        heir = expiration.resolve_to or rejecting
+        if expiration.enabled and not (self.appsvc.rejects_expired and heir == rejecting):
+            yield Finding(
+                "invite.expiration",
+                f"invites that expire are given to {heir}, and nothing rejects them: for that there is appsvc",
+            )
 
 
 class Config(Sections):
@@ -128,6 +136,6 @@ def _resolved(config: Config, directory: Path) -> Config:
         key=config.key.resolved(directory),
         storage=config.storage.resolved(directory),
         session=config.session.resolved(domain),
-        invite=config.invite.resolved(domain, config.appsvc.user.invite_expired),
+        invite=config.invite.resolved(config.appsvc.expiry_user(domain)),
         view=config.view.resolved(),
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec import field
 
-from .section import Secret, Section
+from .section import Finding, Secret, Section
 from .values import BaseUrl, Localpart
 
 
@@ -57,3 +58,36 @@ class AppService(Section):
     endpoint: Endpoints = Endpoints()
     registration: Registration = Registration()
     feature: Feature = Feature()
+
+    def main_user(self, domain: str) -> str:
+        """The user ID of the main user."""
+        return f"@{self.user.main}:{domain}"
+
+    def expiry_user(self, domain: str) -> str:
+        """The user ID that expired invites are given to."""
+        return f"@{self.user.invite_expired}:{domain}"
+
+    @property
+    def rejects_expired(self) -> bool:
+        """Whether the user that expired invites are given to rejects them."""
+        return self.enabled and self.feature.clean_expired_invite is not False
+
+    @property
+    def takes_commands(self) -> bool:
+        """Whether administrators can chat with the main user."""
+        return self.enabled and self.feature.admin.enabled is not False
+
+    def mistakes(self) -> Iterable[Finding]:
+        if self.enabled:
+            needed = {"toHS": self.endpoint.to_hs, "toAS": self.endpoint.to_as}
+            for name, endpoint in needed.items():
+                if endpoint.url is None:
+                    yield Finding(f"endpoint.{name}.url", "expected a URL, since appsvc.enabled is true")
+                if not endpoint.token:
+                    yield Finding(f"endpoint.{name}.token", "expected a token, since appsvc.enabled is true")
+        if self.user.main == self.user.invite_expired:
+            yield Finding("user.inviteExpired", "expected another user than appsvc.user.main")
+
+    def cautions(self) -> Iterable[Finding]:
+        if self.takes_commands and not self.feature.admin.allowed_roles:
+            yield Finding("feature.admin.allowedRoles", "not set: nobody can use the commands for administrators")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec.structs import replace
 
-from .section import Secret, Section
+from .section import Finding, Secret, Section
 from .values import Duration, Positive, UserId
 
 
@@ -22,6 +23,15 @@ class Resolution(Section):
     recursive: bool = True
     timer: Positive = 1
     period: Literal["minutes", "seconds"] = "minutes"
+
+    @property
+    def interval(self) -> int:
+        """Seconds."""
+        return self.timer * (60 if self.period == "minutes" else 1)
+
+    def cautions(self) -> Iterable[Finding]:
+        if not self.recursive:
+            yield Finding("recursive", "only identity stores are asked for the addresses of pending invites")
 
 
 class Delivery(Section):
@@ -74,6 +84,6 @@ class Invite(Section):
     policy: Policy = Policy()
     full_display_name: bool = False
 
-    def resolved(self, domain: str, expiry_user: str) -> Invite:
-        resolve_to = self.expiration.resolve_to or f"@{expiry_user}:{domain}"
+    def resolved(self, expiry_user: str) -> Invite:
+        resolve_to = self.expiration.resolve_to or expiry_user
         return replace(self, expiration=replace(self.expiration, resolve_to=resolve_to))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 NOT_BUILT: tuple[tuple[str, str], ...] = (
-    ("appsvc", "the application service"),
     ("auth", "login"),
     ("directory", "the user directory"),
     ("dns.overwrite.homeserver.federation", "reaching homeservers elsewhere than discovery says"),
@@ -20,11 +19,7 @@ NOT_BUILT: tuple[tuple[str, str], ...] = (
     ("hashing.refresh", "hashes of identity stores"),
     ("hashing.rotation", "new peppers from time to time"),
     ("internal", "endpoints for the administrator"),
-    ("invite.expiration", "the end of invites"),
-    ("invite.fullDisplayName", "unredacted addresses"),
-    ("invite.history", "the history of invites"),
     ("invite.reminder", "reminders"),
-    ("invite.resolution", "looking up pending invites"),
     ("ldap", "this identity store"),
     ("logging", "levels of the log"),
     ("lookup", "asking other identity servers"),
@@ -36,7 +31,6 @@ NOT_BUILT: tuple[tuple[str, str], ...] = (
     ("sql", "this identity store"),
     ("storage.provider.redis", "this storage"),
     ("synapseSql", "this identity store"),
-    ("threepid.medium.email.generators.template.generic", "mail about invites by user ID"),
     ("threepid.medium.email.generators.template.session.unbind", "mail about unbinds"),
     ("wordpress", "this identity store"),
 )

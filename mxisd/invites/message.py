@@ -6,7 +6,7 @@ from typing import Protocol
 
 from ..notify import InviteMessage, SendFailed
 from ..storage.contract import Invites
-from ..storage.records import Delivery
+from ..storage.records import Delivery, Kind
 from .delivery import Outcome
 
 
@@ -19,7 +19,7 @@ class Messages(Protocol):
 class MessageDelivery:
     """Sends the message about an invite, unless the invite has ended meanwhile."""
 
-    kind = "message"
+    kind: Kind = "message"
     repeatable = True
 
     def __init__(self, invites: Invites, messages: Messages) -> None:

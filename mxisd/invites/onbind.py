@@ -15,7 +15,7 @@ from ..matrix.outbound import Answer
 from ..matrix.outbound_error import OutboundError, TimedOut
 from ..matrix.signing import Signer
 from ..storage.contract import Invites
-from ..storage.records import Delivery, Invite
+from ..storage.records import Delivery, Invite, Kind
 from .delivery import Outcome
 
 # Seconds.  A homeserver may have to ask others before it answers, and an answer that is not waited for is a loss.
@@ -55,7 +55,7 @@ class OnbindDelivery:
     again, and invites anew one who has left.
     """
 
-    kind = "onbind"
+    kind: Kind = "onbind"
     repeatable = False
 
     def __init__(self, invites: Invites, homeservers: Homeservers, signer: Signer) -> None:

@@ -109,6 +109,14 @@ VALUES = [
         "appsvc.user.main: expected the localpart of a user ID: lower-case letters, digits, and ._=/+-, found 'Mxisd'",
     ),
     (
+        "appsvc: {user: {main: x, inviteExpired: x}}",
+        "appsvc.user.inviteExpired: expected another user than appsvc.user.main",
+    ),
+    (
+        "appsvc: {enabled: true, endpoint: {toHS: {url: 'http://x', token: x}, toAS: {url: 'http://x'}}}",
+        "appsvc.endpoint.toAS.token: expected a token, since appsvc.enabled is true",
+    ),
+    (
         "exec: {token: {mxd: x}}",
         "exec.token.mxd: unknown key; expected one of localpart, domain, mxid, password, medium, address, type, query",
     ),

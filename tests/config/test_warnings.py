@@ -6,14 +6,28 @@ from .case import ConfigCase
 
 NO_EMAIL = "threepid.medium.email.connectors.smtp.host: not set: no email can be sent"
 
+NOBODY_REJECTS = (
+    "invite.expiration: invites that expire are given to @_mxisd_invite-expired:example.org, "
+    "and nothing rejects them: for that there is appsvc"
+)
+USUAL = (NO_EMAIL, NOBODY_REJECTS)
+APPSVC = """
+appsvc:
+  enabled: true
+  endpoint: {toHS: {url: 'http://localhost:8008', token: x}, toAS: {url: 'http://localhost:8090', token: y}}
+"""
+
 
 class WarningTests(ConfigCase):
     def warnings(self, text: str) -> list[str]:
-        return [warning for warning in self.config(text).warnings if warning != NO_EMAIL]
+        return [warning for warning in self.config(text).warnings if warning not in USUAL]
 
     def test_nothing_to_say(self) -> None:
         config = self.config(
-            "threepid: {medium: {email: {identity: {from: a@b.org}, connectors: {smtp: {host: mail}}}}}"
+            """
+            threepid: {medium: {email: {identity: {from: a@b.org}, connectors: {smtp: {host: mail}}}}}
+            invite: {expiration: {enabled: false}}
+            """
         )
         self.assertEqual(config.warnings, ())
 
@@ -48,9 +62,10 @@ class WarningTests(ConfigCase):
             self.assertEqual(self.warnings(text), [warning])
 
     def test_email_without_a_server(self) -> None:
-        self.assertEqual(self.config().warnings, (NO_EMAIL,))
-        self.assertEqual(self.config("threepid: {medium: {email: {connector: none}}}").warnings, ())
-        self.assertEqual(
+        self.assertIn(NO_EMAIL, self.config().warnings)
+        self.assertNotIn(NO_EMAIL, self.config("threepid: {medium: {email: {connector: none}}}").warnings)
+        self.assertNotIn(
+            NO_EMAIL,
             self.config(
                 """
                 notification:
@@ -58,7 +73,29 @@ class WarningTests(ConfigCase):
                   handlers: {sendgrid: {api: {key: x}, identity: {from: a@b.org}}}
                 """
             ).warnings,
-            (),
+        )
+
+    def test_expired_invites_that_nothing_rejects(self) -> None:
+        self.assertIn(NOBODY_REJECTS, self.config().warnings)
+        self.assertIn(NOBODY_REJECTS, self.config(f"{APPSVC}  feature: {{cleanExpiredInvite: false}}").warnings)
+        for text in (APPSVC, "invite: {expiration: {enabled: false}}"):
+            self.assertNotIn("invite.expiration", "".join(self.config(text).warnings))
+        self.assertIn(
+            NOBODY_REJECTS.replace("@_mxisd_invite-expired:example.org", "@gone:elsewhere.org"),
+            self.config(f"{APPSVC}invite: {{expiration: {{resolveTo: '@gone:elsewhere.org'}}}}").warnings,
+        )
+
+    def test_commands_without_administrators(self) -> None:
+        warning = "appsvc.feature.admin.allowedRoles: not set: nobody can use the commands for administrators"
+        self.assertIn(warning, self.config(APPSVC).warnings)
+        for feature in ("enabled: false", "allowedRoles: [admins]"):
+            config = self.config(f"{APPSVC}  feature: {{admin: {{{feature}}}}}")
+            self.assertNotIn(warning, config.warnings)
+
+    def test_pending_invites_that_only_stores_are_asked_for(self) -> None:
+        self.assertEqual(
+            self.warnings("invite: {resolution: {recursive: false}}"),
+            ["invite.resolution.recursive: only identity stores are asked for the addresses of pending invites"],
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
@@ -10,7 +12,7 @@ from ...invites.invites import Invites
 from ...matrix import threepid
 from ...matrix.error import MatrixError
 from ...matrix.signing import Signer
-from ...matrix.threepid import EMAIL, InvalidAddress
+from ...matrix.threepid import EMAIL, InvalidAddress, ThreePid, ThreePid
 from ...storage.records import Invite
 from ..endpoint import Call
 
@@ -31,10 +33,17 @@ class Acceptance(Struct):
 
 
 class InviteEndpoints:
-    def __init__(self, invites: Invites, signer: Signer, public_url: str) -> None:
+    """``shown`` makes of an address what its room is told of it."""
+
+    def __init__(
+        self, invites: Invites, signer: Signer, public_url: str, shown: Callable[[ThreePid], str] = threepid.redacted
+    ) -> None:
+        """``shown`` is what a room gets to see of an address."""
         self._invites = invites
         self._signer = signer
         self._public_url = public_url
+        self._shown = shown
+        self._shown = shown
 
     async def store_v1(self, call: Call) -> object:
         """Keep an invite; the answer has the long-term key by itself too."""
@@ -61,7 +70,7 @@ class InviteEndpoints:
         keys = self._public_url + api + "/pubkey"
         return {
             "token": invite.token,
-            "display_name": threepid.redacted(invite.threepid),
+            "display_name": self._shown(invite.threepid),
             "public_keys": [
                 {
                     "public_key": self._signer.public_key(self._signer.key_id),
