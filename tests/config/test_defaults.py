@@ -265,8 +265,10 @@ DEFAULTS = {
     "firebase": {"enabled": False, "credentials": None, "database": None},
     "warnings": (
         "threepid.medium.email.connectors.smtp.host: not set: no email can be sent",
-        "invite.expiration: invites that expire are given to @_mxisd_invite-expired:example.org, and nothing rejects "
-        + "them: for that there is appsvc",
+        (
+            "invite.expiration: invites that expire are given to @_mxisd_invite-expired:example.org, and nothing "
+            "rejects them: for that there is appsvc"
+        ),
     ),
 }
 
