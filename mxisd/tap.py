@@ -61,6 +61,7 @@ from .notify.template import TemplateError
 from .periodic import Periodic
 from .registration.policy import RegistrationPolicy
 from .sessions.binding import Publication
+from .sessions.notices import UnbindNotices
 from .sessions.validation import ValidationSessions
 from .storage.contract import Storage
 from .storage.sqlite import SQLiteService
@@ -189,7 +190,9 @@ def service_from(config: Config, reactor: Any) -> IService:
     services += timers_of_invites(config, storage, sources, endings, reactor)
     only_domain = config.matrix.domain if config.account.allow_only_trust_domains else None
     accounts = Accounts(storage.accounts, federation, reactor, random, only_domain)
-    publication = Publication(storage.bindings, sessions, onbinds, signer, reactor, config.session.policy.bind.domains)
+    session_policy = config.session.policy
+    notices = UnbindNotices(session_policy.unbind, storage.bindings, storage.occasions, notifier, reactor)
+    publication = Publication(storage.bindings, sessions, onbinds, notices, signer, reactor, session_policy)
     policy = InvitePolicy(config.invite.policy, stores)
     invites = Invites(storage.invites, policy, lookup, messages, signer, reactor, random)
     hashed = HashedLookup(storage.hashes, lookup, reactor, random, config.hashing.pepper_length)
@@ -197,7 +200,7 @@ def service_from(config: Config, reactor: Any) -> IService:
     endpoints = api.Endpoints(
         account=AccountEndpoints(accounts, Terms(config.policy.policies, storage.accounts, reactor)),
         lookup=LookupEndpoints(lookup, hashed),
-        validate=ValidateEndpoints(sessions, Pages(config.view)),
+        validate=ValidateEndpoints(sessions, Pages(config.view), session_policy.validation),
         threepid=ThreePidEndpoints(publication, partial(xmatrix.authenticate, federation, our_names=our_names(config))),
         pubkey=PubkeyEndpoints(signer, invites),
         invite=InviteEndpoints(

@@ -26,12 +26,9 @@ NOT_BUILT: tuple[tuple[str, str], ...] = (
     ("memory", "this identity store"),
     ("netiq", "this identity store"),
     ("rest", "this identity store"),
-    ("session.policy.validation", "switching validation off"),
-    ("session.policy.unbind", "switching unbind off, and messages about it"),
     ("sql", "this identity store"),
     ("storage.provider.redis", "this storage"),
     ("synapseSql", "this identity store"),
-    ("threepid.medium.email.generators.template.session.unbind", "mail about unbinds"),
     ("wordpress", "this identity store"),
 )
 """Keys, sections included, and what is missing.  Who builds it deletes the line here, and documents the keys."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Protocol
 
 from msgspec import json
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import now
+from ..config.session import Policy
 from ..matrix.association import association
 from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, server_of
@@ -16,6 +16,7 @@ from ..matrix.signing import Signer
 from ..matrix.threepid import ThreePid
 from ..storage.contract import Bindings
 from ..storage.records import Binding
+from .notices import UnbindNotices
 from .validation import ValidationSessions
 
 
@@ -33,16 +34,19 @@ class Publication:
         bindings: Bindings,
         sessions: ValidationSessions,
         deliveries: Deliveries,
+        notices: UnbindNotices,
         signer: Signer,
         clock: IReactorTime,
-        domains: Collection[str],
+        policy: Policy,
     ) -> None:
         self._bindings = bindings
         self._sessions = sessions
         self._deliveries = deliveries
+        self._notices = notices
         self._signer = signer
         self._clock = clock
-        self._domains = domains
+        self._domains = policy.bind.domains
+        self._unbind = policy.unbind
 
     async def bind(self, sid: str, client_secret: str, mxid: str) -> bytes:
         """
@@ -66,7 +70,7 @@ class Publication:
 
         Raises :class:`MatrixError`: ``M_FORBIDDEN`` for any session that is no proof of this address.
         """
-        self._check_user(mxid)
+        self._check_unbind(mxid)
         try:
             session = await self._sessions.validated(sid, client_secret)
         except MatrixError as error:
@@ -75,15 +79,25 @@ class Publication:
             raise MatrixError(403, "M_FORBIDDEN", "The session is no proof: it was for another address")
         await self._bindings.unbind(threepid, mxid)
 
+    async def refuse_unbind(self, threepid: ThreePid, mxid: str) -> None:
+        """Somebody wanted an unbind, and could not prove that it is theirs to want."""
+        await self._notices.refused(threepid, mxid)
+
     async def unbind_by_server(self, origin: str, threepid: ThreePid, mxid: str) -> None:
         """
         Remove a binding for the homeserver of its user, which has signed the request.
 
         Raises :class:`MatrixError`: ``M_FORBIDDEN`` for the users of other servers.
         """
-        if self._check_user(mxid) != origin:
+        if self._check_unbind(mxid) != origin:
             raise MatrixError(403, "M_FORBIDDEN", f"{mxid} is not a user of {origin}")
-        await self._bindings.unbind(threepid, mxid)
+        if await self._bindings.unbind(threepid, mxid):
+            self._notices.unbound(threepid)
+
+    def _check_unbind(self, mxid: str) -> str:
+        if not self._unbind.enabled:
+            raise MatrixError(403, "M_FORBIDDEN", "Addresses cannot be unbound here")
+        return self._check_user(mxid)
 
     def _check_user(self, mxid: str) -> str:
         try:

@@ -212,6 +212,18 @@ class Transactions(Protocol):
     async def purge(self, done_before: int) -> int: ...
 
 
+class Occasions(Protocol):
+    """What is to happen at most once in a while."""
+
+    async def take(self, occasion: str, now: int, period: int) -> bool:
+        """Whether it may happen now; if so, it may not for ``period`` ms."""
+        ...
+
+    async def purge(self, now: int) -> int:
+        """Forget what may happen again anyway; return how many."""
+        ...
+
+
 class Storage(Protocol):
     """An engine, by concern."""
 
@@ -235,3 +247,6 @@ class Storage(Protocol):
 
     @property
     def transactions(self) -> Transactions: ...
+
+    @property
+    def occasions(self) -> Occasions: ...

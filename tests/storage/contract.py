@@ -791,6 +791,19 @@ class StorageContract(TestCase):
         self.assertEqual(await transactions.purge(NOW + 1), 1)
         self.assertEqual([await transactions.is_done(txn) for txn in ("1", "01")], [False, True])
 
+    # Occasions.
+
+    async def test_an_occasion_is_taken_once_in_its_period(self) -> None:
+        take = self.storage.occasions.take
+        self.assertEqual([await take(name, NOW, HOUR) for name in ("a", "a", "b")], [True, False, True])
+        self.assertEqual([await take("a", NOW + later, HOUR) for later in (HOUR - 1, HOUR, HOUR)], [False, True, False])
+
+    async def test_of_many_who_want_an_occasion_one_gets_it(self) -> None:
+        taken = await gatherResults(
+            [Deferred.fromCoroutine(self.storage.occasions.take("a", NOW, HOUR)) for _ in range(20)]
+        )
+        self.assertEqual(taken.count(True), 1)
+
     # What outlives the process.
 
     async def test_a_restart_loses_nothing(self) -> None:

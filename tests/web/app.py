@@ -21,14 +21,17 @@ from mxisd.accounts.terms import Terms
 from mxisd.config.invite import Policy as InviteRules
 from mxisd.config.invite import Rule
 from mxisd.config.policy import Policy
+from mxisd.config.session import Bind
+from mxisd.config.session import Policy as SessionPolicy
 from mxisd.invites.invites import Invites
 from mxisd.invites.policy import InvitePolicy
 from mxisd.lookup.chain import Lookup
 from mxisd.lookup.hashed import HashedLookup
 from mxisd.matrix.error import MatrixError
 from mxisd.matrix.signing import Signer
-from mxisd.notify import SendFailed, Validation
+from mxisd.notify import Message, SendFailed
 from mxisd.sessions.binding import Publication
+from mxisd.sessions.notices import UnbindNotices
 from mxisd.sessions.validation import ValidationSessions
 from mxisd.stores.stores import Stores
 from mxisd.web.identity.account import AccountEndpoints
@@ -68,10 +71,10 @@ class Mailbox:
     """Takes messages instead of a mail server."""
 
     def __init__(self) -> None:
-        self.messages: list[Validation] = []
+        self.messages: list[Any] = []
         self.failure: SendFailed | None = None
 
-    async def send(self, message: Validation) -> None:
+    async def send(self, message: Message) -> None:
         if self.failure is not None:
             raise self.failure
         self.messages.append(message)
@@ -109,7 +112,7 @@ class Bell:
 class App:
     """One server, with a clock to turn."""
 
-    def __init__(self, policies: Mapping[str, Policy] | None = None) -> None:
+    def __init__(self, policies: Mapping[str, Policy], session_policy: SessionPolicy) -> None:
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
         source = random.Random(0)
@@ -125,13 +128,16 @@ class App:
         sessions = ValidationSessions(storage.sessions, self.mailbox, self.clock, source.randbytes, PUBLIC_URL)
         invites = Invites(storage.invites, self.policy, lookup, self.deliveries, signer, self.clock, source.randbytes)
         accounts = Accounts(storage.accounts, self.homeservers, self.clock, source.randbytes, only_domain=None)
-        publication = Publication(storage.bindings, sessions, self.deliveries, signer, self.clock, [DOMAIN])
+        notices = UnbindNotices(session_policy.unbind, storage.bindings, storage.occasions, self.mailbox, self.clock)
+        publication = Publication(
+            storage.bindings, sessions, self.deliveries, notices, signer, self.clock, session_policy
+        )
         endpoints = Endpoints(
-            account=AccountEndpoints(accounts, Terms(policies or {}, storage.accounts, self.clock)),
+            account=AccountEndpoints(accounts, Terms(policies, storage.accounts, self.clock)),
             lookup=LookupEndpoints(
                 lookup, HashedLookup(storage.hashes, lookup, self.clock, source.randbytes, pepper_length=20)
             ),
-            validate=ValidateEndpoints(sessions, Pages.built_in()),
+            validate=ValidateEndpoints(sessions, Pages.built_in(), session_policy.validation),
             threepid=ThreePidEndpoints(publication, self.homeservers.authenticate),
             pubkey=PubkeyEndpoints(signer, invites),
             invite=InviteEndpoints(invites, signer, PUBLIC_URL),
@@ -147,9 +153,10 @@ class AppTestCase(SynchronousTestCase):
     """Talks to an :class:`App`."""
 
     policies: Mapping[str, Policy] = {}
+    session_policy = SessionPolicy(bind=Bind(domains=(DOMAIN,)))
 
     def setUp(self) -> None:
-        self.app = App(self.policies)
+        self.app = App(self.policies, self.session_policy)
 
     def request(
         self,

@@ -13,6 +13,7 @@ from .bindings import SQLiteBindings
 from .database import Database
 from .hashes import SQLiteHashes
 from .invites import SQLiteInvites
+from .occasions import SQLiteOccasions
 from .outbox import SQLiteOutbox
 from .schema import open_connection, upgrade
 from .sessions import SQLiteSessions
@@ -31,6 +32,7 @@ class SQLiteStorage:
         self.outbox = SQLiteOutbox(database)
         self.accounts = SQLiteAccounts(database)
         self.transactions = SQLiteTransactions(database)
+        self.occasions = SQLiteOccasions(database)
 
 
 class SQLiteService(Service):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
@@ -12,7 +11,7 @@ from ...invites.invites import Invites
 from ...matrix import threepid
 from ...matrix.error import MatrixError
 from ...matrix.signing import Signer
-from ...matrix.threepid import EMAIL, InvalidAddress, ThreePid, ThreePid
+from ...matrix.threepid import EMAIL, InvalidAddress, ThreePid
 from ...storage.records import Invite
 from ..endpoint import Call
 
@@ -33,8 +32,6 @@ class Acceptance(Struct):
 
 
 class InviteEndpoints:
-    """``shown`` makes of an address what its room is told of it."""
-
     def __init__(
         self, invites: Invites, signer: Signer, public_url: str, shown: Callable[[ThreePid], str] = threepid.redacted
     ) -> None:
@@ -42,7 +39,6 @@ class InviteEndpoints:
         self._invites = invites
         self._signer = signer
         self._public_url = public_url
-        self._shown = shown
         self._shown = shown
 
     async def store_v1(self, call: Call) -> object:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from msgspec import UNSET, Raw, Struct, UnsetType, json
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ...matrix.error import MatrixError
 from ...matrix.threepid import fold
 from ...sessions.binding import Publication
+from ..body import from_json
 from ..endpoint import Call
 
 
@@ -51,14 +52,21 @@ class ThreePidEndpoints:
         """Withdraw an address: by the proof of a session, or for the user's homeserver by its signature."""
         given = call.body(Unbind)
         address = fold(given.threepid.medium, given.threepid.address)
-        if given.sid is not UNSET and given.client_secret is not UNSET:
-            await self._publication.unbind_by_session(given.sid, given.client_secret, address, given.mxid)
-            return {}
+        try:
+            if given.sid is not UNSET and given.client_secret is not UNSET:
+                await self._publication.unbind_by_session(given.sid, given.client_secret, address, given.mxid)
+            else:
+                await self._publication.unbind_by_server(await self._origin(call), address, given.mxid)
+        except MatrixError:
+            await self._publication.refuse_unbind(address, given.mxid)
+            raise
+        return {}
+
+    async def _origin(self, call: Call) -> str:
+        """The homeserver that signed the request."""
         header = call.request.getHeader(b"authorization")
         if header is None:
             raise MatrixError(403, "M_FORBIDDEN", "Neither a session nor the signature of a homeserver was given")
         # Latin-1 takes any bytes: what is no ASCII is not as it was signed.
         method, uri = call.request.method.decode("latin-1"), call.request.uri.decode("latin-1")
-        origin = await self._authenticate(header.decode("latin-1"), method, uri, json.decode(call.raw_body))
-        await self._publication.unbind_by_server(origin, address, given.mxid)
-        return {}
+        return await self._authenticate(header.decode("latin-1"), method, uri, from_json(call.raw_body, object))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from ...config.session import Validation
 from ...matrix import threepid
 from ...matrix.error import MatrixError
 from ...matrix.threepid import InvalidAddress, ThreePid
@@ -44,7 +45,8 @@ class SessionProof(Struct):
 
 
 class ValidateEndpoints:
-    def __init__(self, sessions: ValidationSessions, pages: Pages) -> None:
+    def __init__(self, sessions: ValidationSessions, pages: Pages, policy: Validation) -> None:
+        self._policy = policy
         self._sessions = sessions
         self._pages = pages
 
@@ -67,6 +69,8 @@ class ValidateEndpoints:
         return await self._request_token(call, number, asked)
 
     async def _request_token(self, call: Call, to: ThreePid, asked: EmailToken | PhoneToken) -> object:
+        if not self._policy.enabled:
+            raise MatrixError(403, "M_FORBIDDEN", "Addresses cannot be validated here")
         # The link leads to the same generation of the API, beside this path.
         submit_path = call.path().removesuffix("requestToken") + "submitToken"
         sid = await self._sessions.request_token(

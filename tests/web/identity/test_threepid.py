@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from mxisd.config.session import Bind as BindPolicy
+from mxisd.config.session import Policy, Validation
+from mxisd.config.session import Unbind as UnbindPolicy
 from mxisd.matrix import signing
+from mxisd.matrix.threepid import ThreePid
+from mxisd.notify import SendFailed, UnbindNotice, UnbindWarning
 from tests.web.app import DOMAIN, V1, V2, AppTestCase, Response
 
 ALICE = "@alice:example.org"
@@ -102,6 +107,59 @@ class Unbind(AppTestCase):
         self.assert_error(self.unbind(header=b"X-Matrix \xff"), 403, "M_FORBIDDEN")
         self.assertTrue(self.is_bound())
 
+    def test_a_signature_needs_json(self) -> None:
+        form = {"mxid": ALICE, "threepid": "x"}
+        answer = self.post(f"{V2}/3pid/unbind", form=form, headers={"Authorization": f"X-Matrix {DOMAIN}"})
+        self.assertEqual(answer.status, 400)
+
+    def warnings(self) -> list[ThreePid]:
+        return [message.threepid for message in self.app.mailbox.messages if isinstance(message, UnbindWarning)]
+
+    def test_the_owner_is_warned_once_a_day(self) -> None:
+        for _ in range(3):
+            self.unbind("unknown")
+            self.unbind(header="X-Matrix evil.org")
+        self.assertEqual(self.warnings(), [("email", "alice@example.com")])
+        self.app.clock.advance(24 * 3600)
+        self.unbind("unknown")
+        self.assertEqual(len(self.warnings()), 2)
+
+    def test_nobody_is_warned_of_what_is_not_bound(self) -> None:
+        self.unbind("unknown", email="stranger@example.com")
+        self.unbind("unknown", mxid="@bob:example.org")
+        self.assertEqual(self.warnings(), [])
+
+    def test_a_mail_server_that_is_away_changes_nothing(self) -> None:
+        self.app.mailbox.failure = SendFailed(permanent=False, reason="away")
+        self.assert_error(self.unbind("unknown"), 403, "M_FORBIDDEN")
+
+    def test_the_owner_hears_of_an_unbind_by_the_homeserver(self) -> None:
+        self.unbind(header=f"X-Matrix {DOMAIN}")
+        self.assertIsInstance(self.app.mailbox.messages[-1], UnbindNotice)
+
     def test_another_users_binding_stays(self) -> None:
         self.assertEqual(self.unbind(self.validate(), mxid="@bob:example.org").json, {})
         self.assertTrue(self.is_bound())
+
+
+class SwitchedOff(AppTestCase):
+    session_policy = Policy(
+        bind=BindPolicy(domains=(DOMAIN,)), unbind=UnbindPolicy(enabled=False), validation=Validation(enabled=False)
+    )
+
+    def test_unbind(self) -> None:
+        body = {"mxid": ALICE, "threepid": {"medium": "email", "address": "alice@example.com"}}
+        headers = {"Authorization": f"X-Matrix {DOMAIN}"}
+        self.assert_error(self.post(f"{V2}/3pid/unbind", json=body, headers=headers), 403, "M_FORBIDDEN")
+
+    def test_validation(self) -> None:
+        body = {"client_secret": "secret", "email": "alice@example.com", "send_attempt": 1}
+        self.assert_error(self.post(f"{V1}/validate/email/requestToken", json=body), 403, "M_FORBIDDEN")
+        self.assertEqual(self.app.mailbox.messages, [])
+
+
+class AnyDomain(AppTestCase):
+    session_policy = Policy(bind=BindPolicy(domains=("*",)))
+
+    def test_users_of_any_server_can_be_bound(self) -> None:
+        self.assertEqual(self.bind(mxid="@alice:elsewhere.org")["mxid"], "@alice:elsewhere.org")

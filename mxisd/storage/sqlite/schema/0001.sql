@@ -99,3 +99,8 @@ CREATE TABLE transactions (
     txn_id TEXT PRIMARY KEY,
     done_at INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+CREATE TABLE occasions (
+    occasion TEXT PRIMARY KEY,
+    until INTEGER NOT NULL
+) WITHOUT ROWID;

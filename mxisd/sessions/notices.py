@@ -1,0 +1,60 @@
+"""What the owner of an address is told when it is unbound, or when somebody tried."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..clock import DAY, now
+from ..config.session import Unbind
+from ..matrix.threepid import ThreePid
+from ..notify import UnbindNotice, UnbindWarning
+from ..storage.contract import Bindings, Occasions
+
+log = Logger()
+
+# Whoever tries again and again must not fill a mailbox.
+WARNING_PERIOD = DAY
+
+
+class Messages(Protocol):
+    """Where messages are handed in."""
+
+    async def send(self, message: UnbindNotice | UnbindWarning) -> None: ...
+
+
+class UnbindNotices:
+    """Tells owners of addresses about unbinds, as the policy has it; nobody waits for the mail server."""
+
+    def __init__(
+        self, policy: Unbind, bindings: Bindings, occasions: Occasions, messages: Messages, clock: IReactorTime
+    ) -> None:
+        self._policy = policy
+        self._bindings = bindings
+        self._occasions = occasions
+        self._messages = messages
+        self._clock = clock
+
+    def unbound(self, threepid: ThreePid) -> None:
+        """A homeserver has had the address unbound."""
+        if self._policy.notifications:
+            self._send(UnbindNotice(threepid=threepid))
+
+    async def refused(self, threepid: ThreePid, mxid: str) -> None:
+        """Somebody without a proof wanted the address unbound; only owners of what is bound here hear of it."""
+        if not self._policy.fraudulent.send_warning or (await self._bindings.users_of([threepid])) != {threepid: mxid}:
+            return
+        occasion = f"unbind warning {threepid.medium} {threepid.address}"
+        if await self._occasions.take(occasion, now(self._clock), WARNING_PERIOD):
+            self._send(UnbindWarning(threepid=threepid))
+
+    def _send(self, message: UnbindNotice | UnbindWarning) -> None:
+        Deferred.fromCoroutine(self._messages.send(message)).addErrback(_not_sent)
+
+
+def _not_sent(failure: Failure) -> None:
+    log.warn("a message about an unbind could not be sent: {reason}", reason=failure.getErrorMessage())

@@ -1,0 +1,34 @@
+"""What is to happen at most once in a while."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from .database import Database
+
+
+class SQLiteOccasions:
+    """:class:`mxisd.storage.contract.Occasions` on SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def take(self, occasion: str, now: int, period: int) -> bool:
+        return await self._database.write(_take, occasion, now, period)
+
+    async def purge(self, now: int) -> int:
+        return await self._database.write(_purge, now)
+
+
+def _take(db: sqlite3.Connection, occasion: str, now: int, period: int) -> bool:
+    return bool(
+        db.execute(
+            """INSERT INTO occasions VALUES (?, ?)
+               ON CONFLICT DO UPDATE SET until = excluded.until WHERE until <= ?""",
+            (occasion, now + period, now),
+        ).rowcount
+    )
+
+
+def _purge(db: sqlite3.Connection, now: int) -> int:
+    return db.execute("DELETE FROM occasions WHERE until <= ?", (now,)).rowcount
