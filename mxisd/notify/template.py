@@ -52,9 +52,9 @@ class Translations(Generic[T]):
     """The same in several languages."""
 
     def __init__(self, default: T, others: Mapping[str, T] | None = None) -> None:
-        """``others`` are by language tag (RFC 5646)."""
+        """``others`` are by language tag (RFC 5646); if none is English, the default is taken to be."""
         self._default = default
-        self._others = {language.lower(): template for language, template in (others or {}).items()}
+        self._by_language = {"en": default} | {tag.lower(): other for tag, other in (others or {}).items()}
 
     @classmethod
     def load(cls, path: Path, load: Callable[[Path], T]) -> Translations[T]:
@@ -71,9 +71,9 @@ class Translations(Generic[T]):
         for language in preferred(accept_language):
             parts = language.split("-")
             for length in range(len(parts), 0, -1):
-                template = self._others.get("-".join(parts[:length]))
-                if template is not None:
-                    return template
+                found = self._by_language.get("-".join(parts[:length]))
+                if found is not None:
+                    return found
         return self._default
 
 

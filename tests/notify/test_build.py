@@ -1,0 +1,188 @@
+"""From a configuration to what is sent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import json
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from twisted.trial.unittest import TestCase
+from zope.interface import implementer
+
+from mxisd.matrix.outbound import Answer
+from mxisd.matrix.threepid import ThreePid
+from mxisd.notify import Notifier, SendFailed, Validation
+from mxisd.notify.build import build_notifier, mail_site, mail_templates
+from mxisd.notify.messages import values
+from mxisd.notify.samples import samples
+from mxisd.notify.template import TemplateError
+from tests.config.case import ConfigCase
+from tests.matrix.servers import Server
+from tests.notify.mailserver import MailServer
+
+EMAIL = ThreePid("email", "bob@example.com")
+PHONE = ThreePid("msisdn", "15557654321")
+SENDER = "identity: {from: is@example.org, name: Server}"
+
+LOGGED = "threepid: {medium: {email: {connector: log, generators: {template: {%s}}}}}"
+
+
+class Web:
+    """An HTTP client for a web that takes everything."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, Mapping[str, str], bytes]] = []
+
+    async def request(self, method: str, url: str, *, headers: Any = None, body: Any = None, **_: object) -> Answer:
+        self.requests.append((method, url, headers, body))
+        return Answer(202, {}, b"", url)
+
+
+class BuildTest(ConfigCase, TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.web = Web()
+
+    def notifier(self, text: str) -> Notifier:
+        return build_notifier(self.config(text), reactor, self.web, os.urandom)
+
+    def validation(self, threepid: ThreePid, accept_language: str = "") -> Validation:
+        link = "https://id.example.org/validate"
+        return Validation(threepid=threepid, token="123456", link=link, accept_language=accept_language)
+
+    def refused(self, text: str) -> str:
+        with self.assertRaises(TemplateError) as raised:
+            self.notifier(text)
+        return str(raised.exception).replace(f"{self.directory}/", "")
+
+    async def mailed(self, templates: str = "", accept_language: str = "") -> str:
+        """A validation mail, as a mail server gets it."""
+        mails = MailServer()
+        server = Server(reactor, mails)
+        self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
+        smtp = f"smtp: {{host: 127.0.0.1, port: {server.port}, tls: 0}}"
+        text = f"threepid: {{medium: {{email: {{{SENDER}, connectors: {{{smtp}}}, {templates}}}}}}}"
+        await self.notifier(text).send(self.validation(EMAIL, accept_language))
+        return mails.mails[0].data.decode()
+
+    async def test_nothing_configured(self) -> None:
+        notifier = self.notifier("")
+        for threepid in (EMAIL, PHONE, ThreePid("carrier-pigeon", "7")):
+            self.assertFalse(notifier.supports(threepid.medium))
+            with self.assertRaises(SendFailed) as raised:
+                await notifier.send(self.validation(threepid))
+            self.assertFalse(raised.exception.permanent)
+            self.assertIn(f"medium {threepid.medium}", str(raised.exception))
+
+    async def test_smtp(self) -> None:
+        mail = await self.mailed()
+        self.assertIn("From: Server <is@example.org>\r\n", mail)
+        self.assertIn("Subject: Verify your email address\r\n", mail)
+        self.assertIn("https://id.example.org/validate", mail)
+
+    async def test_own_template_in_two_languages(self) -> None:
+        self.write("own.eml", "Subject: Yours\n\nFollow %VALIDATION_LINK%")
+        self.write("own.de.eml", "Subject: Deins\n\nFolge %VALIDATION_LINK%")
+        templates = "generators: {template: {session: {validation: own.eml}}}"
+        self.assertIn("\r\nFollow https://id", await self.mailed(templates))
+        self.assertIn("\r\nFolge https://id", await self.mailed(templates, "de-CH, en;q=0.1"))
+
+    async def test_log_and_none(self) -> None:
+        notifier = self.notifier("threepid: {medium: {email: {connector: log}, msisdn: {connector: none}}}")
+        events: list[str] = []
+
+        @implementer(ILogObserver)
+        def observer(event: LogEvent) -> None:
+            events.append(str(formatEvent(event)))
+
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        await notifier.send(self.validation(EMAIL))
+        self.assertTrue(any("bob@example.com" in event and "/validate" in event for event in events))
+        del events[:]
+        await notifier.send(self.validation(PHONE))
+        self.assertFalse(any("123456" in event for event in events))
+
+    async def test_twilio(self) -> None:
+        for sid, token in (("account_sid", "auth_token"), ("accountSid", "authToken")):
+            twilio = f"twilio: {{{sid}: AC1, {token}: secret, number: '+15550000000'}}"
+            notifier = self.notifier(f"threepid: {{medium: {{msisdn: {{connectors: {{{twilio}}}}}}}}}")
+            await notifier.send(self.validation(PHONE))
+        method, url, _, body = self.web.requests[-1]
+        self.assertEqual((method, url), ("POST", "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages.json"))
+        self.assertIn(b"123456", body)
+
+    async def test_gateway(self) -> None:
+        notifier = self.notifier(
+            """
+            threepid:
+              medium:
+                msisdn:
+                  connector: http
+                  connectors:
+                    http:
+                      url: https://sms.example.org/?to=%RECIPIENT_ADDRESS%
+                      headers: {Content-Type: application/json, Authorization: Bearer key}
+                      body: '{"text": "%TEXT%"}'
+                  generators: {template: {session: {validation: own.txt}}}
+            """.replace("own.txt", str(self.write("own.txt", 'Your "code" is %VALIDATION_TOKEN%')))
+        )
+        await notifier.send(self.validation(PHONE))
+        method, url, headers, body = self.web.requests[-1]
+        self.assertEqual((method, url), ("POST", "https://sms.example.org/?to=15557654321"))
+        self.assertEqual(headers["Authorization"], "Bearer key")
+        self.assertEqual(json.decode(body), {"text": 'Your "code" is 123456'})
+
+    async def test_sendgrid(self) -> None:
+        self.write("own.html", "<p>%VALIDATION_LINK% &amp; %FROM_NAME%")
+        notifier = self.notifier(
+            """
+            notification:
+              handler: {email: sendgrid}
+              handlers:
+                sendgrid:
+                  api: {key: SG.key}
+                  identity: {from: sg@example.org, name: 'S & G'}
+                  templates: {session: {validation: {subject: 'Yours, %DOMAIN%', body: {html: own.html}}}}
+            """
+        )
+        await notifier.send(self.validation(EMAIL))
+        _, url, headers, body = self.web.requests[-1]
+        self.assertEqual((url, headers["Authorization"]), ("https://api.sendgrid.com/v3/mail/send", "Bearer SG.key"))
+        message = json.decode(body)
+        self.assertEqual(message["subject"], "Yours, example.org")
+        html = {"type": "text/html", "value": "<p>https://id.example.org/validate &amp; S &amp; G\n"}
+        self.assertEqual(message["content"], [html])
+        # What has no template of its own is sent with ours.
+        site = mail_site(self.config())
+        await notifier.send(samples(EMAIL, site)["invite"])
+        message = json.decode(self.web.requests[-1][3])
+        self.assertEqual([part["type"] for part in message["content"]], ["text/plain", "text/html"])
+
+    def test_reminder_is_in_the_words_of_the_invite(self) -> None:
+        self.write("own.eml", "Subject: Mine\n\nHello")
+        config = self.config(LOGGED % "invite: own.eml")
+        given = values(samples(EMAIL, mail_site(config))["invite.reminder"], mail_site(config))
+        self.assertEqual(mail_templates(config)["invite.reminder"].best("").render(given)["Subject"], "Mine")
+
+    def test_mistakes_stop_the_start(self) -> None:
+        self.write("own.eml", "Subject: x\n\n%ROOM_NAME%")
+        found = self.refused(LOGGED % "session: {validation: own.eml}")
+        self.assertIn("own.eml, line 3: unknown placeholder %ROOM_NAME%", found)
+        self.write("own.de.eml", "Subject: x\n\n%FOO%")
+        found = self.refused(LOGGED % "invite: own.eml")
+        self.assertIn("own.de.eml, line 3: unknown placeholder %FOO%", found)
+        gateway = "{connector: http, connectors: {http: {url: 'https://x', body: '%TEKST%'}}}"
+        found = self.refused(f"threepid: {{medium: {{msisdn: {gateway}}}}}")
+        self.assertIn("connectors.http.body, line 1: unknown placeholder %TEKST%; there are RECIPIENT_ADDRESS", found)
+
+    def test_placeholders_of_the_administrator(self) -> None:
+        self.write("own.eml", "Subject: x\n\n%SUPPORT_URL% %REGISTER_URL%")
+        placeholders = "placeholder: {SUPPORT_URL: 'https://help', REGISTER_URL: 'https://app'}"
+        self.notifier(LOGGED % f"invite: own.eml, {placeholders}")
+        (problem,) = self.problems(LOGGED % "placeholder: {lower: x}")
+        self.assertIn("a name in capital letters, such as REGISTER_URL", problem)

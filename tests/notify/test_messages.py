@@ -1,0 +1,165 @@
+"""The values that templates get."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+from twisted.trial.unittest import SynchronousTestCase
+
+from mxisd.matrix.threepid import ThreePid
+from mxisd.notify.messages import InviteMessage, MatrixIdInvite, Reminder, Site, Validation, line, name, url, values
+from mxisd.storage.records import Invite
+from tests.notify.hostile import NAMES
+
+SITE = Site(
+    domain="EXAMPLE.org",
+    public_url="https://id.example.org",
+    from_email="is@example.org",
+    from_name="Server",
+    placeholders={"SUPPORT_URL": "https://help.example.org"},
+)
+INVITE = Invite(
+    token="tok-en",
+    medium="email",
+    address="bob+x@example.com",
+    room_id="!room:example.org",
+    sender="@alice:example.org",
+    created=0,
+    ephemeral_public_key="public",
+    ephemeral_private_key="a+b/c",
+    fields={
+        "room_name": "Gardens",
+        "room_alias": "#gardens:example.org",
+        "room_avatar_url": "mxc://example.org/gardens",
+        "room_join_rules": "invite",
+        "room_type": "m.space",
+        "sender_display_name": "Alice",
+        "sender_avatar_url": "mxc://example.org/alice",
+        "org.matrix.web_client_location": "https://app.example.org",
+    },
+)
+
+
+class DocumentedValuesTest(SynchronousTestCase):
+    """Every placeholder that mxisd documents, and those of ours."""
+
+    def assert_values(self, message: object, expected: dict[str, str]) -> None:
+        found = values(message, SITE)  # type: ignore[arg-type]
+        self.assertEqual({name: found.get(name) for name in expected}, expected)
+
+    def test_global(self) -> None:
+        self.assert_values(
+            Validation(threepid=ThreePid("email", "bob+x@example.com"), token="t", link="l"),
+            {
+                "DOMAIN": "EXAMPLE.org",
+                "DOMAIN_PRETTY": "Example.org",
+                "FROM_EMAIL": "is@example.org",
+                "FROM_NAME": "Server",
+                "RECIPIENT_MEDIUM": "email",
+                "RECIPIENT_MEDIUM_URL_ENCODED": "email",
+                "RECIPIENT_ADDRESS": "bob+x@example.com",
+                "RECIPIENT_ADDRESS_URL_ENCODED": "bob%2Bx%40example.com",
+                "REGISTER_URL": "https://EXAMPLE.org",
+                "SUPPORT_URL": "https://help.example.org",
+            },
+        )
+
+    def test_invite(self) -> None:
+        sign_url = "https://id.example.org/_matrix/identity/api/v1/sign-ed25519?token=tok-en&private_key=a%2Bb%2Fc"
+        expected = {
+            "SENDER_ID": "@alice:example.org",
+            "SENDER_NAME": "Alice",
+            "SENDER_NAME_OR_ID": "Alice",
+            "INVITE_MEDIUM": "email",
+            "INVITE_MEDIUM_URL_ENCODED": "email",
+            "INVITE_ADDRESS": "bob+x@example.com",
+            "INVITE_ADDRESS_URL_ENCODED": "bob%2Bx%40example.com",
+            "ROOM_ID": "!room:example.org",
+            "ROOM_NAME": "Gardens",
+            "ROOM_NAME_OR_ID": "Gardens",
+            "REGISTER_URL": "https://EXAMPLE.org",
+            "INVITE_TOKEN": "tok-en",
+            "INVITE_PRIVATE_KEY": "a+b/c",
+            "INVITE_PRIVATE_KEY_URL_ENCODED": "a%2Bb%2Fc",
+            "INVITE_SIGN_URL": sign_url,
+            "ROOM_ALIAS": "#gardens:example.org",
+            "ROOM_AVATAR_URL": "mxc://example.org/gardens",
+            "ROOM_TYPE": "m.space",
+            "ROOM_JOIN_RULES": "invite",
+            "SENDER_AVATAR_URL": "mxc://example.org/alice",
+            "SENDER_DISPLAY_NAME": "Alice",
+            "WEB_CLIENT_LOCATION": "https://app.example.org",
+        }
+        self.assert_values(InviteMessage(INVITE), expected)
+        self.assert_values(Reminder(INVITE, 1_800_000_000_000), {**expected, "INVITE_EXPIRES": "2027-01-15 08:00 UTC"})
+
+    def test_invite_of_which_little_is_known(self) -> None:
+        # Synapse sends empty strings; others might send anything.
+        for fields in ({}, {"room_name": "", "sender_display_name": ""}, {"room_name": None, "room_type": ["x"]}):
+            self.assert_values(
+                InviteMessage(replace(INVITE, fields=fields)),
+                {
+                    "SENDER_NAME": "",
+                    "SENDER_NAME_OR_ID": "@alice:example.org",
+                    "ROOM_NAME": "",
+                    "ROOM_NAME_OR_ID": "!room:example.org",
+                    "ROOM_NAME_OR_ALIAS": "!room:example.org",
+                    "ROOM_TYPE": "",
+                    "ROOM_AVATAR_URL": "",
+                },
+            )
+        alias = InviteMessage(replace(INVITE, fields={"room_alias": "#a:b"}))
+        self.assert_values(alias, {"ROOM_NAME_OR_ALIAS": "#a:b", "ROOM_NAME_OR_ID": "!room:example.org"})
+
+    def test_validation(self) -> None:
+        link = "https://id.example.org/submitToken?token=t"
+        message = Validation(threepid=ThreePid("email", "b@c.d"), token="t", link=link, next_link="https://x.org/?a=b")
+        expected = {"VALIDATION_LINK": link, "VALIDATION_TOKEN": "t", "NEXT_URL": "https://x.org/?a=b"}
+        self.assert_values(message, expected)
+
+    def test_invite_by_user_id(self) -> None:
+        message = MatrixIdInvite(
+            threepid=ThreePid("email", "b@c.d"), recipient="@bob:c.d", sender="@alice:example.org", room_id="!r:x"
+        )
+        self.assert_values(
+            message,
+            {"RECIPIENT_ID": "@bob:c.d", "SENDER_NAME_OR_ID": "@alice:example.org", "ROOM_NAME_OR_ID": "!r:x"},
+        )
+
+
+class ShownTest(SynchronousTestCase):
+    def test_names(self) -> None:
+        for given, shown in (
+            ("  Alice \t Liddell\r\n", "Alice Liddell"),
+            ("Al\0ice", "Al ice"),
+            ("\u202eecilA\u202c", "ecilA"),
+            ("👩‍👩‍👧", "👩‍👩‍👧"),
+            ("שלום", "שלום"),
+            ("x" * 64, "x" * 64),
+            ("x" * 65, "x" * 63 + "…"),
+            ("x" * 62 + "\u200dyz", "x" * 62 + "…"),
+            ("https://evil.example", ""),
+            ("Win at WWW.evil.example", ""),
+            ("www", "www"),
+        ):
+            self.assertEqual(name(given), shown)
+
+    def test_whatever_it_is_it_is_short_and_on_one_line(self) -> None:
+        for given in NAMES:
+            self.assertLessEqual(len(name(given)), 64)
+            self.assertLessEqual(len(line(given, 500)), 500)
+            self.assertEqual(len(name(given).splitlines()), bool(name(given)))
+
+    def test_links(self) -> None:
+        for good in ("https://x.org/?a=b#c", "http://x", "mxc://x/y"):
+            self.assertEqual(url(good), good)
+        for bad in (
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "//x.org",
+            "x.org",
+            "https://x.org/a b",
+            "https://x.org/\n",
+            "https://[x",
+            "https://x/" + 2000 * "y",
+        ):
+            self.assertEqual(url(bad), "")
