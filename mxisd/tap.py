@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
-from ipaddress import ip_network
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,8 +48,9 @@ from .lookup.source import Source
 from .matrix import xmatrix
 from .matrix.discovery import Discovery
 from .matrix.dns import Resolver
-from .matrix.federation import Federation
+from .matrix.federation import Federation, Overwrites
 from .matrix.homeserver import Homeserver
+from .matrix.networks import ANYWHERE
 from .matrix.outbound import Outbound
 from .matrix.signing import KeyFileError, Signer, load_or_create
 from .matrix.threepid import redacted
@@ -93,9 +93,6 @@ log = Logger()
 
 # What can be wrong with a configuration and what it points to: told in a line, without a traceback.
 START_ERRORS = (ConfigError, CaFileError, KeyFileError, RegistrationError, TemplateError, UnusableDatabase)
-
-
-EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 
 class Options(UsageOptions):
@@ -158,8 +155,11 @@ def service_from(config: Config, reactor: Any) -> IService:
         config.outbound.allowed_networks,
     )
     # For servers that the administrator has named, wherever they are.
-    trusted = Outbound(reactor, resolver, trust, EVERYWHERE)
-    federation = Federation(reactor, outbound, Discovery(reactor, outbound, resolver, random))
+    trusted = Outbound(reactor, resolver, trust, ANYWHERE)
+    overwrites = {entry.name: entry.value for entry in config.dns.overwrite.homeserver.federation}
+    federation = Federation(
+        reactor, outbound, Discovery(reactor, outbound, resolver, random), Overwrites(overwrites, trusted)
+    )
     notifier = build_notifier(config, reactor, trusted, random)
 
     onbinds = Deliveries(

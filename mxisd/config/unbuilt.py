@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 NOT_BUILT: tuple[tuple[str, str], ...] = (
     ("auth", "login"),
     ("directory", "the user directory"),
-    ("dns.overwrite.homeserver.federation", "reaching homeservers elsewhere than discovery says"),
     ("exec", "this identity store"),
     ("forward", "asking other identity servers"),
     ("hashing.enabled", "switching hashed lookups off"),

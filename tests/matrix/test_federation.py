@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from mxisd.matrix.discovery import Destination, Discovery
 from mxisd.matrix.dns import Resolver
 from mxisd.matrix.error import MatrixError
-from mxisd.matrix.federation import Federation
+from mxisd.matrix.federation import Federation, Overwrites
 from mxisd.matrix.ids import InvalidIdentifier, split_server_name
 from mxisd.matrix.networks import ANYWHERE
 from mxisd.matrix.outbound import Answer, Outbound
@@ -63,6 +63,16 @@ class RequestTests(FederationTestCase):
         host = {"Host": "example.org:1"}
         url = "https://example.org:1/path?q"
         self.assertEqual(self.http.sent, [Sent("PUT", url, ("host.example", 1), [], host, 5)])
+
+    def test_the_administrator_knows_better_than_discovery(self) -> None:
+        trusted = FakeHttp()
+        trusted.answers["GET", "http://127.0.0.1:8008/path?q"] = answer({"a": 1})
+        overwrites = Overwrites({"example.org": "http://127.0.0.1:8008"}, trusted)
+        federation = Federation(self.clock, self.http, self.discovery, overwrites)
+        self.assertEqual(self.result(federation.request("example.org", "GET", "/path?q")).json(), {"a": 1})
+        self.assertEqual(self.http.sent, [])
+        self.failure(federation.request("sub.example.org", "GET", "/"), ConnectionFailed)
+        self.assertEqual(len(self.http.sent), 1)
 
     def places(self, error: Exception) -> list[int]:
         """Which ports of three are tried if the first fails so."""
