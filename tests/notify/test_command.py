@@ -1,0 +1,109 @@
+"""What an administrator does with ``mxisd-notify``."""
+
+from __future__ import annotations
+
+import os
+from email import message_from_bytes, policy
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from mxisd.matrix.dns import Resolver
+from mxisd.matrix.networks import ANYWHERE
+from mxisd.matrix.outbound import Outbound
+from mxisd.matrix.threepid import ThreePid
+from mxisd.matrix.tls import Trust
+from mxisd.notify.command import KINDS, main, try_out
+from tests.config.case import DOMAIN, ConfigCase
+from tests.matrix.servers import Server, site
+from tests.notify.mailserver import MailServer
+
+
+class PreviewTest(ConfigCase):
+    def preview(self, name: str, *arguments: str) -> Any:
+        """The exit code, or message, of a preview to a file."""
+        to = self.directory / name
+        with self.assertRaises(SystemExit) as raised:
+            main(["--config", str(self.directory / "mxisd.yaml"), "preview", "--to", str(to), *arguments])
+        return raised.exception.code
+
+    def read(self, name: str) -> str:
+        return (self.directory / name).read_text(encoding="utf-8")
+
+    def test_every_template_in_every_form(self) -> None:
+        self.write("mxisd.yaml", DOMAIN)
+        for kind in KINDS:
+            for name in ("out.eml", "out.html", "out.txt", "out.sms"):
+                self.assertIsNone(self.preview(name, "--template", kind))
+            message = message_from_bytes((self.directory / "out.eml").read_bytes(), policy=policy.default)
+            self.assertEqual((message["From"], message["To"]), ("mxisd@example.org", "bob@example.org"))
+            self.assertTrue(self.read("out.html").startswith("<!doctype html>"))
+            for name in ("out.txt", "out.sms"):
+                self.assertNotIn("<", self.read(name))
+
+    def test_own_template_in_a_language(self) -> None:
+        self.write("mxisd.yaml", DOMAIN + "threepid: {medium: {email: {generators: {template: {invite: own.eml}}}}}")
+        self.write("own.eml", "Subject: x\n\nHello")
+        self.write("own.de.eml", "Subject: x\n\nHallo")
+        self.assertIsNone(self.preview("out.txt", "--language", "de"))
+        self.assertEqual(self.read("out.txt"), "Hallo\n")
+        self.assertIn("no text/html", self.preview("out.html"))
+
+    def test_mistakes(self) -> None:
+        self.assertIn("cannot read", self.preview("out.eml"))
+        self.write("mxisd.yaml", DOMAIN)
+        self.assertIn("expected a file named .eml, .html, .txt or .sms", self.preview("out.pdf"))
+        self.write("mxisd.yaml", DOMAIN + "threepid: {medium: {email: {generators: {template: {invite: own.eml}}}}}")
+        self.write("own.eml", "Subject: x\n\n%FOO%")
+        self.assertIn("line 3: unknown placeholder %FOO%", self.preview("out.eml"))
+
+
+class TryOutTest(ConfigCase, TestCase):
+    async def tried(self, text: str, to: ThreePid) -> tuple[bool, str]:
+        """Whether a message was accepted, and what was told on the way."""
+        http = Outbound(reactor, Resolver(reactor, [("127.0.0.1", 9)]), Trust(), ANYWHERE)
+        self.addCleanup(lambda: Deferred.fromCoroutine(http.close()))
+        told: list[str] = []
+        config = self.config(text)
+        accepted = await try_out(reactor, config, http, "session.validation", to, os.urandom, told.append)
+        return accepted, "\n".join(told)
+
+    def listen(self, factory: Any) -> int:
+        server = Server(reactor, factory)
+        self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
+        return server.port
+
+    async def test_mail(self) -> None:
+        email = (
+            "threepid: {medium: {email: {identity: {from: a@b.c}, connectors: {smtp: {host: 127.0.0.1, port: %s}}}}}"
+        )
+        bob = ThreePid("email", "bob@example.com")
+        accepted, told = await self.tried(email % self.listen(MailServer()), bob)
+        self.assertTrue(accepted)
+        for step in (
+            "connecting to 127.0.0.1",
+            "< 220",
+            "> EHLO example.org",
+            "> RCPT TO:<bob@example.com>",
+            "accepted",
+        ):
+            self.assertIn(step, told)
+        accepted, told = await self.tried(email % self.listen(MailServer({"RCPT": "550 nobody"})), bob)
+        self.assertFalse(accepted)
+        self.assertTrue(told.endswith("refused for good: the mail server refused the message: 550 nobody"))
+
+    async def test_gateway(self) -> None:
+        port = self.listen(site(lambda request: b"ok"))
+        http = f"{{connector: http, connectors: {{http: {{url: 'http://127.0.0.1:{port}/sms?key=secret'}}}}}}"
+        accepted, told = await self.tried(
+            f"threepid: {{medium: {{msisdn: {http}}}}}", ThreePid("msisdn", "15550000000")
+        )
+        self.assertTrue(accepted)
+        self.assertIn(f"> POST http://127.0.0.1:{port}/sms\n< 200\naccepted", told)
+
+    async def test_nothing_configured(self) -> None:
+        accepted, told = await self.tried("", ThreePid("msisdn", "15550000000"))
+        self.assertFalse(accepted)
+        self.assertIn("no connector is configured for the medium msisdn", told)
