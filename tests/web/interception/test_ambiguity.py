@@ -134,8 +134,8 @@ READERS: list[Callable[[str], str]] = [
     lambda path: unquote(path.partition("#")[0]),
 ]
 GUARDED_PATH = re.compile(
-    r"^/_matrix/client/(api/v1|r0|v1|v3|unstable)/rooms/[^/]*"
-    r"/(invite(/[^/]*)?|(state|send)/m\.room\.third_party_invite(/[^/]*)?)$"
+    r"^/_matrix/client/(api/v1|r0|v1|v3|unstable)/"
+    r"(rooms/[^/]*/(invite|(state|send)/m\.room\.third_party_invite)|createRoom|register/[^/]*/requestToken)(/[^/]*)?$"
 )
 
 
