@@ -1,0 +1,54 @@
+from typing import Any
+from urllib.parse import urlencode
+
+from treq.testing import StubTreq
+from twisted.trial.unittest import SynchronousTestCase
+
+from mxisd.config.invite import Policy, Rule
+from mxisd.invites.policy import InvitePolicy
+from mxisd.stores.stores import Stores
+from mxisd.web.policy import PATH, PolicyEndpoints
+from mxisd.web.site import tree
+
+RULES = (Rule(action="deny", address=("*@rival.example",)), Rule(action="deny", room=("!closed:*",)))
+
+
+class PolicyTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        policy = InvitePolicy(Policy(rules=RULES), Stores([]))
+        self.client: Any = StubTreq(tree(PolicyEndpoints(policy, "secret").endpoints()))
+
+    def ask(self, token: str | None = "secret", **query: str) -> tuple[int, dict[str, object]]:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        url = f"http://mxisd{PATH}?{urlencode(query)}"
+        response = self.successResultOf(self.client.get(url, headers=headers))
+        return response.code, self.successResultOf(response.json())
+
+    def test_says_what_is_allowed_and_why(self) -> None:
+        asked = {"sender": "@alice:example.org", "medium": "email"}
+        self.assertEqual(
+            self.ask(**asked, address="Bob@Rival.example"),
+            (200, {"allowed": False, "steps": ["rule 1 (deny): applies"]}),
+        )
+        status, answer = self.ask(**asked, address="bob@example.com", room_id="!open:example.org")
+        self.assertEqual((status, answer["allowed"]), (200, True))
+        status, answer = self.ask(**asked, address="bob@example.com", room_id="!closed:example.org")
+        self.assertEqual((status, answer["allowed"]), (200, False))
+
+    def test_an_event_sent_by_a_client_names_no_address(self) -> None:
+        self.assertFalse(self.ask(sender="@alice:example.org")[1]["allowed"])
+
+    def test_tells_nobody_without_the_token(self) -> None:
+        for token in (None, "", "wrong", "secret "[:-1] + "x", "sécret"):
+            status, answer = self.ask(token, sender="@alice:example.org", medium="email", address="a@example.org")
+            self.assertEqual((status, answer["errcode"]), (401, "M_UNAUTHORIZED"), token)
+
+    def test_refuses_what_it_cannot_read(self) -> None:
+        for query in (
+            {"medium": "email", "address": "a@example.org"},
+            {"sender": "alice", "medium": "email", "address": "a@example.org"},
+            {"sender": "@alice:example.org", "medium": "email"},
+            {"sender": "@alice:example.org", "medium": "email", "address": "a@b@c"},
+            {"sender": "@alice:example.org", "address": "a@example.org"},
+        ):
+            self.assertEqual(self.ask(**query)[0], 400, query)
