@@ -1,0 +1,75 @@
+# Two commands do everything on a fresh Debian machine: `make run` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Real servers for the tests, and what some Python packages are built with.  None of them has to run as a service.
+TEST_PACKAGES := redis-server nginx apache2 slapd ldap-utils postgresql mariadb-server postfix chromium wrk \
+	gcc python3-dev python3-venv libldap2-dev libsasl2-dev
+
+.PHONY: run test lint types bench clean
+
+run: $(BIN)/.installed mxisd.yaml
+	@echo "mxisd will be at http://localhost:8090"
+	$(BIN)/twistd -n --pidfile= mxisd --config mxisd.yaml
+
+test: .cache/packages $(BIN)/.installed-dev .cache/synapse-venv/.installed .cache/sydent-venv/.installed
+	$(BIN)/python -m twisted.trial $(or $(TESTS),tests)
+
+lint: $(BIN)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(BIN)/.installed-dev
+	$(BIN)/mypy
+
+bench: .cache/packages $(BIN)/.installed-dev
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .cache build *.egg-info _trial_temp*
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -qy python3-venv; } \
+		|| { echo "The package python3-venv is missing: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(BIN)/.installed: $(BIN)/python setup.py
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(BIN)/.installed-dev: $(BIN)/python setup.py .cache/packages
+	$(BIN)/python -m pip install --quiet --editable '.[test,dev,ldap,postgresql,mysql]'
+	touch $@
+
+# Packages of others that the tests run mxisd against, each with dependencies of its own.
+.cache/synapse-venv/.installed: .cache/packages
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet 'matrix-synapse==1.163.*'
+	touch $@
+
+.cache/sydent-venv/.installed: .cache/packages
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet 'matrix-sydent==2.6.*'
+	touch $@
+
+.cache/packages: Makefile
+	@mkdir -p $(@D)
+	@missing=$$(dpkg-query -W -f '$${Package} $${Status}\n' $(TEST_PACKAGES) 2>/dev/null | grep -v 'installed$$' | cut -d' ' -f1; \
+		for each in $(TEST_PACKAGES); do dpkg-query -W $$each >/dev/null 2>&1 || echo $$each; done); \
+	[ -z "$$missing" ] || ./.ci/install-packages $$missing
+	@touch $@
+
+mxisd.yaml:
+	@printf '%s\n' \
+		'# For development: nothing here is fit for others to use.' \
+		'matrix:' \
+		'  domain: localhost' \
+		'server:' \
+		'  publicUrl: http://localhost:8090' \
+		'threepid:' \
+		'  medium:' \
+		'    email:' \
+		'      connector: log' > $@
+	@echo "wrote $@"
