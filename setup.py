@@ -38,5 +38,10 @@ setup(
         "test": ["hypothesis>=6.100", "aiosmtpd>=1.4.6"],
         "dev": ["ruff==0.17.*", "mypy==2.4.*", "mypy-zope>=1.0", "types-PyYAML"],
     },
-    entry_points={"console_scripts": ["mxisd-notify = mxisd.notify.command:main"]},
+    entry_points={
+        "console_scripts": [
+            "mxisd-notify = mxisd.notify.command:main",
+            "mxisd-policy = mxisd.invites.command:main",
+        ]
+    },
 )
