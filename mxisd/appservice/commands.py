@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
@@ -13,6 +14,8 @@ from ..storage.contract import Invites, Outbox
 from ..storage.records import Delivery, Invite
 
 PAGE = 20
+
+_PAGE = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class Lookup(Protocol):
@@ -77,7 +80,7 @@ class Commands:
         return "Nobody is known by this address." if mxid is None else f"It belongs to {mxid}"
 
     async def _list(self, page: str = "1") -> str:
-        if not page.isascii() or not page.isdigit() or not 1 <= int(page) <= 10**9:
+        if not _PAGE.fullmatch(page):
             return "Usage: !invite list [page], where pages are counted from 1"
         # One more tells whether there is another page.
         found = await self._invites.page(ended=False, offset=(int(page) - 1) * PAGE, limit=PAGE + 1)

@@ -1,0 +1,80 @@
+"""What tests of the application service have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Coroutine
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from mxisd.appservice.events import Event, Reaction
+from mxisd.appservice.users import Users
+from mxisd.invites.endings import Endings
+from mxisd.matrix.homeserver import Homeserver
+from mxisd.matrix.threepid import ThreePid
+from mxisd.storage.records import Invite
+from tests.storage.inline import storage_in_memory
+from tests.web.app import Bell
+
+from .homeserver import EXPIRY, MAIN, TOKEN, FakeHomeserver
+
+T = TypeVar("T")
+
+
+class People:
+    """What the identity stores say of users."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, set[str]] = {}
+        self.addresses: dict[str, list[ThreePid]] = {}
+
+    async def roles(self, user_id: str) -> Collection[str]:
+        return self.of.get(user_id, set())
+
+    async def threepids(self, user_id: str) -> Collection[ThreePid]:
+        return self.addresses.get(user_id, [])
+
+
+class Case(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_700_000_000)
+        self.storage = storage_in_memory()
+        self.fake = FakeHomeserver()
+        self.homeserver = Homeserver(self.fake, "https://hs.example.org", TOKEN)
+        self.users = Users(self.homeserver, {MAIN, EXPIRY})
+        self.people = People()
+        self.bell = Bell()
+        self.endings = Endings(self.storage.invites, self.bell, self.clock, EXPIRY)
+
+    def result(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self.successResultOf(Deferred.fromCoroutine(coroutine))
+
+    def show(self, reaction: Reaction, **fields: Any) -> None:
+        """Tell of an event; what it needs beside the given fields is made up."""
+        event = {"type": "m.room.message", "room_id": "!room:example.org", "sender": "@alice:example.org"}
+        self.result(reaction.see(Event(**{**event, "event_id": "$event", **fields})))
+
+    def now(self) -> int:
+        return int(self.clock.seconds() * 1000)
+
+    def invite(self, token: str = "token", room_id: str = "!room:example.org") -> Invite:
+        """A new pending invite."""
+        kept = Invite(
+            token=token,
+            medium="email",
+            address="bob@example.com",
+            room_id=room_id,
+            sender="@alice:example.org",
+            created=self.now(),
+            ephemeral_public_key=token,
+            ephemeral_private_key="key",
+        )
+        return self.result(self.storage.invites.add(kept, remind_before=0))
+
+    def stored(self, token: str = "token") -> Invite:
+        invite = self.result(self.storage.invites.get(token))
+        assert invite is not None
+        return invite

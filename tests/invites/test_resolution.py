@@ -1,0 +1,338 @@
+"""Pending invites are looked up until they are found or expire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from itertools import count
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from mxisd.clock import DAY, MINUTE
+from mxisd.invites.endings import Endings
+from mxisd.invites.resolution import BATCH, PATIENCE, Resolution
+from mxisd.matrix.threepid import ThreePid
+from mxisd.periodic import Periodic
+from mxisd.storage.records import Binding, Invite
+from tests.storage.inline import storage_in_memory
+from tests.web.app import Bell
+
+T = TypeVar("T")
+
+EXPIRY_USER = "@_mxisd_invite-expired:example.org"
+
+
+class Book:
+    """A source with people in it, which remembers what it was asked."""
+
+    def __init__(self, name: str = "book", local: bool = True) -> None:
+        self.name = name
+        self.local = local
+        self.people: dict[str, str] = {}
+        self.asked: list[list[str]] = []
+        self.answer: Callable[[], Deferred[None]] | None = None
+
+    async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
+        self.asked.append([threepid.address for threepid in threepids])
+        if self.answer is not None:
+            await self.answer()
+        return {threepid: self.people[threepid.address] for threepid in threepids if threepid.address in self.people}
+
+
+class ResolutionTest(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_700_000_000)
+        self.storage = storage_in_memory()
+        self.bell = Bell()
+        self.numbers = count()
+        self.local = Book("local")
+        self.remote = Book("remote", local=False)
+
+    def start(self, *sources: Book, expire_after: int | None = 7 * DAY) -> Periodic:
+        """Ticks every minute, beginning now."""
+        endings = Endings(self.storage.invites, self.bell, self.clock, EXPIRY_USER)
+        resolution = Resolution(
+            self.storage.invites, self.storage.bindings, sources, endings, self.clock, MINUTE, expire_after
+        )
+        timer = Periodic("lookup of pending invites", resolution.tick, 60, self.clock)
+        timer.startService()
+        self.addCleanup(_stop, timer)
+        return timer
+
+    def result(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self.successResultOf(Deferred.fromCoroutine(coroutine))
+
+    def now(self) -> int:
+        return int(self.clock.seconds() * 1000)
+
+    def invite(self, address: str = "bob@example.com", room: str | None = None) -> str:
+        """A new invite's token."""
+        token = f"token{next(self.numbers)}"
+        kept = Invite(
+            token=token,
+            medium="email",
+            address=address,
+            room_id=room or f"!{token}:example.org",
+            sender="@alice:example.org",
+            created=self.now(),
+            ephemeral_public_key=token,
+            ephemeral_private_key="",
+            due=self.now(),
+        )
+        self.result(self.storage.invites.add(kept, remind_before=0))
+        return token
+
+    def ended(self, token: str) -> tuple[str | None, str | None]:
+        """How an invite ended, and to whom."""
+        invite = self.result(self.storage.invites.get(token))
+        assert invite is not None
+        return invite.ended, invite.mxid
+
+    def onbinds(self, token: str) -> list[tuple[str, str | None]]:
+        """Which homeservers are to be told, and of whom."""
+        deliveries = self.result(self.storage.outbox.of_invite(token))
+        return [(delivery.destination, delivery.mxid) for delivery in deliveries if delivery.kind == "onbind"]
+
+    def minutes(self, number: int) -> None:
+        for _ in range(number):
+            self.clock.advance(60)
+
+    # Finding.
+
+    def test_an_address_that_becomes_known_is_resolved_as_if_bound(self) -> None:
+        token = self.invite()
+        self.start(self.local)
+        self.assertEqual(self.ended(token), (None, None))
+        self.local.people["bob@example.com"] = "@bob:elsewhere.example"
+        self.minutes(1)
+        self.assertEqual(self.ended(token), ("resolved", "@bob:elsewhere.example"))
+        self.assertEqual(self.onbinds(token), [("elsewhere.example", "@bob:elsewhere.example")])
+        self.assertEqual(self.bell.rung, 1)
+        self.minutes(5)
+        self.assertEqual(len(self.local.asked), 2)
+
+    def test_a_binding_made_while_the_invite_was_on_its_way_counts(self) -> None:
+        binding = Binding(
+            medium="email", address="bob@example.com", mxid="@bob:example.org", bound_at=self.now(), signed=b"{}"
+        )
+        self.result(self.storage.bindings.bind(binding, "example.org"))
+        token = self.invite()
+        self.start(self.local)
+        self.assertEqual(self.ended(token), ("resolved", "@bob:example.org"))
+        self.assertEqual(self.local.asked, [])
+
+    def test_every_room_of_an_address_and_no_other_address(self) -> None:
+        tokens = [self.invite(room=f"!{number}:example.org") for number in range(3)]
+        other = self.invite("carol@example.com")
+        self.local.people["bob@example.com"] = "@bob:example.org"
+        self.start(self.local)
+        for token in tokens:
+            self.assertEqual(self.onbinds(token), [("example.org", "@bob:example.org")])
+        self.assertEqual(self.ended(other), (None, None))
+
+    def test_an_address_of_many_rooms_is_asked_for_once(self) -> None:
+        for number in range(5):
+            self.invite(room=f"!{number}:example.org")
+            self.invite("carol@example.com", room=f"!{number}:example.org")
+        self.start(self.local)
+        self.assertEqual(self.local.asked, [["bob@example.com", "carol@example.com"]])
+
+    def test_many_addresses_in_few_questions(self) -> None:
+        for number in range(2 * BATCH + 1):
+            self.invite(f"{number:04}@example.com")
+        self.start(self.local)
+        self.assertEqual([len(asked) for asked in self.local.asked], [BATCH, BATCH, 1])
+        self.assertEqual(len({address for asked in self.local.asked for address in asked}), 2 * BATCH + 1)
+
+    def test_what_one_source_knows_the_next_is_not_asked(self) -> None:
+        self.invite()
+        self.invite("carol@example.com")
+        self.local.people["bob@example.com"] = "@bob:example.org"
+        second = Book("second")
+        self.start(self.local, second)
+        self.assertEqual(second.asked, [["carol@example.com"]])
+
+    def test_what_is_no_user_id_is_not_taken(self) -> None:
+        token = self.invite()
+        self.local.people["bob@example.com"] = "bob"
+        second = Book("second")
+        second.people["bob@example.com"] = "@bob:example.org"
+        self.start(self.local, second)
+        self.assertEqual(self.ended(token), ("resolved", "@bob:example.org"))
+
+    def test_new_invites_are_found_in_the_next_tick(self) -> None:
+        self.start(self.local)
+        self.clock.advance(59)
+        token = self.invite()
+        self.local.people["bob@example.com"] = "@bob:example.org"
+        self.assertEqual(self.ended(token), (None, None))
+        self.clock.advance(1)
+        self.assertEqual(self.ended(token)[0], "resolved")
+
+    # Sources that fail.
+
+    def test_a_broken_source_is_passed_over(self) -> None:
+        tokens = [self.invite(f"{number:04}@example.com") for number in range(BATCH + 1)]
+        broken = Book("broken")
+        broken.answer = _raise
+        self.local.people["1000@example.com"] = "@bob:example.org"
+        self.start(broken, self.local)
+        self.assertEqual(self.ended(tokens[-1])[0], "resolved")
+        # Not for each batch again, but in the next tick.
+        self.assertEqual(len(broken.asked), 1)
+        self.minutes(1)
+        self.assertEqual(len(broken.asked), 2)
+
+    def test_a_slow_source_is_not_waited_for_long(self) -> None:
+        token = self.invite()
+        slow = Book("slow")
+        cancelled: list[Deferred[None]] = []
+        slow.answer = lambda: Deferred(cancelled.append)
+        self.start(slow, self.local)
+        self.local.people["bob@example.com"] = "@bob:example.org"
+        self.clock.advance(PATIENCE - 1)
+        self.assertEqual(self.ended(token), (None, None))
+        self.clock.advance(1)
+        self.assertEqual(self.ended(token)[0], "resolved")
+        self.assertEqual(len(cancelled), 1)
+
+    def test_ticks_do_not_overlap(self) -> None:
+        self.invite()
+        waiting: list[Deferred[None]] = []
+        slow = [Book(f"slow{number}") for number in range(5)]
+        for book in slow:
+            book.answer = lambda: waiting.append(Deferred()) or waiting[-1]  # type: ignore[func-returns-value]
+        self.start(*slow)
+        for _ in range(5 * 30):
+            self.clock.advance(1)
+            self.assertLessEqual(sum(not each.called for each in waiting), 1)
+        self.assertEqual([len(book.asked) for book in slow], [1] * 5)
+        self.minutes(1)
+        self.assertEqual(len(slow[0].asked), 2)
+
+    def test_a_store_that_is_away_ends_a_tick_and_not_the_ticks(self) -> None:
+        self.invite()
+        users_of = self.storage.bindings.users_of
+        self.storage.bindings.users_of = _raise  # type: ignore[assignment,method-assign]
+        self.start(self.local)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.storage.bindings.users_of = users_of  # type: ignore[method-assign]
+        self.minutes(1)
+        self.assertEqual(self.local.asked, [["bob@example.com"]])
+
+    def test_what_a_dead_process_had_taken_is_due_in_the_next_tick(self) -> None:
+        token = self.invite()
+        stuck = Book("stuck")
+        stuck.answer = Deferred
+        self.start(stuck).stopService()
+        self.start(self.local)
+        self.assertEqual(self.local.asked, [])
+        self.local.people["bob@example.com"] = "@bob:example.org"
+        self.minutes(1)
+        self.assertEqual(self.ended(token)[0], "resolved")
+
+    def test_processes_share_the_work(self) -> None:
+        self.invite()
+        other = Book("other")
+        self.start(self.local)
+        self.start(other)
+        self.minutes(10)
+        self.assertEqual(len(self.local.asked) + len(other.asked), 11)
+
+    # Others than our own sources.
+
+    def test_remote_sources_are_asked_less_and_less_often(self) -> None:
+        self.invite()
+        self.start(self.local, self.remote)
+        times = []
+        for minute in range(60 * 4):
+            before = len(self.remote.asked)
+            self.minutes(1)
+            if len(self.remote.asked) > before:
+                times.append(minute + 1)
+        self.assertEqual(times, [1, 3, 7, 15, 31, 63, 123, 183])
+        self.assertEqual(len(self.local.asked), 60 * 4 + 1)
+
+    def test_each_invite_has_a_pace_of_its_own(self) -> None:
+        self.invite()
+        self.start(self.local, self.remote)
+        self.minutes(20)
+        self.remote.asked.clear()
+        self.invite("carol@example.com")
+        self.minutes(1)
+        self.assertEqual(self.remote.asked, [["carol@example.com"]])
+
+    def test_what_we_know_ourselves_nobody_else_is_asked(self) -> None:
+        self.invite()
+        self.local.people["bob@example.com"] = "@bob:example.org"
+        self.start(self.remote, self.local)
+        self.assertEqual(self.remote.asked, [])
+
+    def test_a_remote_source_may_know(self) -> None:
+        token = self.invite()
+        self.remote.people["bob@example.com"] = "@bob:elsewhere.example"
+        self.start(self.local, self.remote)
+        self.assertEqual(self.ended(token), ("resolved", "@bob:elsewhere.example"))
+
+    # The end of the time.
+
+    def test_expires_after_its_time_and_not_before(self) -> None:
+        token = self.invite()
+        self.start(self.local, expire_after=10 * MINUTE)
+        self.minutes(9)
+        self.assertEqual(self.ended(token), (None, None))
+        self.minutes(1)
+        self.assertEqual(self.ended(token), ("expired", EXPIRY_USER))
+        self.assertEqual(self.onbinds(token), [("example.org", EXPIRY_USER)])
+        self.assertEqual(self.bell.rung, 1)
+
+    def test_what_is_found_at_the_last_moment_does_not_expire(self) -> None:
+        token = self.invite()
+        self.start(self.local, expire_after=10 * MINUTE)
+        self.minutes(9)
+        self.local.people["bob@example.com"] = "@bob:example.org"
+        self.minutes(1)
+        self.assertEqual(self.ended(token), ("resolved", "@bob:example.org"))
+
+    def test_expires_while_sources_are_broken(self) -> None:
+        token = self.invite()
+        self.local.answer = _raise
+        self.start(self.local, expire_after=10 * MINUTE)
+        self.minutes(10)
+        self.assertEqual(self.ended(token)[0], "expired")
+
+    def test_without_expiration_invites_stay(self) -> None:
+        token = self.invite()
+        self.start(self.local, expire_after=None)
+        self.clock.advance(365 * 86400)
+        self.assertEqual(self.ended(token), (None, None))
+        self.assertEqual(len(self.local.asked), 2)
+
+    def test_each_invite_of_an_address_expires_in_its_own_time(self) -> None:
+        first = self.invite(room="!a:example.org")
+        self.start(self.local, expire_after=10 * MINUTE)
+        self.minutes(5)
+        second = self.invite(room="!b:example.org")
+        self.minutes(5)
+        self.assertEqual((self.ended(first)[0], self.ended(second)[0]), ("expired", None))
+        self.minutes(5)
+        self.assertEqual(self.ended(second)[0], "expired")
+
+    def test_a_message_that_waits_to_be_sent_is_not_sent_any_more(self) -> None:
+        token = self.invite()
+        self.start(self.local, expire_after=MINUTE)
+        self.minutes(1)
+        (message,) = [each for each in self.result(self.storage.outbox.of_invite(token)) if each.kind == "message"]
+        self.assertEqual(message.state, "abandoned")
+
+
+def _raise(*_: object) -> Any:
+    raise ZeroDivisionError
+
+
+def _stop(service: Periodic) -> None:
+    if service.running:
+        service.stopService()
