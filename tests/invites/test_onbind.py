@@ -1,0 +1,221 @@
+"""What a homeserver is told of a binding, and what its answers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
+
+from msgspec import json
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from mxisd.clock import DAY
+from mxisd.invites.delivery import Outcome
+from mxisd.invites.message import MessageDelivery
+from mxisd.invites.onbind import MAX_TEXT, OnbindDelivery, judge
+from mxisd.matrix.ids import InvalidIdentifier
+from mxisd.matrix.outbound import Answer
+from mxisd.matrix.outbound_error import ConnectionFailed, OutboundError, TimedOut
+from mxisd.matrix.signing import Signer, verify
+from mxisd.notify import InviteMessage, SendFailed
+from mxisd.storage.records import Delivery, Invite
+from tests.storage.inline import storage_in_memory
+from tests.web.app import DOMAIN, SIGNING_KEY
+
+T = TypeVar("T")
+
+SIGNER = Signer(DOMAIN, [SIGNING_KEY])
+BOB = "@bob:elsewhere.example"
+INVITE = Invite(
+    token="token",
+    medium="email",
+    address="bob@example.com",
+    room_id="!opaque",
+    sender="@alice:example.org",
+    created=1000,
+    ephemeral_public_key="public",
+    ephemeral_private_key="private",
+)
+
+
+def answer(status: int, body: object = None, **headers: str) -> Answer:
+    raw = body if isinstance(body, bytes) else json.encode(body or {})
+    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
+
+
+class Server:
+    """A homeserver, at the end of all discovery."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, Any]] = []
+        self.answer: Answer | Exception = answer(200)
+
+    async def onbind(self, server_name: str, body: Mapping[str, object], timeout: float) -> Answer:
+        self.heard.append((server_name, body))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class Case(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.storage = storage_in_memory()
+
+    def result(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self.successResultOf(Deferred.fromCoroutine(coroutine))
+
+    def delivery(self, token: str | None = "token") -> Delivery:
+        return Delivery(
+            id="1",
+            kind="onbind",
+            destination="elsewhere.example",
+            medium="email",
+            address="bob@example.com",
+            token=token,
+            mxid=BOB,
+            created=2000,
+            due=2000,
+            attempts=1,
+        )
+
+
+class OnbindTest(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.result(self.storage.invites.add(INVITE, remind_before=0))
+        self.server = Server()
+        self.courier = OnbindDelivery(self.storage.invites, self.server, SIGNER)
+
+    def deliver(self, token: str | None = "token") -> Outcome:
+        return self.result(self.courier.deliver(self.delivery(token)))
+
+    def assert_signed(self, content: Any) -> None:
+        key = SIGNER.public_key(SIGNER.key_id)
+        assert key is not None
+        self.assertTrue(verify(content, DOMAIN, SIGNER.key_id, key))
+
+    def test_the_association_and_the_invite_each_signed(self) -> None:
+        self.assertEqual(self.deliver(), Outcome("done", "200"))
+        ((server, body),) = self.server.heard
+        self.assertEqual(server, "elsewhere.example")
+        self.assert_signed(body)
+        self.assertEqual((body["medium"], body["address"], body["mxid"]), ("email", "bob@example.com", BOB))
+        self.assertEqual((body["ts"], body["not_before"]), (2000, 2000))
+        (invite,) = body["invites"]
+        self.assert_signed(invite["signed"])
+        self.assertEqual((invite["signed"]["mxid"], invite["signed"]["token"]), (BOB, "token"))
+        del invite["signed"]
+        self.assertEqual(
+            invite,
+            {
+                "medium": "email",
+                "address": "bob@example.com",
+                "mxid": BOB,
+                "room_id": "!opaque",
+                "sender": "@alice:example.org",
+            },
+        )
+
+    def test_each_attempt_says_the_same(self) -> None:
+        self.deliver()
+        self.deliver()
+        self.assertEqual(self.server.heard[0], self.server.heard[1])
+
+    def test_the_notice_of_a_binding_that_no_invite_waited_for(self) -> None:
+        self.assertEqual(self.deliver(token=None).what, "done")
+        self.assertEqual(self.server.heard[0][1]["invites"], [])
+
+    def test_an_invite_that_is_gone(self) -> None:
+        self.assertEqual(self.deliver("other").what, "moot")
+        self.assertEqual(self.server.heard, [])
+
+    def test_nobody_was_reached(self) -> None:
+        self.server.answer = ConnectionFailed("connection refused")
+        self.assertEqual(self.deliver(), Outcome("later", "connection refused"))
+
+    def test_it_may_have_been_acted_on(self) -> None:
+        broken: OutboundError = ConnectionFailed("connection lost")
+        broken.sent = True
+        for error in (broken, TimedOut("no complete answer within 300 seconds")):
+            self.server.answer = error
+            self.assertEqual(self.deliver(), Outcome("lost", str(error)))
+
+    def test_a_server_that_cannot_be(self) -> None:
+        self.server.answer = InvalidIdentifier("'x y' is not a server name")
+        self.assertEqual(self.deliver().what, "refused")
+
+
+class JudgementTest(SynchronousTestCase):
+    def test_by_status(self) -> None:
+        for status, what in [
+            (200, "done"),
+            (202, "done"),
+            (301, "later"),
+            (400, "refused"),
+            (401, "refused"),
+            (403, "refused"),
+            (404, "refused"),
+            (408, "later"),
+            (429, "later"),
+            (500, "error"),
+            (501, "later"),
+            (502, "later"),
+            (503, "later"),
+            (504, "lost"),
+            (524, "lost"),
+            (525, "later"),
+        ]:
+            self.assertEqual(judge(answer(status)).what, what, status)
+
+    def test_keeps_what_was_said(self) -> None:
+        body = {"errcode": "M_FORBIDDEN", "error": "Could not find invite"}
+        self.assertEqual(judge(answer(403, body)).answer, "403 M_FORBIDDEN Could not find invite")
+        self.assertEqual(judge(answer(502, b"<html>Bad Gateway</html>")).answer, "502")
+        self.assertEqual(judge(answer(403, {"error": 7})).answer, "403")
+        self.assertEqual(len(judge(answer(403, {"error": "x" * 9999})).answer), MAX_TEXT)
+
+    def test_how_long_to_wait(self) -> None:
+        self.assertEqual(judge(answer(429, {"retry_after_ms": 1500})).retry_after, 1500)
+        self.assertEqual(judge(answer(429, {"retry_after_ms": 1500}, retry_after="7")).retry_after, 7000)
+        self.assertEqual(judge(answer(503, retry_after="7")).retry_after, 7000)
+        self.assertEqual(judge(answer(503, retry_after="Tue, 24 Nov 2026 02:35:23 GMT")).retry_after, 0)
+        self.assertEqual(judge(answer(429, {"retry_after_ms": -5})).retry_after, 0)
+        self.assertEqual(judge(answer(429, {"retry_after_ms": 10**15})).retry_after, DAY)
+        self.assertEqual(judge(answer(429, {"retry_after_ms": "soon"})), Outcome("later", "429"))
+
+
+class Post:
+    def __init__(self) -> None:
+        self.sent: list[InviteMessage] = []
+        self.failure: SendFailed | None = None
+
+    async def send(self, message: InviteMessage) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.sent.append(message)
+
+
+class MessageTest(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.result(self.storage.invites.add(INVITE, remind_before=0))
+        self.post = Post()
+        self.courier = MessageDelivery(self.storage.invites, self.post)
+
+    def deliver(self, token: str = "token") -> Outcome:
+        return self.result(self.courier.deliver(self.delivery(token)))
+
+    def test_the_message_is_about_the_invite(self) -> None:
+        self.assertEqual(self.deliver().what, "done")
+        self.assertEqual(self.post.sent, [InviteMessage(INVITE)])
+
+    def test_nothing_about_an_invite_that_has_ended(self) -> None:
+        self.result(self.storage.invites.end("token", "cancelled", None, None, 3000))
+        self.assertEqual((self.deliver().what, self.deliver("other").what), ("moot", "moot"))
+        self.assertEqual(self.post.sent, [])
+
+    def test_failures(self) -> None:
+        self.post.failure = SendFailed(permanent=False, reason="421 later")
+        self.assertEqual(self.deliver(), Outcome("later", "421 later"))
+        self.post.failure = SendFailed(permanent=True, reason="550 nobody here")
+        self.assertEqual(self.deliver(), Outcome("refused", "550 nobody here"))
