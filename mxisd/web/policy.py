@@ -34,13 +34,13 @@ class PolicyEndpoints:
 
     def endpoints(self) -> dict[str, Endpoint]:
         """The endpoints by path."""
-        return {PATH: Endpoint(GET=self.invite)}
+        return {PATH: Endpoint(GET=self.invite, POST=self.invite)}
 
     async def invite(self, call: Call) -> object:
-        """Say whether an invite may be sent, and how that comes out."""
+        """Say whether an invite, described in the query or in a JSON body, may be sent, and how that comes out."""
         if not compare_digest((call.access_token() or "").encode(), self._token):
             raise MatrixError(401, "M_UNAUTHORIZED", "The access token is missing or not known")
-        decision = await self._policy.decide(_attempt(call.query(Invite)))
+        decision = await self._policy.decide(_attempt(call.body(Invite)))
         return {"allowed": decision.allowed, "steps": decision.steps}
 
 

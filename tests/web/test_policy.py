@@ -35,6 +35,12 @@ class PolicyTests(SynchronousTestCase):
         status, answer = self.ask(**asked, address="bob@example.com", room_id="!closed:example.org")
         self.assertEqual((status, answer["allowed"]), (200, False))
 
+    def test_takes_json_too_which_keeps_addresses_out_of_logs(self) -> None:
+        asked = {"sender": "@alice:example.org", "medium": "email", "address": "bob@rival.example"}
+        headers = {"Authorization": "Bearer secret"}
+        response = self.successResultOf(self.client.post(f"http://mxisd{PATH}", json=asked, headers=headers))
+        self.assertFalse(self.successResultOf(response.json())["allowed"])
+
     def test_an_event_sent_by_a_client_names_no_address(self) -> None:
         self.assertFalse(self.ask(sender="@alice:example.org")[1]["allowed"])
 
