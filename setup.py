@@ -35,6 +35,9 @@ setup(
         "google-re2>=1.1",
     ],
     extras_require={
+        "ldap": ["python-ldap>=3.4.4"],
+        "postgresql": ["psycopg[binary]>=3.2"],
+        "mysql": ["PyMySQL>=1.2"],
         "test": ["hypothesis>=6.100", "aiosmtpd>=1.4.6"],
         "dev": ["ruff==0.17.*", "mypy==2.4.*", "mypy-zope>=1.0", "types-PyYAML"],
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from ..matrix.threepid import MSISDN, ThreePid, fold
 
@@ -19,3 +20,12 @@ def kept(medium: str, address: str) -> ThreePid:
     if medium == MSISDN:
         address = _PUNCTUATION.sub("", address).removeprefix("00")
     return fold(medium, address.strip())
+
+
+def findable(threepids: Iterable[ThreePid]) -> list[ThreePid]:
+    """
+    Those that a store can be asked for.
+
+    Control characters are in no address, and one in a query would fail it for all others.
+    """
+    return [threepid for threepid in threepids if threepid.address and threepid.address.isprintable()]

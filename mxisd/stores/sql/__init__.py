@@ -1,0 +1,1 @@
+"""``sql`` and ``synapseSql``: users in a database."""

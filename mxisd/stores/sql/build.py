@@ -1,0 +1,119 @@
+"""The stores that ``sql`` and ``synapseSql`` describe."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.application.service import IServiceCollection
+
+from ...config.problems import ConfigError
+from ...config.sql import Feature, Sql, TypedQuery
+from ..localpart import UserIds
+from ..pool import Pool
+from ..store import Store
+from .database import Database
+from .drivers import MissingLibrary, driver
+from .location import BadLocation
+from .query import Query
+from .store import Queries, SqlStore, Typed
+from .synapse import synapse_queries
+
+
+def sql_store(key: str, config: Sql, reactor: Any, user_ids: UserIds, services: IServiceCollection) -> Store:
+    """
+    The store of a section, by the key of which it is called.  Its threads are one of the services.
+
+    Raises :class:`ConfigError`.
+    """
+    database = open_database(key, config.type, config.connection, reactor, services)
+    queries = _queries(key, config, database)
+
+    async def constant() -> Queries:
+        return queries
+
+    return _store(key, config, database, constant, user_ids)
+
+
+def synapse_store(
+    key: str, config: Sql, domain: str, reactor: Any, user_ids: UserIds, services: IServiceCollection
+) -> Store:
+    """The same for the database of the Synapse that serves ``domain``."""
+    if config.type not in {"sqlite", "postgresql"}:
+        raise ConfigError([f"{key}.type: expected sqlite or postgresql, found '{config.type}'"])
+    database = open_database(key, config.type, config.connection, reactor, services)
+    queries = synapse_queries(key, database, domain, _queries(key, config, database))
+    return _store(key, config, database, queries, user_ids)
+
+
+def open_database(key: str, type_: str, connection: str | None, reactor: Any, services: IServiceCollection) -> Database:
+    """The database that ``type`` and ``connection`` of a section describe.  Raises :class:`ConfigError`."""
+    if not connection:
+        raise ConfigError([f"{key}.connection: required: expected where the database is"])
+    try:
+        found = driver(type_, connection)
+    except BadLocation as error:
+        raise ConfigError([f"{key}.connection: {error}"]) from None
+    except MissingLibrary as error:
+        raise ConfigError([f"{key}.type: {error}"]) from None
+    pool: Pool[Any] = Pool(key, found, reactor)
+    pool.setServiceParent(services)  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+    return Database(pool, found)
+
+
+def _store(
+    key: str, config: Sql, database: Database, queries: Callable[[], Awaitable[Queries]], user_ids: UserIds
+) -> Store:
+    store = SqlStore(key, database, queries, user_ids)
+
+    def offered(feature: Feature) -> bool:
+        return config.enabled if feature.enabled is None else feature.enabled
+
+    return Store(
+        key,
+        source=store if offered(config.identity) else None,
+        profiles=store if offered(config.profile) else None,
+        directory=store if offered(config.directory) else None,
+        listing=store if offered(config.identity) else None,
+    )
+
+
+def _queries(key: str, config: Sql, database: Database) -> Queries:
+    problems: list[str] = []
+
+    def query(path: str, text: str | None, *parameters: int) -> Query | None:
+        """``parameters``: how many values there may be; any number but none, if not given."""
+        if not text:
+            return None
+        made = database.query(text)
+        if parameters and made.parameters not in parameters:
+            expected = " or ".join(map(str, parameters))
+            problems.append(f"{key}.{path}: expected {expected} placeholders (?), found {made.parameters}")
+        if not parameters and not made.parameters:
+            problems.append(f"{key}.{path}: expected a placeholder (?), found none")
+        return made
+
+    def typed(path: str, type_: str | None, text: str | None) -> Typed | None:
+        made = query(path, text)
+        return Typed(made, type_) if made else None
+
+    def search(name: str, given: TypedQuery) -> Typed | None:
+        return typed(f"directory.query.{name}.value", given.type, given.value)
+
+    identity, profile = config.identity, config.profile
+    by_medium = {medium: query(f"identity.medium.{medium}", text, 1, 2) for medium, text in identity.medium.items()}
+    queries = Queries(
+        identity=query("identity.query", identity.query, 1, 2),
+        identity_by_medium={medium: made for medium, made in by_medium.items() if made},
+        identity_type=identity.type,
+        bulk=query("identity.bulkQuery", identity.bulk_query, 2),
+        by_name=search("name", config.directory.query.name),
+        by_threepid=search("threepid", config.directory.query.threepid),
+        display_name=query("profile.displayName.query", profile.display_name.query),
+        threepids=query("profile.threepid.query", profile.threepid.query),
+        roles=typed("profile.role.query", profile.role.type, profile.role.query),
+        listing=query("lookup.query", config.lookup.query, 0),
+    )
+    if problems:
+        raise ConfigError(problems)
+    return queries

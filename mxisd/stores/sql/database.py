@@ -1,0 +1,89 @@
+"""A database, seen from the reactor."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred, gatherResults
+
+from ..pool import Pool
+from .drivers import Driver
+from .query import Dialect, Query
+
+_BATCH = 5_000
+
+
+class Table(Struct):
+    """The rows that a query found."""
+
+    columns: list[str]
+    """In lower case."""
+    rows: Sequence[Sequence[Any]]
+
+    def column(self, name: str) -> int:
+        """Where a column is; the only one there is may have any name.  Raises :class:`LookupError`."""
+        if len(self.columns) == 1:
+            return 0
+        try:
+            return self.columns.index(name)
+        except ValueError:
+            raise LookupError(f"the query has no column {name}: it has {', '.join(self.columns)}") from None
+
+
+class Database:
+    """Runs queries, those that come together at the same time."""
+
+    def __init__(self, pool: Pool[Any], driver: Driver) -> None:
+        self._pool = pool
+        self._driver = driver
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._driver.dialect
+
+    def query(self, text: str) -> Query:
+        return Query(text, self.dialect)
+
+    async def find(self, sql: str, values: Sequence[str]) -> Table:
+        """What one query finds."""
+        return await self._pool.run(lambda connection: _find(connection, sql, values))
+
+    async def find_each(self, sql: str, many: Sequence[Sequence[str]]) -> list[Table]:
+        """What a query finds for each of many values, shared out among all connections."""
+        share = -(-len(many) // self._pool.size)
+        results = await gatherResults(
+            [
+                Deferred.fromCoroutine(self._pool.run(_each(sql, many[start : start + share])))
+                for start in range(0, len(many), share)
+            ],
+            consumeErrors=True,
+        )
+        return [table for tables in results for table in tables]
+
+    def stream(self, sql: str) -> AsyncIterator[Table]:
+        """What one query finds, some thousand rows at a time."""
+
+        def batches(connection: Any) -> Iterator[Table]:
+            with self._driver.cursor_for_many(connection) as cursor:
+                cursor.execute(sql, ())
+                while rows := cursor.fetchmany(_BATCH):
+                    yield Table(_columns(cursor), rows)
+
+        return self._pool.stream(batches)
+
+
+def _find(connection: Any, sql: str, values: Sequence[str]) -> Table:
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(sql, values)
+        return Table(_columns(cursor), cursor.fetchall())
+
+
+def _each(sql: str, many: Sequence[Sequence[str]]) -> Callable[[Any], list[Table]]:
+    return lambda connection: [_find(connection, sql, values) for values in many]
+
+
+def _columns(cursor: Any) -> list[str]:
+    return [str(description[0]).lower() for description in cursor.description]

@@ -1,0 +1,180 @@
+"""An identity store in a database of any form: the administrator writes the queries."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from ...matrix.threepid import ThreePid
+from ..address import findable, kept
+from ..localpart import UserIds
+from ..store import Batch, Entry
+from .database import Database, Table
+from .query import Query
+
+# So many addresses in one statement: every database takes that many values.
+_BULK = 500
+_ESCAPE = re.compile(r"\bescape\s*'\\\\?'", re.IGNORECASE)
+
+
+class Typed(Struct, frozen=True):
+    """A query, and what user IDs are in it: ``mxid``, or ``localpart``, also called ``uid``."""
+
+    query: Query
+    type: str | None
+    """``None`` leaves it to the value, which is a user ID if it begins with ``@``."""
+
+
+class Queries(Struct, frozen=True):
+    """What to ask the database; ``None`` for what it cannot tell."""
+
+    identity: Query | None = None
+    """Binds the medium, unless it has but one ``?``, and the address; column ``uid``."""
+    identity_by_medium: Mapping[str, Query] = {}
+    identity_type: str | None = None
+    bulk: Query | None = None
+    """Binds the medium and a list of addresses; columns ``uid`` and ``address``."""
+    by_name: Typed | None = None
+    """Here and in the next all values are the term between ``%``; user ID, display name, and perhaps an avatar."""
+    by_threepid: Typed | None = None
+    display_name: Query | None = None
+    """Here and in the next all values are the user ID."""
+    threepids: Query | None = None
+    """Medium and address."""
+    roles: Typed | None = None
+    listing: Query | None = None
+    """Columns ``mxid``, ``medium`` and ``address``."""
+
+
+class SqlStore:
+    """Answers from a database."""
+
+    local = True
+
+    def __init__(
+        self, name: str, database: Database, queries: Callable[[], Awaitable[Queries]], user_ids: UserIds
+    ) -> None:
+        self.name = name
+        self._database = database
+        self._queries = queries
+        self._user_ids = user_ids
+
+    async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
+        queries = await self._queries()
+        by_medium = defaultdict(list)
+        for threepid in findable(threepids):
+            by_medium[threepid.medium].append(threepid)
+        found: dict[ThreePid, str] = {}
+        for medium, asked in by_medium.items():
+            single = queries.identity_by_medium.get(medium, queries.identity)
+            if queries.bulk and medium not in queries.identity_by_medium and (len(asked) > 1 or single is None):
+                found |= await self._find_together(queries.bulk, queries.identity_type, medium, asked)
+            elif single is not None:
+                found |= await self._find_each(single, queries.identity_type, asked)
+        return found
+
+    async def _find_together(
+        self, query: Query, type_: str | None, medium: str, asked: Sequence[ThreePid]
+    ) -> dict[ThreePid, str]:
+        found: dict[ThreePid, str] = {}
+        for start in range(0, len(asked), _BULK):
+            addresses = [threepid.address for threepid in asked[start : start + _BULK]]
+            table = await self._database.find(query.spread(len(addresses)), [medium, *addresses])
+            uid, address = table.column("uid"), table.column("address")
+            for row in table.rows:
+                user_id = self._user_id(row[uid], type_)
+                if user_id is not None:
+                    found.setdefault(kept(medium, _text(row[address])), user_id)
+        # Databases that compare by a collation find more than was asked for.
+        return {threepid: found[threepid] for threepid in asked if threepid in found}
+
+    async def _find_each(self, query: Query, type_: str | None, asked: Sequence[ThreePid]) -> dict[ThreePid, str]:
+        # ThreePid is medium and address, in the order in which they are bound.
+        values = [threepid[-query.parameters :] for threepid in asked]
+        if len(values) == 1:
+            tables = [await self._database.find(query.sql, values[0])]
+        else:
+            tables = await self._database.find_each(query.sql, values)
+        found = {}
+        for threepid, table in zip(asked, tables, strict=True):
+            uid = table.column("uid")
+            user_id = next(filter(None, (self._user_id(row[uid], type_) for row in table.rows)), None)
+            if user_id is not None:
+                found[threepid] = user_id
+        return found
+
+    async def display_name(self, user_id: str) -> str | None:
+        query = (await self._queries()).display_name
+        rows = await self._rows(query, user_id)
+        return next((_text(row[0]) for row in rows if row[0] is not None), None)
+
+    async def threepids(self, user_id: str) -> Sequence[ThreePid]:
+        query = (await self._queries()).threepids
+        return [kept(_text(medium), _text(address)) for medium, address, *_ in await self._rows(query, user_id)]
+
+    async def roles(self, user_id: str) -> frozenset[str]:
+        roles = (await self._queries()).roles
+        if roles is None:
+            return frozenset()
+        value = user_id if roles.type in {"mxid", None} else self._user_ids.name_of(user_id)
+        rows = await self._rows(roles.query, value) if value else ()
+        return frozenset(_text(row[0]) for row in rows if row[0] is not None)
+
+    async def search_by_name(self, term: str, limit: int) -> Sequence[Entry]:
+        return await self._search((await self._queries()).by_name, term, limit)
+
+    async def search_by_threepid(self, term: str, limit: int) -> Sequence[Entry]:
+        return await self._search((await self._queries()).by_threepid, term, limit)
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        query = (await self._queries()).listing
+        if query is None:
+            return
+        async for table in self._database.stream(query.sql):
+            yield list(self._listed(table))
+
+    def _listed(self, table: Table) -> Iterable[tuple[ThreePid, str]]:
+        mxid, medium, address = (table.column(name) for name in ("mxid", "medium", "address"))
+        for row in table.rows:
+            user_id = self._user_id(row[mxid], None)
+            if user_id is not None and row[address] is not None:
+                yield kept(_text(row[medium]), _text(row[address])), user_id
+
+    async def _search(self, search: Typed | None, term: str, limit: int) -> list[Entry]:
+        if search is None or not term.isprintable():
+            return []
+        rows = await self._rows(search.query, f"%{self._literal(term, search.query)}%")
+        entries = []
+        for user, name, *avatar in rows:
+            user_id = self._user_id(user, search.type)
+            if user_id is not None:
+                shown = None if name is None else _text(name)
+                entries.append(Entry(user_id, shown, _text(avatar[0]) if avatar and avatar[0] else None))
+        return entries[:limit]
+
+    def _literal(self, term: str, query: Query) -> str:
+        """A term in which ``%`` and ``_`` stand for themselves: SQLite has to be told how that is written."""
+        if self._database.dialect == "sqlite" and not _ESCAPE.search(query.text):
+            return term
+        return re.sub(r"([\\%_])", r"\\\1", term)
+
+    async def _rows(self, query: Query | None, value: str) -> Sequence[Sequence[Any]]:
+        if query is None or not value.isprintable():
+            return ()
+        return (await self._database.find(query.sql, [value] * query.parameters)).rows
+
+    def _user_id(self, value: object, type_: str | None) -> str | None:
+        if value is None:
+            return None
+        text = _text(value)
+        if type_ == "mxid" or (type_ is None and text.startswith("@")):
+            return self._user_ids.of_mxid(text)
+        return self._user_ids.of_name(text)
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

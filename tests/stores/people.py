@@ -1,0 +1,89 @@
+"""The people whom every store under test knows."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
+from mxisd.stores.localpart import mapped
+
+DOMAIN = "example.org"
+
+
+class Person(Struct, frozen=True):
+    """``name`` is what the store calls them; ``typed`` are their addresses as someone typed them into it."""
+
+    name: str
+    display_name: str | None = None
+    typed: tuple[tuple[str, str], ...] = ()
+    roles: tuple[str, ...] = ()
+    password: str = "secret"
+
+    @property
+    def user_id(self) -> str:
+        return f"@{mapped(self.name)}:{DOMAIN}"
+
+    @property
+    def threepids(self) -> set[ThreePid]:
+        """As they are looked up."""
+        return {ThreePid(medium, address.removeprefix("+").casefold()) for medium, address in self.typed}
+
+
+ALICE = Person(
+    "alice",
+    "Alice Arnold",
+    ((EMAIL, "alice@example.org"), (EMAIL, "a.arnold@example.com"), (MSISDN, "+4915112345678")),
+    ("staff", "moderators"),
+    "correct horse",
+)
+BOB = Person("Bob Müller", "Bob Müller", ((EMAIL, "bob@example.org"),), ("staff",), "pässword")
+CAROL = Person("carol", "O'Carol (Ann) \\ 100%", ((MSISDN, "+15550001111"),))
+# More than fit into one filter, or one page.
+CROWD = tuple(
+    Person(f"user{number}", f"User {number}", ((EMAIL, f"user{number}@crowd.example"),)) for number in range(700)
+)
+PEOPLE = (ALICE, BOB, CAROL, *CROWD)
+
+# What would find somebody if it were read as a part of a query.
+HOSTILE = (
+    "*",
+    "*@example.org",
+    "a*",
+    "alice*",
+    "*)(uid=*",
+    "a)(uid=*",
+    "alice)(|(uid=*",
+    "alice@example.org)(cn=*",
+    "*)(objectClass=*))(|(a=",
+    "alice@example.org)",
+    "(alice@example.org",
+    "\\2a",
+    "\\",
+    "alice\\@example.org",
+    "alice@example.org\\",
+    "\x00",
+    "alice@example.org\x00",
+    "alice@example.org\n",
+    "alice@example.org' OR '1'='1",
+    "' OR 1=1 --",
+    '" OR ""="',
+    "x' UNION SELECT localpart FROM people --",
+    "alice@example.org'; DROP TABLE people; --",
+    "\\' OR 1=1 #",
+    "¿' OR 1=1 /*",
+    "1 OR 1=1",
+    "?",
+    "%s",
+    "%(medium)s",
+    "{address}",
+    "$(echo alice@example.org)",
+    "`echo alice@example.org`",
+    "alice@example.org; echo",
+    "--help",
+    '","medium":"email","address":"alice@example.org',
+    "%",
+    "_lice@example.org",
+    "alice@exampl_.org",
+    "x" * 10_000,
+    "𝒂𝒍𝒊𝒄𝒆@example.org",
+)

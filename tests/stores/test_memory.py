@@ -1,0 +1,50 @@
+"""The ``memory`` store."""
+
+from __future__ import annotations
+
+from mxisd.config.memory import Address, User
+from mxisd.config.section import Secret
+from mxisd.matrix.threepid import EMAIL, ThreePid
+from mxisd.stores.memory import MemoryStore
+from mxisd.stores.store import Store
+
+from . import contract
+from .people import ALICE, PEOPLE, Person
+
+
+def configured(person: Person) -> User:
+    return User(
+        username=person.name,
+        password=Secret(person.password),
+        display_name=person.display_name,
+        threepids=tuple(Address(medium=medium, address=address) for medium, address in person.typed),
+        roles=person.roles,
+    )
+
+
+class MemoryTests(
+    contract.SourceContract,
+    contract.ProfilesContract,
+    contract.DirectoryContract,
+    contract.ListingContract,
+    contract.AuthenticationContract,
+):
+    async def build(self) -> Store:
+        self.memory = MemoryStore([configured(person) for person in PEOPLE], self.user_ids)
+        return Store("memory", self.memory, self.memory, self.memory, self.memory, self.memory)
+
+    async def test_knows_others_when_its_users_are_replaced(self) -> None:
+        self.memory.replace([User(username="zoe", threepids=(Address(medium=EMAIL, address="Zoe@example.org"),))])
+        asked = [ThreePid(EMAIL, "zoe@example.org"), ThreePid(EMAIL, "alice@example.org")]
+        self.assertEqual(await self.memory.lookup(asked), {asked[0]: "@zoe:example.org"})
+        self.assertIsNone(await self.memory.authenticate(ALICE.user_id, ALICE.password))
+
+    async def test_gives_an_address_to_the_first_who_claims_it(self) -> None:
+        same = (Address(medium=EMAIL, address="shared@example.org"),)
+        self.memory.replace([User(username="first", threepids=same), User(username="second", threepids=same)])
+        threepid = ThreePid(EMAIL, "shared@example.org")
+        self.assertEqual(await self.memory.lookup([threepid]), {threepid: "@first:example.org"})
+
+    async def test_lets_nobody_in_who_has_no_password(self) -> None:
+        self.memory.replace([User(username="zoe")])
+        self.assertIsNone(await self.memory.authenticate("@zoe:example.org", ""))

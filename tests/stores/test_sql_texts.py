@@ -1,0 +1,71 @@
+"""Queries and connections as administrators write them."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from mxisd.stores.sql.location import BadLocation, Location, parse
+from mxisd.stores.sql.query import Query
+
+
+class QueryTests(SynchronousTestCase):
+    def test_only_bare_question_marks_are_placeholders(self) -> None:
+        for text in (
+            "SELECT '?', ?",
+            "SELECT 'it''s ?', ?",
+            'SELECT "a?" FROM b WHERE c = ?',
+            "SELECT `a?` FROM b WHERE c = ?",
+            "SELECT ? -- really?",
+            "SELECT ? /* who's\n this? */",
+            "SELECT ? /* ? */ -- it's",
+            "SELECT $$a?$$, ?",
+            "SELECT $tag$ $$ ? $tag$, ?",
+            "SELECT a ?? 'key', ?",
+        ):
+            self.assertEqual(Query(text, "postgresql").parameters, 1, text)
+
+    def test_is_written_as_the_client_library_wants_it(self) -> None:
+        text = "SELECT a FROM b WHERE c LIKE '50%?' AND d = ? AND e ?? 'f'"
+        self.assertEqual(Query(text, "sqlite").sql, "SELECT a FROM b WHERE c LIKE '50%?' AND d = ? AND e ? 'f'")
+        self.assertEqual(Query(text, "postgresql").sql, "SELECT a FROM b WHERE c LIKE '50%%?' AND d = %s AND e ? 'f'")
+
+    def test_backslashes_quote_in_mysql_only(self) -> None:
+        self.assertEqual(Query(r"SELECT 'it\'s ?', ?", "mysql").parameters, 1)
+        self.assertEqual(Query(r"SELECT '\', ?", "postgresql").parameters, 1)
+
+    def test_the_last_placeholder_becomes_a_list(self) -> None:
+        query = Query("SELECT a FROM b WHERE c = ? AND d IN (?) ORDER BY a", "mysql")
+        self.assertEqual(query.spread(3), "SELECT a FROM b WHERE c = %s AND d IN (%s, %s, %s) ORDER BY a")
+
+    @given(st.lists(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))))
+    def test_strings_are_left_alone(self, values: list[str]) -> None:
+        literals = ["'{}'".format(value.replace("'", "''")) for value in values]
+        query = Query(f"SELECT ?{''.join(f', {literal}' for literal in literals)}", "sqlite")
+        with closing(sqlite3.connect(":memory:")) as database:
+            self.assertEqual(list(database.execute(query.sql, ["bound"]).fetchone()), ["bound", *values])
+
+
+class LocationTests(SynchronousTestCase):
+    def test_reads_the_form_of_mxisd(self) -> None:
+        self.assertEqual(
+            parse("//db.example.org:5433/people?user=mxisd&password=s%26cret+&sslMode=require", "postgresql"),
+            Location("db.example.org", 5433, "people", "mxisd", "s&cret+", {"sslmode": "require"}),
+        )
+        self.assertEqual(parse("//[::1]/people", "mysql"), Location("::1", None, "people", None, None, {}))
+
+    def test_reads_urls(self) -> None:
+        expected = Location("localhost", 3306, "people", "me", "p@ss", {})
+        self.assertEqual(parse("mysql://me:p%40ss@localhost:3306/people", "mysql"), expected)
+        self.assertEqual(parse("jdbc:mariadb://localhost:3306/people?user=me&password=p@ss", "mysql"), expected)
+        self.assertEqual(parse("postgres:///people", "postgresql").host, "localhost")
+
+    def test_refuses_everything_else_without_repeating_it(self) -> None:
+        for text in ("", "people", "//host", "//host/", "//ho st:x/people?password=hidden", "oracle://host/hidden"):
+            with self.assertRaises(BadLocation) as raised:
+                parse(text, "postgresql")
+            self.assertNotIn("hidden", str(raised.exception))
