@@ -1,6 +1,7 @@
 """All benchmarks: ``python -m benchmarks``."""
 
-from benchmarks import identity
+from benchmarks import identity, interception
 
 for number in (10_000, 1_000_000):
     identity.run(number)
+interception.run()
