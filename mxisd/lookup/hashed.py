@@ -56,12 +56,10 @@ class HashedLookup:
         return {entry: found[threepid] for entry, threepid in asked.items() if threepid in found}
 
     async def _pepper(self) -> str:
-        peppers = await self._hashes.peppers()
-        if peppers:
-            return peppers[0].pepper
-        pepper = Pepper(pepper=token(self._random)[: self._pepper_length], made_at=now(self._clock))
-        await self._hashes.rotate(pepper, keep=2)
-        return await self._pepper()
+        while not (peppers := await self._hashes.peppers()):
+            pepper = Pepper(pepper=token(self._random)[: self._pepper_length], made_at=now(self._clock))
+            await self._hashes.rotate(pepper, after=None, keep=2)
+        return peppers[0].pepper
 
     async def _wrong_pepper(self) -> MatrixError:
         return MatrixError(

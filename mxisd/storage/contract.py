@@ -47,7 +47,7 @@ class Sessions(Protocol):
         ...
 
     async def purge(self, modified_before: int) -> int:
-        """Forget sessions last modified before a time; return how many."""
+        """Forget sessions last modified before a time; return how many.  An engine may have done so by itself."""
         ...
 
 
@@ -79,8 +79,13 @@ class Hashes(Protocol):
         """The peppers for which the index answers, the current one first."""
         ...
 
-    async def rotate(self, pepper: Pepper, keep: int) -> None:
-        """Index all bindings under a new pepper, make it the current one, and forget all but the ``keep`` newest."""
+    async def rotate(self, pepper: Pepper, *, after: str | None, keep: int) -> bool:
+        """
+        Index all bindings under a new pepper, make it the current one, and forget all but the ``keep`` newest.
+
+        Without effect and ``False`` if the current one is not ``after``, or someone is at it already: of many processes
+        whose time has come, one does the work.  Others can write meanwhile.
+        """
         ...
 
     async def find(self, pepper: str, digests: Sequence[str]) -> dict[str, str] | None:
@@ -88,7 +93,11 @@ class Hashes(Protocol):
         ...
 
     async def replace(self, source: str, pepper: str, entries: Iterable[tuple[str, str]]) -> None:
-        """Make (digest, user ID) pairs all that a source lists under a pepper.  Bindings come before sources."""
+        """
+        Make (digest, user ID) pairs all that a source lists under a pepper.  Bindings come before sources.
+
+        What it listed before counts until all are taken in.  Without effect if the pepper is not in use.
+        """
         ...
 
 

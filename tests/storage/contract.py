@@ -6,7 +6,7 @@ What is promised here is what the domain builds on.  How an engine keeps its pro
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from itertools import count
 from typing import Any, TypeVar
 
@@ -339,6 +339,37 @@ class StorageContract(TestCase):
         self.assertIsNone(await self.storage.hashes.find("never", []))
         self.assertEqual(await self.storage.hashes.find("a", []), {})
 
+    async def test_a_rotation_whose_time_has_passed_has_no_effect(self) -> None:
+        await self.rotate("first")
+        rotate = self.storage.hashes.rotate
+        for pepper, after in (("second", None), ("second", "zeroth"), ("first", "first")):
+            self.assertFalse(await rotate(Pepper(pepper=pepper, made_at=NOW), after=after, keep=2))
+        self.assertEqual(await self.storage.hashes.peppers(), [Pepper(pepper="first", made_at=NOW)])
+        self.assertIsNone(await self.storage.hashes.find("second", []))
+
+    async def test_of_many_who_rotate_at_once_one_does(self) -> None:
+        peppers = [Pepper(pepper=f"pepper{number}", made_at=NOW) for number in range(5)]
+        done = await together(*(self.storage.hashes.rotate(pepper, after=None, keep=2) for pepper in peppers))
+        self.assertEqual(sorted(done), [False] * 4 + [True])
+        self.assertEqual(await self.storage.hashes.peppers(), [peppers[done.index(True)]])
+
+    async def test_a_rotation_takes_in_what_changes_meanwhile(self) -> None:
+        bindings = self.storage.bindings
+        old, removed, new = ([ThreePid("email", f"{which}{n}") for n in range(1200)] for which in "abc")
+        await together(*(bindings.bind(binding(threepid), "example.org") for threepid in old + removed))
+        rotation = Deferred.fromCoroutine(self.rotate("pepper"))
+        await together(
+            *(bindings.bind(binding(threepid), "example.org") for threepid in new),
+            *(bindings.bind(binding(threepid, BOB), "example.org") for threepid in old[::2]),
+        )
+        await together(*(bindings.unbind(threepid, ALICE) for threepid in removed))
+        await rotation
+        found = await self.storage.hashes.find(
+            "pepper", [digest(threepid, "pepper") for threepid in old + removed + new]
+        )
+        expected = dict.fromkeys(old[::2], BOB) | dict.fromkeys(old[1::2] + new, ALICE)
+        self.assertEqual(found, {digest(threepid, "pepper"): mxid for threepid, mxid in expected.items()})
+
     async def test_the_index_follows_bindings(self) -> None:
         await self.rotate("pepper")
         sought = digest(EMAIL, "pepper")
@@ -374,6 +405,22 @@ class StorageContract(TestCase):
         await self.storage.hashes.replace("sql", "pepper", entries)
         self.assertEqual(await self.storage.hashes.find("pepper", [entry for entry, _ in entries]), dict(entries))
 
+    async def test_a_listing_that_breaks_off_replaces_nothing(self) -> None:
+        hashes = self.storage.hashes
+        await self.rotate("pepper")
+        await hashes.replace("ldap", "pepper", [("one", ALICE)])
+
+        def entries() -> Iterator[tuple[str, str]]:
+            for number in range(3000):
+                yield f"hash{number}", BOB
+            raise ConnectionError("the directory went away")
+
+        with self.assertRaises(ConnectionError):
+            await hashes.replace("ldap", "pepper", entries())
+        self.assertEqual(await hashes.find("pepper", ["one", "hash1"]), {"one": ALICE})
+        await hashes.replace("ldap", "pepper", [("two", ALICE)])
+        self.assertEqual(await hashes.find("pepper", ["one", "two", "hash1"]), {"two": ALICE})
+
     async def test_bindings_come_before_what_sources_list(self) -> None:
         await self.rotate("pepper")
         sought = digest(EMAIL, "pepper")
@@ -391,7 +438,9 @@ class StorageContract(TestCase):
         self.assertEqual(await self.storage.hashes.find("gone", ["one"]), {})
 
     async def rotate(self, pepper: str, made_at: int = NOW) -> None:
-        await self.storage.hashes.rotate(Pepper(pepper=pepper, made_at=made_at), keep=2)
+        peppers = await self.storage.hashes.peppers()
+        after = peppers[0].pepper if peppers else None
+        self.assertTrue(await self.storage.hashes.rotate(Pepper(pepper=pepper, made_at=made_at), after=after, keep=2))
 
     # Invites.
 
@@ -461,7 +510,8 @@ class StorageContract(TestCase):
             {"address": "bob@example.com"},
             {"medium": "msisdn"},
         ):
-            other = structs.replace(first, token=f"{changes}", ephemeral_public_key=f"{changes}", **changes)
+            new = invite(room_id=first.room_id)
+            other = structs.replace(new, **changes)
             self.assertEqual(await self.add(other), other)
 
     async def test_the_same_invite_at_once_is_kept_once(self) -> None:
@@ -797,11 +847,11 @@ class StorageContract(TestCase):
         take = self.storage.occasions.take
         self.assertEqual([await take(name, NOW, HOUR) for name in ("a", "a", "b")], [True, False, True])
         self.assertEqual([await take("a", NOW + later, HOUR) for later in (HOUR - 1, HOUR, HOUR)], [False, True, False])
+        self.assertEqual(await self.storage.occasions.purge(NOW + HOUR), 1)
+        self.assertEqual([await take(name, NOW + HOUR, HOUR) for name in ("a", "b")], [False, True])
 
     async def test_of_many_who_want_an_occasion_one_gets_it(self) -> None:
-        taken = await gatherResults(
-            [Deferred.fromCoroutine(self.storage.occasions.take("a", NOW, HOUR)) for _ in range(20)]
-        )
+        taken = await together(*(self.storage.occasions.take("a", NOW, HOUR) for _ in range(20)))
         self.assertEqual(taken.count(True), 1)
 
     # What outlives the process.

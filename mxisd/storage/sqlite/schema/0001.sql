@@ -22,19 +22,22 @@ CREATE TABLE bindings (
     PRIMARY KEY (address, medium)
 ) WITHOUT ROWID;
 
-CREATE TABLE peppers (
-    id INTEGER PRIMARY KEY,
-    pepper TEXT NOT NULL UNIQUE,
-    made_at INTEGER NOT NULL
-);
-
--- The source '' is our bindings: it comes before all others.
-CREATE TABLE hashes (
-    digest TEXT NOT NULL,
+-- What one source lists under one pepper.  The source '' is our bindings: it comes before all others, and with it, once
+-- complete, the pepper is in use.
+CREATE TABLE listings (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    pepper TEXT NOT NULL,
     source TEXT NOT NULL,
-    pepper INTEGER NOT NULL REFERENCES peppers (id),
+    made_at INTEGER,
+    complete INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX listings_by_pepper ON listings (pepper, source);
+
+CREATE TABLE hashes (
+    listing INTEGER NOT NULL,
+    digest TEXT NOT NULL,
     mxid TEXT NOT NULL,
-    PRIMARY KEY (digest, source)
+    PRIMARY KEY (listing, digest)
 ) WITHOUT ROWID;
 
 CREATE TABLE invites (
