@@ -21,6 +21,7 @@ setup(
         "Twisted[tls]>=26.4",
         "treq>=25.5",
         "txredisapi==1.6.0",
+        "hiredis>=3",
         "PyYAML>=6",
         "service-identity>=24",
         "msgspec>=0.20",

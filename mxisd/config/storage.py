@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from .section import Finding, Secret, Section
-from .values import Positive, RedisUrl
+from .values import ExistingFile, KeyPrefix, PoolSize, Positive, RedisUrl, ServerName
 
 
 class SQLite(Section):
@@ -19,15 +19,21 @@ class SQLite(Section):
 class Sentinel(Section):
     """Where to ask for the Redis that is in charge of ``service``."""
 
-    servers: tuple[str, ...] = ()
+    servers: tuple[ServerName, ...] = ()
     service: str = "mymaster"
+    username: str | None = None
+    password: Secret | None = None
 
 
 class Redis(Section):
     url: RedisUrl = Secret("redis://localhost:6379/0")
     username: str | None = None
     password: Secret | None = None
-    pool_size: Positive = 8
+    ca_file: ExistingFile | None = None
+    prefix: KeyPrefix = "mxisd:"
+    pool_size: PoolSize = 8
+    timeout: Positive = 900
+    """Milliseconds within which Redis has to answer; a client that waits for us notices twice that."""
     sentinel: Sentinel = Sentinel()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from twisted.internet.endpoints import serverFromString
 
@@ -125,12 +125,20 @@ def redis_url(text: str) -> Secret:
     try:
         parts = urlsplit(text)
         fits = bool(parts.hostname if parts.scheme in {"redis", "rediss"} else parts.scheme == "unix" and parts.path)
-        fits = fits and parts.port != 0
+        database = parts.path.strip("/") if parts.scheme != "unix" else parse_qs(parts.query).get("db", [""])[0]
+        fits = fits and parts.port != 0 and re.fullmatch(r"[0-9]{0,5}", database) is not None
     except ValueError:
         fits = False
     if not fits:
         raise Unfit("a URL such as redis://localhost:6379/0, rediss://… or unix:/path")
     return Secret(text)
+
+
+def key_prefix(text: str) -> str:
+    # It goes into scripts as it is.
+    if not re.fullmatch(r"[0-9A-Za-z._:{}-]*", text):
+        raise Unfit("letters, digits and ._:{}-, such as mxisd:")
+    return text
 
 
 def network(text: str) -> Network:
@@ -221,6 +229,8 @@ EmailAddress = Annotated[str, Value(email_address)]
 Url = Annotated[str, Value(url)]
 BaseUrl = Annotated[str, Value(base_url)]
 RedisUrl = Annotated[Secret, Value(redis_url)]
+KeyPrefix = Annotated[str, Value(key_prefix)]
+PoolSize = Annotated[int, Value(within(1, 100))]
 Cidr = Annotated[Network, Value(network)]
 NameServer = Annotated[tuple[str, int], Value(name_server)]
 Expression = Annotated[str, Value(expression)]

@@ -98,8 +98,11 @@ DEFAULTS = {
                 "url": "redis://localhost:6379/0",
                 "username": None,
                 "password": None,
+                "caFile": None,
+                "prefix": "mxisd:",
                 "poolSize": 8,
-                "sentinel": {"servers": (), "service": "mymaster"},
+                "timeout": 900,
+                "sentinel": {"servers": (), "service": "mymaster", "username": None, "password": None},
             },
             "postgresql": {
                 "database": None,

@@ -99,6 +99,9 @@ class OtherValueTests(SynchronousTestCase):
             "unix:///run/x?db=1",
         )
         self.refuses(values.redis_url, "", "localhost:6379", "redis://", "unix:", "redis://h:x", "redis://h:70000")
+        self.refuses(values.redis_url, "redis://h/x", "redis://h/0/1", "redis://h/-1", "unix:/x?db=one")
+        self.accepts(values.key_prefix, "", "mxisd:", "{mxisd}.")
+        self.refuses(values.key_prefix, "a b", "it's", "a\n", "ü")
 
     def test_name_servers(self) -> None:
         for text, server in [

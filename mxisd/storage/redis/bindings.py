@@ -1,0 +1,57 @@
+"""Published bindings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...matrix.threepid import ThreePid
+from ..records import Binding, Invite
+from .client import Redis, together
+from .hashes import Peppers
+from .invites import read_invites
+
+# Addresses sought by one command.
+PORTION = 2000
+
+
+class RedisBindings:
+    """:class:`mxisd.storage.contract.Bindings` on Redis."""
+
+    def __init__(self, redis: Redis, peppers: Peppers) -> None:
+        self._redis = redis
+        self._key = redis.key("bindings")
+        self._peppers = peppers
+
+    async def get(self, threepid: ThreePid) -> Binding | None:
+        value = await self._redis.command("HGET", self._key, _field(threepid))
+        if value is None:
+            return None
+        mxid, bound_at, signed = value.split(b" ", 2)
+        return Binding(
+            medium=threepid.medium, address=threepid.address, mxid=mxid.decode(), bound_at=int(bound_at), signed=signed
+        )
+
+    async def users_of(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
+        portions = [threepids[first : first + PORTION] for first in range(0, len(threepids), PORTION)]
+        answers = await together(self._redis.command("HMGET", self._key, *map(_field, each)) for each in portions)
+        found = zip(threepids, (value for answer in answers for value in answer), strict=True)
+        return {threepid: value[: value.index(b" ")].decode() for threepid, value in found if value is not None}
+
+    async def bind(self, binding: Binding, destination: str) -> list[Invite]:
+        what = (binding.medium, binding.address, binding.mxid, binding.bound_at, binding.signed, destination)
+        while True:
+            answer = await self._redis.run("binding_bind", *what, *self._peppers.digests(binding.threepid))
+            if answer and isinstance(answer[0], list):
+                return read_invites(answer[0])
+            self._peppers.learn(answer)
+
+    async def unbind(self, threepid: ThreePid, mxid: str) -> bool:
+        while True:
+            answer = await self._redis.run("binding_unbind", *threepid, mxid, *self._peppers.digests(threepid))
+            if isinstance(answer, int):
+                return bool(answer)
+            self._peppers.learn(answer)
+
+
+def _field(threepid: ThreePid) -> str:
+    return f"{threepid.medium} {threepid.address}"

@@ -1,0 +1,87 @@
+"""One connection to a Redis server: what txredisapi does well, and none of what it does behind one's back."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec import Struct
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
+from txredisapi import RedisError, RedisProtocol, ResponseError
+
+Argument: TypeAlias = str | bytes | int
+
+
+class Refused(Exception):
+    """The server was reached, but is not to be used; the message says why."""
+
+
+class Login(Struct, frozen=True, kw_only=True):
+    """As whom to log in, and to which database."""
+
+    username: str | None = None
+    password: str | None = None
+    database: int = 0
+
+
+class Connection(RedisProtocol):  # type: ignore[misc]  # txredisapi has no annotations
+    """
+    Speaks RESP 2; answers are bytes, integers, ``None`` and lists of these.
+
+    Without a character set and number conversion, what was stored comes back byte by byte: a phone number stays one.
+    Credentials are not given to the base class, which stops its pool for good when the server refuses them once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(charset=None, convertNumbers=False)
+        self._end: Failure | None = None
+
+    async def prepare(self, login: Login, role: str) -> None:
+        """
+        Log in, and see whether the server can be used: "connected" says little, TLS has not even begun by then.
+
+        Raises :class:`Refused` where it cannot, for not having the ``role`` among others, or what ended the connection.
+        """
+        try:
+            if login.password is not None:
+                await self.execute_command("AUTH", *([login.username] if login.username else []), login.password)
+            if login.database:
+                await self.execute_command("SELECT", login.database)
+            await self.execute_command("PING")
+            actual = await self._role()
+        except ResponseError as error:
+            raise Refused(str(error)) from None
+        except RedisError:
+            raise self._reason() from None
+        if actual not in (role, None):
+            raise Refused(f"its role is {actual}, not {role}")
+
+    async def _role(self) -> str | None:
+        try:
+            answer = await self.execute_command("ROLE")
+        except ResponseError:
+            # Whoever runs the server may not let us ask; then its answers to writes will tell.
+            return None
+        return str(answer[0], "ascii")
+
+    def abort(self) -> None:
+        """Break the connection off: all calls on it fail."""
+        self.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._end = reason
+        super().connectionLost(reason)
+
+    def _reason(self) -> Exception:
+        end = self._end.value if self._end else None
+        if isinstance(end, Exception) and not isinstance(end, ConnectionDone):
+            return end
+        return Refused("it closes connections at once")
+
+    def _build_command(self, *arguments: Argument, **_: object) -> bytes:
+        # Six times as fast as the method it replaces, which matters for bulk lookups.
+        parts = [b"*%d\r\n" % len(arguments)]
+        for argument in arguments:
+            data = argument if isinstance(argument, bytes) else str(argument).encode()
+            parts += (b"$%d\r\n" % len(data), data, b"\r\n")
+        return b"".join(parts)

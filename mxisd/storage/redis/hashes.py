@@ -1,0 +1,81 @@
+"""The index of hashed addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain, islice
+
+from ...matrix.hashing import digest
+from ...matrix.threepid import ThreePid
+from ..records import Pepper
+from .client import Redis, together
+
+# Work on the whole index goes in steps of so many bindings or hashes, each well under a millisecond of Redis' time.
+STEP = 500
+# An index whose maker shows no sign of life for so long is abandoned, and goes away.  Milliseconds.
+LIFE = 60_000
+# Hashes sought by one script.
+PORTION = 2000
+
+
+class Peppers:
+    """The peppers in use as far as we know: a script that needs them says when we are behind."""
+
+    def __init__(self) -> None:
+        self._known: list[str] = []
+
+    def digests(self, threepid: ThreePid) -> list[str]:
+        """Each pepper with the hash of an address under it."""
+        return [text for pepper in self._known for text in (pepper, digest(threepid, pepper))]
+
+    def learn(self, entries: Sequence[bytes]) -> None:
+        self._known = [_pepper(entry).pepper for entry in entries]
+
+
+class RedisHashes:
+    """:class:`mxisd.storage.contract.Hashes` on Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def peppers(self) -> list[Pepper]:
+        entries = await self._redis.command("LRANGE", self._redis.key("peppers"), 0, -1)
+        return [_pepper(entry) for entry in entries]
+
+    async def rotate(self, pepper: Pepper, *, after: str | None, keep: int) -> bool:
+        entry = (pepper.made_at, pepper.pepper)
+        if not await self._redis.run("hash_begin", *entry, after or "", LIFE):
+            return False
+        cursor = b"0"
+        while True:
+            cursor, names = await self._redis.run("binding_names", cursor, STEP)
+            digests = chain.from_iterable((name, _digest(name, pepper.pepper)) for name in names)
+            if not await self._redis.run("hash_fill", *entry, LIFE, *digests):
+                return False
+            if cursor == b"0":
+                return bool(await self._redis.run("hash_finish", *entry, keep))
+
+    async def find(self, pepper: str, digests: Sequence[str]) -> dict[str, str] | None:
+        portions = [digests[first : first + PORTION] for first in range(0, len(digests), PORTION)] or [[]]
+        answers = await together(self._redis.run("hash_find", pepper, *portion) for portion in portions)
+        if None in answers:
+            return None
+        texts = [text.decode() for answer in answers for text in answer]
+        return dict(zip(texts[::2], texts[1::2], strict=True))
+
+    async def replace(self, source: str, pepper: str, entries: Iterable[tuple[str, str]]) -> None:
+        staged = str(await self._redis.command("INCR", self._redis.key("staged")))
+        entries = iter(entries)
+        while portion := list(islice(entries, STEP)):
+            await self._redis.run("hash_stage", staged, LIFE, *chain.from_iterable(portion))
+        await self._redis.run("hash_replace", staged, pepper, source)
+
+
+def _pepper(entry: bytes) -> Pepper:
+    made_at, _, pepper = entry.decode().partition(" ")
+    return Pepper(pepper=pepper, made_at=int(made_at))
+
+
+def _digest(name: bytes, pepper: str) -> str:
+    medium, _, address = name.decode().partition(" ")
+    return digest(ThreePid(medium, address), pepper)

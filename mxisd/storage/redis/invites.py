@@ -1,0 +1,80 @@
+"""Invites."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+
+from ...matrix.threepid import ThreePid
+from ..records import End, Invite
+from .client import Redis
+from .connection import Argument
+from .records import fields, read
+
+# Ended invites looked at by one script when old ones are forgotten.
+STEP = 100
+
+
+class RedisInvites:
+    """:class:`mxisd.storage.contract.Invites` on Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def add(self, invite: Invite, *, remind_before: int) -> Invite:
+        known = await self._redis.run(
+            "invite_add",
+            invite.token,
+            invite.medium,
+            invite.address,
+            invite.room_id,
+            invite.sender,
+            invite.created,
+            invite.due,
+            invite.ephemeral_public_key,
+            remind_before,
+            *fields(invite),
+        )
+        return read(Invite, known) if known else invite
+
+    async def get(self, token: str) -> Invite | None:
+        answer = await self._redis.command("HGETALL", self._redis.key("invite", token))
+        return read(Invite, answer) if answer else None
+
+    async def pending(self, threepid: ThreePid) -> list[Invite]:
+        return read_invites(await self._redis.run("invite_pending", *threepid))
+
+    async def has_ephemeral_key(self, public_key: str) -> bool:
+        return bool(await self._redis.command("HEXISTS", self._redis.key("ephemeral"), public_key))
+
+    async def claim_due(self, now: int, next_due: int, limit: int) -> list[Invite]:
+        return [read(Invite, answer) for answer in await self._redis.run("invite_claim_due", now, next_due, limit)]
+
+    async def missed_remotely(self, invites: Mapping[str, int]) -> None:
+        misses: Iterable[Argument] = chain.from_iterable(invites.items())
+        await self._redis.run("invite_missed", *misses)
+
+    async def page(self, *, ended: bool, offset: int, limit: int) -> list[Invite]:
+        which = "ended" if ended else "pending"
+        answers = await self._redis.run("invite_page", which, offset, offset + limit - 1)
+        return [read(Invite, answer) for answer in answers]
+
+    async def purge(self, ended_before: int) -> int:
+        kept, forgotten = 0, 0
+        while True:
+            seen: int
+            removed: int
+            seen, removed = await self._redis.run("invite_purge", ended_before, kept, STEP)
+            kept += seen - removed
+            forgotten += removed
+            if seen < STEP:
+                return forgotten
+
+    async def end(self, token: str, end: End, mxid: str | None, destination: str | None, now: int) -> Invite | None:
+        answer = await self._redis.run("invite_end", token, end, mxid or "", destination or "", now)
+        return read(Invite, answer) if answer else None
+
+
+def read_invites(answers: Sequence[Sequence[bytes]]) -> list[Invite]:
+    """The invites of an address, the oldest first."""
+    return sorted((read(Invite, answer) for answer in answers), key=lambda invite: (invite.created, invite.token))

@@ -1,0 +1,18 @@
+"""What is to happen at most once in a while."""
+
+from __future__ import annotations
+
+from .client import Redis
+
+
+class RedisOccasions:
+    """:class:`mxisd.storage.contract.Occasions` on Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def take(self, occasion: str, now: int, period: int) -> bool:
+        return bool(await self._redis.run("occasion_take", occasion, now, period))
+
+    async def purge(self, now: int) -> int:
+        return int(await self._redis.command("ZREMRANGEBYSCORE", self._redis.key("occasions"), "-inf", now))

@@ -1,0 +1,51 @@
+"""Between Redis hashes and records: a hash has a field for each field of its record that is not ``None``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from msgspec import Struct, json
+
+from .connection import Argument
+
+Record = TypeVar("Record", bound=Struct)
+
+
+def fields(record: Struct) -> list[Argument]:
+    """Names and values of a record in turn, the way HSET takes them."""
+    flat: list[Argument] = []
+    for name in record.__struct_fields__:
+        value = getattr(record, name)
+        if value is not None:
+            flat += (name, json.encode(value) if isinstance(value, dict) else value)
+    return flat
+
+
+def read(record: type[Record], answer: Sequence[bytes]) -> Record:
+    """Make a record of what HGETALL answers; fields that are not the record's are for our scripts only."""
+    readers, values = _readers(record), dict[str, Any].fromkeys(_optional(record))
+    for name, value in zip(answer[::2], answer[1::2], strict=True):
+        if name in readers:
+            values[name.decode()] = readers[name](value)
+    return record(**values)
+
+
+@cache
+def _optional(record: type[Struct]) -> tuple[str, ...]:
+    hints = get_type_hints(record)
+    return tuple(name for name in record.__struct_fields__ if NoneType in get_args(hints[name]))
+
+
+@cache
+def _readers(record: type[Struct]) -> dict[bytes, Callable[[bytes], Any]]:
+    hints = get_type_hints(record)
+    return {name.encode(): _reader(hints[name]) for name in record.__struct_fields__}
+
+
+def _reader(kind: Any) -> Callable[[bytes], Any]:
+    if kind in (int, int | None):
+        return int
+    return json.decode if kind == dict[str, object] else bytes.decode

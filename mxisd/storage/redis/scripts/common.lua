@@ -1,0 +1,145 @@
+-- What all scripts share.  PREFIX begins every key; it is set by the line before this file.
+--
+-- Keys, and what is in them:
+--   session:<sid>                      hash     a session
+--   session-of:<medium>:<secret>:<address>      the sid of the last session opened for these
+--   bindings                           hash     "<medium> <address>" -> "<user ID> <bound at> <signed>"
+--   peppers                            list     "<made at> <pepper>" of those in use, the current one first
+--   filling                                     the same of a pepper whose index is being made
+--   hashes:<pepper>                    hash     digest -> user ID, of our bindings
+--   hashes:<pepper>:<source>           hash     the same of what an identity store lists
+--   sources:<pepper>                   set      the names of these stores
+--   invite:<token>                     hash     an invite, and the IDs of its deliveries
+--   invites-of:<medium>:<address>      hash     "<sender> <room>" -> token, of pending invites
+--   ephemeral                          hash     public key -> token, of all invites
+--   due                                sorted   "<address> <medium> <token>" of pending invites, by when they are due
+--   pending, ended                     sorted   tokens by when the invites were made, or ended
+--   deliveries                                  the last ID given to a delivery
+--   delivery:<id>                      hash     a delivery
+--   queue:<kind>:<destination>         sorted   IDs of queued deliveries, by when they are due
+--   queues:<kind>                      sorted   destinations that something is queued to, by when the next is due
+--   tokens                             hash     digest of an access token -> "<created> <user ID>"
+--   terms:<user ID>                    hash     URL -> when it was accepted
+--   transactions                       sorted   transaction IDs by when they were done
+--   occasions                          sorted   occasions by when they may be taken again
+--
+-- Optional arguments are '' where they are missing.  A name that is kept in a line with others goes before the last
+-- one of them, since only the last can have spaces in it.
+
+local call = redis.call
+
+local function key(...)
+    return PREFIX .. table.concat({...}, ':')
+end
+
+local function due_member(address, medium, token)
+    return address .. ' ' .. medium .. ' ' .. token
+end
+
+-- The queue of a destination has changed: note when its next delivery is due.
+local function note_due(kind, destination)
+    local first = call('ZRANGE', key('queue', kind, destination), 0, 0, 'WITHSCORES')
+    if first[2] then
+        call('ZADD', key('queues', kind), first[2], destination)
+    else
+        call('ZREM', key('queues', kind), destination)
+    end
+end
+
+-- Queue a delivery that is due at once; token and mxid may be ''.
+local function queue(kind, destination, medium, address, token, mxid, now)
+    -- Of one length, so that IDs are ordered as numbers where they are compared as texts.
+    local id = string.format('%016d', call('INCR', key('deliveries')))
+    local delivery = key('delivery', id)
+    call('HSET', delivery, 'id', id, 'kind', kind, 'destination', destination, 'medium', medium, 'address', address,
+        'created', now, 'due', now, 'state', 'queued', 'attempts', 0, 'lost', 0, 'errors', 0)
+    if mxid ~= '' then
+        call('HSET', delivery, 'mxid', mxid)
+    end
+    if token ~= '' then
+        call('HSET', delivery, 'token', token)
+        local known = call('HGET', key('invite', token), 'deliveries')
+        call('HSET', key('invite', token), 'deliveries', known and known .. ' ' .. id or id)
+    end
+    call('ZADD', key('queue', kind, destination), now, id)
+    note_due(kind, destination)
+end
+
+-- The IDs of the deliveries about an invite, as an iterator.
+local function deliveries_of(token)
+    return string.gmatch(call('HGET', key('invite', token), 'deliveries') or '', '%S+')
+end
+
+-- A queued delivery has come to an end.  One about no invite is forgotten, since nobody can ask for it any more.
+local function settle(id, state, answer, now)
+    local delivery = key('delivery', id)
+    local kind, destination, token = unpack(call('HMGET', delivery, 'kind', 'destination', 'token'))
+    if token then
+        call('HSET', delivery, 'state', state, 'answer', answer, 'due', now)
+        call('HDEL', delivery, 'claimed')
+    else
+        call('DEL', delivery)
+    end
+    call('ZREM', key('queue', kind, destination), id)
+    note_due(kind, destination)
+end
+
+-- End a pending invite; mxid and destination may be ''.  An onbind is queued if there is a destination.
+local function end_invite(token, how, mxid, destination, now)
+    local invite = key('invite', token)
+    local medium, address, room, sender = unpack(call('HMGET', invite, 'medium', 'address', 'room_id', 'sender'))
+    call('HSET', invite, 'ended', how, 'ended_at', now, 'ephemeral_private_key', '')
+    if mxid ~= '' then
+        call('HSET', invite, 'mxid', mxid)
+    end
+    call('HDEL', key('invites-of', medium, address), sender .. ' ' .. room)
+    call('ZREM', key('due'), due_member(address, medium, token))
+    call('ZREM', key('pending'), token)
+    call('ZADD', key('ended'), now, token)
+    for id in deliveries_of(token) do
+        local kind, state = unpack(call('HMGET', key('delivery', id), 'kind', 'state'))
+        if kind == 'message' and state == 'queued' then
+            settle(id, 'abandoned', 'the invite has ended: ' .. how, now)
+        end
+    end
+    if destination ~= '' then
+        queue('onbind', destination, medium, address, token, mxid, now)
+    end
+end
+
+-- The peppers under which bindings are indexed, as "<made at> <pepper>", with the one whose index is being made last;
+-- and that one by itself, if there is one.
+local function peppers()
+    local all = call('LRANGE', key('peppers'), 0, -1)
+    local filling = call('GET', key('filling'))
+    if filling then
+        all[#all + 1] = filling
+    end
+    return all, filling
+end
+
+local function pepper_of(entry)
+    return string.match(entry, ' (.*)$')
+end
+
+local function has_pepper(entries, pepper)
+    for _, entry in ipairs(entries) do
+        if pepper_of(entry) == pepper then
+            return true
+        end
+    end
+    return false
+end
+
+-- Whether the arguments from `first` on are a pepper and a digest in turn, for exactly these peppers.
+local function are_current(entries, first)
+    if #ARGV - first + 1 ~= 2 * #entries then
+        return false
+    end
+    for i, entry in ipairs(entries) do
+        if ARGV[first + 2 * (i - 1)] ~= pepper_of(entry) then
+            return false
+        end
+    end
+    return true
+end

@@ -1,0 +1,19 @@
+-- Forget invites that ended before a time and have nothing queued.  Arguments: that time, how many to pass over, and
+-- how many to look at.  Returns how many were looked at, and how many of them forgotten.
+local before, offset, limit = unpack(ARGV)
+local tokens = call('ZRANGEBYSCORE', key('ended'), '-inf', '(' .. before, 'LIMIT', offset, limit)
+local forgotten = 0
+for _, token in ipairs(tokens) do
+    local invite, deliveries, queued = key('invite', token), {}, false
+    for id in deliveries_of(token) do
+        deliveries[#deliveries + 1] = key('delivery', id)
+        queued = queued or call('HGET', key('delivery', id), 'state') == 'queued'
+    end
+    if not queued then
+        call('HDEL', key('ephemeral'), call('HGET', invite, 'ephemeral_public_key'))
+        call('ZREM', key('ended'), token)
+        call('DEL', invite, unpack(deliveries))
+        forgotten = forgotten + 1
+    end
+end
+return {#tokens, forgotten}

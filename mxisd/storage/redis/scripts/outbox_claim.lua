@@ -1,0 +1,48 @@
+-- Arguments: kind, now, lease, how many, how many to a destination, and destinations with how many are under way there.
+-- Returns the deliveries claimed, the longest due first.
+local kind, now, lease, limit, per_destination = unpack(ARGV, 1, 5)
+limit = tonumber(limit)
+local busy = {}
+for i = 6, #ARGV, 2 do
+    busy[ARGV[i]] = tonumber(ARGV[i + 1])
+end
+
+-- The first `limit` destinations with room are enough: each has one delivery that is due before all of any later one.
+local candidates, destinations, offset = {}, 0, 0
+while destinations < limit do
+    local some = call('ZRANGEBYSCORE', key('queues', kind), '-inf', now, 'LIMIT', offset, 100)
+    for _, destination in ipairs(some) do
+        local room = math.min(limit, per_destination - (busy[destination] or 0))
+        if room > 0 and destinations < limit then
+            destinations = destinations + 1
+            local queue = key('queue', kind, destination)
+            local due = call('ZRANGEBYSCORE', queue, '-inf', now, 'WITHSCORES', 'LIMIT', 0, room)
+            for i = 1, #due, 2 do
+                candidates[#candidates + 1] = {id = due[i], due = tonumber(due[i + 1]), destination = destination}
+            end
+        end
+    end
+    if #some < 100 then
+        break
+    end
+    offset = offset + 100
+end
+table.sort(candidates, function(a, b)
+    return a.due < b.due or a.due == b.due and a.id < b.id
+end)
+
+local claimed = {}
+for i = 1, math.min(limit, #candidates) do
+    local id, destination = candidates[i].id, candidates[i].destination
+    local delivery = key('delivery', id)
+    call('HINCRBY', delivery, 'attempts', 1)
+    if call('HSET', delivery, 'claimed', 1) == 0 then
+        -- The claim before has run out.
+        call('HINCRBY', delivery, 'lost', 1)
+    end
+    call('HSET', delivery, 'due', now + lease)
+    call('ZADD', key('queue', kind, destination), now + lease, id)
+    note_due(kind, destination)
+    claimed[i] = call('HGETALL', delivery)
+end
+return claimed

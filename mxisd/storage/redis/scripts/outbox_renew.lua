@@ -1,0 +1,12 @@
+-- Arguments: until when, and IDs and attempts of claims in turn.
+local till = ARGV[1]
+for i = 2, #ARGV, 2 do
+    local delivery = key('delivery', ARGV[i])
+    local kind, destination, attempts, claimed =
+        unpack(call('HMGET', delivery, 'kind', 'destination', 'attempts', 'claimed'))
+    if claimed and attempts == ARGV[i + 1] then
+        call('HSET', delivery, 'due', till)
+        call('ZADD', key('queue', kind, destination), till, ARGV[i])
+        note_due(kind, destination)
+    end
+end

@@ -1,0 +1,20 @@
+-- Say how a claimed attempt went.  Arguments: ID, attempts, state, due or now, answer, and a counter to go up or ''.
+-- Returns 0 if the claim has passed to someone else.
+local id, attempts, state, due, answer, counter = unpack(ARGV)
+local delivery = key('delivery', id)
+local kind, destination, claimed, attempt = unpack(call('HMGET', delivery, 'kind', 'destination', 'claimed', 'attempts'))
+if not claimed or attempt ~= attempts then
+    return 0
+end
+if counter ~= '' then
+    call('HINCRBY', delivery, counter, 1)
+end
+if state == 'queued' then
+    call('HDEL', delivery, 'claimed')
+    call('HSET', delivery, 'due', due, 'answer', answer)
+    call('ZADD', key('queue', kind, destination), due, id)
+    note_due(kind, destination)
+else
+    settle(id, state, answer, due)
+end
+return 1

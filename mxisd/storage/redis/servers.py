@@ -1,0 +1,130 @@
+"""Where the Redis server is: named in the configuration, or known to Sentinels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from twisted.internet.defer import Deferred, FailureGroup, race
+from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, connectProtocol, wrapClientTLS
+from twisted.internet.interfaces import IReactorCore, IStreamClientEndpoint
+
+from ...config.storage import Redis as Settings
+from ...matrix.tls import Trust
+from .connection import Connection, Login, Refused
+
+PORT = 6379
+SENTINEL_PORT = 26379
+
+# The endpoint of a host and port, with TLS or without.
+Endpoints = Callable[[str, int], IStreamClientEndpoint]
+
+
+class Server(Protocol):
+    """Something to connect to."""
+
+    name: str
+    """What to call it in messages; no secrets."""
+
+    async def connect(self) -> Connection:
+        """A connection that is ready for use.  Raises whatever prevents it."""
+        ...
+
+
+def server(settings: Settings, reactor: IReactorCore) -> Server:
+    """The server that a configuration names.  Raises :class:`ValueError` for a CA file without certificates."""
+    parts = urlsplit(settings.url)
+    database = parse_qs(parts.query).get("db", ["0"])[0] if parts.scheme == "unix" else parts.path.strip("/") or "0"
+    login = Login(
+        username=settings.username or (unquote(parts.username) if parts.username else None),
+        password=settings.password or (unquote(parts.password) if parts.password else None),
+        database=int(database),
+    )
+    if parts.scheme == "unix":
+        return Direct(parts.path, UNIXClientEndpoint(reactor, parts.path), login)
+    trust = None
+    if parts.scheme == "rediss":
+        trust = Trust(str(settings.ca_file) if settings.ca_file else None)
+
+    def endpoint(host: str, port: int) -> IStreamClientEndpoint:
+        plain = HostnameEndpoint(reactor, host, port)
+        return wrapClientTLS(trust.connection_to(host, port), plain) if trust else plain
+
+    if settings.sentinel.servers:
+        sentinel_login = Login(username=settings.sentinel.username, password=settings.sentinel.password)
+        return Sentinels(settings.sentinel.servers, settings.sentinel.service, endpoint, sentinel_login, login)
+    host, port = parts.hostname or "", parts.port or PORT
+    return Direct(f"{host}:{port}", endpoint(host, port), login)
+
+
+class Direct:
+    """A server at a known place."""
+
+    def __init__(self, name: str, endpoint: IStreamClientEndpoint, login: Login) -> None:
+        self.name = name
+        self._endpoint = endpoint
+        self._login = login
+
+    async def connect(self) -> Connection:
+        return await _connect(self._endpoint, self._login)
+
+
+class Sentinels:
+    """
+    The server that is in charge of a service, according to Sentinels.
+
+    They are asked anew for each connection, all at once, and the first answer counts: that it is out of date shows
+    when the server turns out to be a replica.
+    """
+
+    def __init__(
+        self, sentinels: Sequence[str], service: str, endpoints: Endpoints, sentinel_login: Login, login: Login
+    ) -> None:
+        self.name = f"{service} (Sentinels {', '.join(sentinels)})"
+        self._sentinels = [_host_and_port(sentinel) for sentinel in sentinels]
+        self._service = service
+        self._endpoints = endpoints
+        self._sentinel_login = sentinel_login
+        self._login = login
+
+    async def connect(self) -> Connection:
+        host, port = await self._in_charge()
+        try:
+            return await _connect(self._endpoints(host, port), self._login)
+        except Refused as error:
+            raise Refused(f"{host}:{port}: {error}") from None
+
+    async def _in_charge(self) -> tuple[str, int]:
+        try:
+            _, found = await race([Deferred.fromCoroutine(self._ask(host, port)) for host, port in self._sentinels])
+        except FailureGroup as group:
+            reasons = "; ".join(dict.fromkeys(failure.getErrorMessage() for failure in group.failures))
+            raise Refused(f"no Sentinel knows where it is ({reasons})") from None
+        return found
+
+    async def _ask(self, host: str, port: int) -> tuple[str, int]:
+        sentinel = await _connect(self._endpoints(host, port), self._sentinel_login, role="sentinel")
+        try:
+            answer = await sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
+        finally:
+            sentinel.abort()
+        if answer is None:
+            raise Refused(f"{self._service} is not known to {host}:{port}")
+        return answer[0].decode(), int(answer[1])
+
+
+async def _connect(endpoint: IStreamClientEndpoint, login: Login, role: str = "master") -> Connection:
+    """A connection that is ready for use."""
+    connection: Connection = await connectProtocol(endpoint, Connection())
+    try:
+        await connection.prepare(login, role)
+    except BaseException:
+        connection.abort()
+        raise
+    return connection
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    return parts.hostname or "", parts.port or SENTINEL_PORT

@@ -1,0 +1,48 @@
+"""Validation sessions."""
+
+from __future__ import annotations
+
+from ..records import Session
+from .client import Redis
+from .records import fields, read
+
+
+class RedisSessions:
+    """:class:`mxisd.storage.contract.Sessions` on Redis; one is forgotten ``remember`` ms after its last change."""
+
+    def __init__(self, redis: Redis, remember: int) -> None:
+        self._redis = redis
+        self._remember = remember
+
+    async def open(self, session: Session, *, alive_since: int, max_guesses: int) -> Session:
+        known = await self._redis.run(
+            "session_open",
+            session.medium,
+            session.client_secret,
+            session.address,
+            alive_since,
+            max_guesses,
+            self._remember,
+            *fields(session),
+        )
+        return read(Session, known) if known else session
+
+    async def get(self, sid: str) -> Session | None:
+        answer = await self._redis.command("HGETALL", self._redis.key("session", sid))
+        return read(Session, answer) if answer else None
+
+    async def claim_attempt(self, sid: str, send_attempt: int, next_link: str | None) -> bool:
+        link = [] if next_link is None else [next_link]
+        return bool(await self._redis.run("session_claim_attempt", sid, send_attempt, *link))
+
+    async def release_attempt(self, sid: str, send_attempt: int, previous: int) -> None:
+        await self._redis.run("session_release_attempt", sid, send_attempt, previous)
+
+    async def take_guess(self, sid: str) -> int:
+        return int(await self._redis.run("session_take_guess", sid))
+
+    async def validate(self, sid: str, now: int) -> None:
+        await self._redis.run("session_validate", sid, now, self._remember)
+
+    async def purge(self, modified_before: int) -> int:
+        return 0

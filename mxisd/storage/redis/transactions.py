@@ -1,0 +1,22 @@
+"""Transactions of the homeserver to our application service."""
+
+from __future__ import annotations
+
+from .client import Redis
+
+
+class RedisTransactions:
+    """:class:`mxisd.storage.contract.Transactions` on Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._key = redis.key("transactions")
+
+    async def is_done(self, txn_id: str) -> bool:
+        return await self._redis.command("ZSCORE", self._key, txn_id) is not None
+
+    async def done(self, txn_id: str, now: int) -> None:
+        await self._redis.command("ZADD", self._key, "NX", now, txn_id)
+
+    async def purge(self, done_before: int) -> int:
+        return int(await self._redis.command("ZREMRANGEBYSCORE", self._key, "-inf", f"({done_before}"))
