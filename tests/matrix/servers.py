@@ -33,13 +33,16 @@ class Authority:
 
     def issue(self, *hosts: str) -> ssl.CertificateOptions:
         """What a server for these names and addresses listens with."""
+        options: ssl.CertificateOptions = ssl.PrivateCertificate.loadPEM(self.pem(*hosts)).options()
+        return options
+
+    def pem(self, *hosts: str) -> bytes:
+        """The same as text: the certificate and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._sign("server", key, x509.SubjectAlternativeName([_general_name(host) for host in hosts]))
-        pem = certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        return certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        options: ssl.CertificateOptions = ssl.PrivateCertificate.loadPEM(pem).options()
-        return options
 
     def _sign(self, name: str, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
@@ -51,7 +54,9 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(days=1))
             .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(extension, critical=False)
+            .add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
 

@@ -1,0 +1,119 @@
+"""What an administrator sets up, all of it real: one for all tests of a run, since Synapse takes its time to start."""
+
+from __future__ import annotations
+
+import atexit
+import ssl
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.matrix.servers import Authority
+
+from .mailbox import Mailbox
+from .matrix_client import MatrixClient, User
+from .mxisd import Mxisd
+from .names import Names
+from .nginx import Nginx
+from .process import free_port
+from .synapse import Synapse
+
+# Found by its SRV record alone: there is no host of this name.
+DOMAIN = "matrix.test"
+
+
+class Deployment:
+    """
+    Synapse and mxisd behind one nginx at ``url``, a name server, and a mail server.
+
+    With ``guarding``, more sections of mxisd.yaml, mxisd stands in front of Synapse; ``modules`` are Synapse's.
+    """
+
+    def __init__(self, guarding: Mapping[str, Any] | None = None, modules: Sequence[object] = ()) -> None:
+        self._folder = TemporaryDirectory(prefix="mxisd-tests-")
+        folder = Path(self._folder.name)
+        folder.chmod(0o755)  # nginx drops its privileges
+        authority = Authority(folder / "authority.pem")
+        self.ca_file = authority.path
+        synapse_port, mxisd_port = free_port(), free_port()
+        synapse_url = f"http://127.0.0.1:{synapse_port}"
+        self.nginx = Nginx(
+            folder / "nginx",
+            authority,
+            ["localhost", DOMAIN],
+            mxisd_port,
+            synapse_port,
+            intercepting=guarding is not None,
+        )
+        self.id_server = f"localhost:{self.nginx.port}"
+        self.url = f"https://{self.id_server}"
+        self.names = Names(
+            folder / "names",
+            f'SRV("_matrix-fed._tcp.{DOMAIN}", 10, 5, {self.nginx.port}, "synapse.test")',
+            'A("synapse.test", "127.0.0.1")',
+        )
+        self.mailbox = Mailbox("starttls", server_context(authority, folder / "mail.pem"), ("mxisd", "a pass phrase"))
+        self.mxisd = Mxisd(
+            folder / "mxisd",
+            mxisd_port,
+            {
+                "matrix": {"domain": DOMAIN, "homeserver": {"url": synapse_url}} if guarding else {"domain": DOMAIN},
+                "server": {"bind": [f"tcp:{mxisd_port}:interface=127.0.0.1"], "publicUrl": self.url},
+                "key": {"path": "signing.key"},
+                "storage": {"provider": {"sqlite": {"database": "mxisd.db"}}},
+                "threepid": {
+                    "medium": {
+                        "email": {
+                            "identity": {"from": "mxisd@matrix.test", "name": "Example"},
+                            "connectors": {
+                                "smtp": {
+                                    "host": "localhost",
+                                    "port": self.mailbox.port,
+                                    "tls": 2,
+                                    "login": "mxisd",
+                                    "password": "a pass phrase",
+                                }
+                            },
+                        }
+                    }
+                },
+                "outbound": {
+                    "allowedNetworks": ["127.0.0.0/8"],
+                    "caFile": authority.path,
+                    "nameservers": [self.names.address],
+                },
+                **(guarding or {}),
+            },
+        )
+        self.synapse = Synapse(folder / "synapse", DOMAIN, synapse_port, self.url, authority.path, modules)
+
+    def anybody(self) -> MatrixClient:
+        """A client without any token."""
+        return MatrixClient(self.url, self.ca_file)
+
+    def user(self, name: str) -> User:
+        """Somebody new."""
+        return User(self.url, self.ca_file, name)
+
+    def stop(self) -> None:
+        for server in (self.synapse, self.mxisd, self.nginx, self.names, self.mailbox):
+            server.stop()
+        self._folder.cleanup()
+
+
+def server_context(authority: Authority, path: Path) -> ssl.SSLContext:
+    """With a certificate for ``localhost``, which is written to ``path``."""
+    path.write_bytes(authority.pem("localhost"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(path)
+    return context
+
+
+@cache
+def deployment() -> Deployment:
+    """The one of this run."""
+    made = Deployment()
+    atexit.register(made.stop)
+    return made

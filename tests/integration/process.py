@@ -1,0 +1,95 @@
+"""Real servers as child processes, on ports of their own."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).parents[2]
+
+# How long anything may take before it counts as hanging, in seconds: no measure of speed.
+PATIENCE = 120
+
+
+class Process:
+    """
+    A command that runs in the background, what it prints going to the file ``log``.
+
+    It gets SIGTERM when the tests' process dies, however that happens.
+    """
+
+    def __init__(self, command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None) -> None:
+        self._log = log
+        with log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "TERM", *map(str, command)],
+                cwd=ROOT,
+                env={**os.environ, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Returns when it is ready; fails with what it printed if it ends before."""
+        try:
+            eventually(lambda: self._popen.poll() is not None or ready())
+        except AssertionError as error:
+            raise AssertionError(f"not ready; it said:\n{self.log}") from error
+        if self._popen.poll() is not None:
+            raise AssertionError(f"ended with {self._popen.returncode}; it said:\n{self.log}")
+
+    def stop(self) -> int:
+        """End it in order, if it has not; return its exit code."""
+        return self._signal(signal.SIGTERM)
+
+    def kill(self) -> int:
+        """End it at once, as a power failure would."""
+        return self._signal(signal.SIGKILL)
+
+    @property
+    def log(self) -> str:
+        """What it has printed."""
+        return self._log.read_text(errors="replace")
+
+    def _signal(self, number: int) -> int:
+        self._popen.send_signal(number)
+        return self._popen.wait(PATIENCE)
+
+
+def eventually(look: Callable[[], T | None]) -> T:
+    """What ``look`` finds, looking until it is something."""
+    end = time.monotonic() + PATIENCE
+    while not (found := look()):
+        if time.monotonic() > end:
+            raise AssertionError("waited in vain")
+        time.sleep(0.05)
+    return found
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing uses, and from which no outgoing connection will come."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 32000)
+        with socket.socket() as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def listens(port: int) -> bool:
+    """Whether anything accepts connections at a port of 127.0.0.1."""
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
