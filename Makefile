@@ -46,7 +46,7 @@ $(BIN)/.installed-dev: $(BIN)/python setup.py .cache/packages
 # Packages of others that the tests run mxisd against, each with dependencies of its own.
 .cache/synapse-venv/.installed: .cache/packages
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet 'matrix-synapse==1.163.*'
+	$(@D)/bin/python -m pip install --quiet 'matrix-synapse==1.163.*' psycopg2-binary
 	touch $@
 
 .cache/sydent-venv/.installed: .cache/packages
@@ -68,6 +68,7 @@ mxisd.yaml:
 		'  domain: localhost' \
 		'server:' \
 		'  publicUrl: http://localhost:8090' \
+		'  hostname: 127.0.0.1' \
 		'threepid:' \
 		'  medium:' \
 		'    email:' \

@@ -1,0 +1,120 @@
+"""The ``sql`` store, on every kind of database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from unittest import skipUnless
+
+from msgspec.structs import replace
+from twisted.application.service import MultiService
+from twisted.internet import reactor
+from twisted.trial.unittest import SynchronousTestCase
+
+from mxisd.config.problems import ConfigError
+from mxisd.config.section import Secret
+from mxisd.config.sql import Identity, Profile, Query
+from mxisd.matrix.threepid import EMAIL, ThreePid
+from mxisd.stores.localpart import UserIds
+from mxisd.stores.sql.build import sql_store
+from mxisd.stores.store import Store
+from tests.servers import mariadb, postgresql
+
+from . import databases
+from .contract import together
+from .databases import QUERIES, with_bulk
+from .people import ALICE, DOMAIN
+
+
+class SQLiteTests(databases.SqlPromises):
+    # SQLite has no way to write them literally but one that the query has to choose.
+    wildcards = ("%s", "%(medium)s", "_lice@example.org", "alice@exampl_.org")
+
+    def make(self) -> tuple[str, str]:
+        return databases.in_sqlite(str(Path(self.mktemp()).absolute()))
+
+
+class SQLiteInBulkTests(SQLiteTests):
+    config = with_bulk(QUERIES)
+
+
+@skipUnless(postgresql.available(), "PostgreSQL is not installed")
+class PostgreSQLTests(databases.SqlPromises):
+    def make(self) -> tuple[str, str]:
+        return databases.in_postgresql()
+
+    async def test_finds_users_again_after_the_server_has_dropped_all_connections(self) -> None:
+        threepid = ThreePid(EMAIL, "alice@example.org")
+        await together(self.source.lookup([threepid]) for _ in range(20))
+        with databases.postgresql_admin() as admin:
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mxisd'")
+        found = await together(self.source.lookup([threepid]) for _ in range(20))
+        self.assertEqual(found, [{threepid: ALICE.user_id}] * 20)
+
+
+class PostgreSQLInBulkTests(PostgreSQLTests):
+    config = with_bulk(QUERIES)
+
+
+@skipUnless(mariadb.available(), "MariaDB is not installed")
+class MariaDBTests(databases.SqlPromises):
+    def make(self) -> tuple[str, str]:
+        return databases.in_mariadb()
+
+    async def test_finds_users_again_after_the_server_has_dropped_all_connections(self) -> None:
+        threepid = ThreePid(EMAIL, "alice@example.org")
+        await together(self.source.lookup([threepid]) for _ in range(20))
+        with databases.mariadb_admin() as admin, admin.cursor() as cursor:
+            cursor.execute("SELECT id FROM information_schema.processlist WHERE command = 'Sleep'")
+            for (number,) in cursor.fetchall():
+                cursor.execute(f"KILL {number}")
+        found = await together(self.source.lookup([threepid]) for _ in range(20))
+        self.assertEqual(found, [{threepid: ALICE.user_id}] * 20)
+
+
+class MariaDBInBulkTests(MariaDBTests):
+    config = with_bulk(QUERIES)
+
+
+class ConfigurationTests(SynchronousTestCase):
+    """What is refused at start, and what is offered."""
+
+    def build(self, **changes: Any) -> Store:
+        config = replace(QUERIES, **{"connection": Secret("/nowhere.db"), **changes})
+        return sql_store("sql", config, reactor, UserIds(DOMAIN), MultiService())
+
+    def problems(self, **changes: Any) -> tuple[str, ...]:
+        with self.assertRaises(ConfigError) as raised:
+            self.build(**changes)
+        problems: tuple[str, ...] = raised.exception.problems
+        return problems
+
+    def test_features_are_switched_one_by_one(self) -> None:
+        store = self.build(identity=replace(QUERIES.identity, enabled=False))
+        self.assertIsNone(store.source)
+        self.assertIsNotNone(store.profiles)
+        store = self.build(enabled=False, identity=replace(QUERIES.identity, enabled=True))
+        self.assertIsNotNone(store.source)
+        self.assertIsNone(store.directory)
+
+    def test_wants_to_know_where_the_database_is(self) -> None:
+        self.assertEqual(self.problems(connection=None), ("sql.connection: required: expected where the database is",))
+        for connection in ("localhost", "//localhost", "//a:b@c:d@e/f", "//localhost:port/database?password=secret"):
+            (problem,) = self.problems(type="postgresql", connection=Secret(connection))
+            self.assertEqual(problem, "sql.connection: expected //host[:port]/database?user=…&password=…")
+        (problem,) = self.problems(type="mariadb", connection=Secret("jdbc:postgresql://localhost/people"))
+        self.assertEqual(problem, "sql.connection: expected a database of the type mysql, found postgresql")
+
+    def test_counts_the_placeholders(self) -> None:
+        identity = Identity(
+            query="SELECT 1 WHERE '?' = ? AND a = ? AND b = ?", bulk_query="SELECT 1", medium={"email": "SELECT '?'"}
+        )
+        self.assertEqual(
+            self.problems(identity=identity, profile=Profile(display_name=Query(query="SELECT 1"))),
+            (
+                "sql.identity.medium.email: expected 1 or 2 placeholders (?), found 0",
+                "sql.identity.query: expected 1 or 2 placeholders (?), found 3",
+                "sql.identity.bulkQuery: expected 2 placeholders (?), found 0",
+                "sql.profile.displayName.query: expected a placeholder (?), found none",
+            ),
+        )
