@@ -1,22 +1,21 @@
 """
 What ``twistd mxisd`` runs: here, and only here, the parts are put together.
 
-Read :func:`service_from` as the table of contents of the whole.
+Read :func:`service_from` as the table of contents, and :class:`Parts` as the chapters.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from twisted.application import strports
-from twisted.application.service import IService, MultiService
+from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.usage import Options as UsageOptions
@@ -35,7 +34,7 @@ from .appservice.users import Users
 from .appservice.withdrawal import Withdrawal
 from .clock import DAY, MINUTE, now
 from .config import Config, ConfigError, load
-from .invites.delivery import Deliveries
+from .invites.delivery import Courier, Deliveries
 from .invites.endings import Endings
 from .invites.invites import Invites
 from .invites.message import MessageDelivery
@@ -44,7 +43,6 @@ from .invites.policy import InvitePolicy
 from .invites.resolution import Resolution
 from .lookup.chain import Lookup
 from .lookup.hashed import HashedLookup
-from .lookup.source import Source
 from .matrix import xmatrix
 from .matrix.discovery import Discovery
 from .matrix.dns import Resolver
@@ -91,6 +89,8 @@ from .web.site import Site, tree
 
 log = Logger()
 
+S = TypeVar("S", bound=Service)
+
 # What can be wrong with a configuration and what it points to: told in a line, without a traceback.
 START_ERRORS = (ConfigError, CaFileError, KeyFileError, RegistrationError, TemplateError, UnusableDatabase)
 
@@ -136,167 +136,238 @@ def makeService(options: Options) -> IService:  # the name that twistd looks for
 
 def service_from(config: Config, reactor: Any) -> IService:
     """The whole server.  Raises :data:`START_ERRORS`."""
-    random = os.urandom
-    services: list[IService] = []
     for warning in config.warnings:
         log.warn("{warning}", warning=warning)
-
-    signer = Signer(config.server.name, load_or_create(config.key.path))
-    engine = SQLiteService(config.storage.provider.sqlite.database, reactor)
-    services.append(engine)
-    storage = engine.storage
-
-    resolver = Resolver(reactor, config.outbound.nameservers)
-    trust = Trust(config.outbound.ca_file, config.outbound.insecure_servers)
-    outbound = Outbound(
-        reactor,
-        resolver,
-        trust,
-        config.outbound.allowed_networks,
-    )
-    # For servers that the administrator has named, wherever they are.
-    trusted = Outbound(reactor, resolver, trust, ANYWHERE)
-    overwrites = {entry.name: entry.value for entry in config.dns.overwrite.homeserver.federation}
-    federation = Federation(
-        reactor, outbound, Discovery(reactor, outbound, resolver, random), Overwrites(overwrites, trusted)
-    )
-    notifier = build_notifier(config, reactor, trusted, random)
-
-    onbinds = Deliveries(
-        storage.outbox,
-        OnbindDelivery(storage.invites, federation, signer),
-        reactor,
-        random,
-        int(config.invite.delivery.give_up_after * 1000),
-        config.invite.delivery.concurrency,
-    )
-    messages = Deliveries(
-        storage.outbox,
-        MessageDelivery(storage.invites, notifier),
-        reactor,
-        random,
-        int(config.invite.delivery.give_up_after * 1000),
-        at_once=16,
-        per_destination=16,
-    )
-    services += onbinds, messages
-    endings = Endings(storage.invites, onbinds, reactor, config.invite.expiration.resolve_to)
-
-    sessions = ValidationSessions(storage.sessions, notifier, reactor, random, config.server.public_url)
-    services.append(Periodic("purge of sessions", sessions.purge, 3600, reactor))
-    stores = identity_stores(config)
-    sources = stores.sources
-    lookup = Lookup(storage.bindings, sources, signer, reactor)
-    services += timers_of_invites(config, storage, sources, endings, reactor)
-    only_domain = config.matrix.domain if config.account.allow_only_trust_domains else None
-    accounts = Accounts(storage.accounts, federation, reactor, random, only_domain)
-    session_policy = config.session.policy
-    notices = UnbindNotices(session_policy.unbind, storage.bindings, storage.occasions, notifier, reactor)
-    publication = Publication(storage.bindings, sessions, onbinds, notices, signer, reactor, session_policy)
-    policy = InvitePolicy(config.invite.policy, stores)
-    invites = Invites(storage.invites, policy, lookup, messages, signer, reactor, random)
-    hashed = HashedLookup(storage.hashes, lookup, reactor, random, config.hashing.pepper_length)
-
-    endpoints = api.Endpoints(
-        account=AccountEndpoints(accounts, Terms(config.policy.policies, storage.accounts, reactor)),
-        lookup=LookupEndpoints(lookup, hashed),
-        validate=ValidateEndpoints(sessions, Pages(config.view), session_policy.validation),
-        threepid=ThreePidEndpoints(publication, partial(xmatrix.authenticate, federation, our_names=our_names(config))),
-        pubkey=PubkeyEndpoints(signer, invites),
-        invite=InviteEndpoints(
-            invites,
-            signer,
-            config.server.public_url,
-            attrgetter("address") if config.invite.full_display_name else redacted,
-        ),
-    )
-    paths = api.common()
-    paths |= api.v1(endpoints) if config.matrix.v1 else {}
-    paths |= api.v2(endpoints) if config.matrix.v2 else {}
-    if config.invite.policy.token is not None:
-        paths |= PolicyEndpoints(policy, config.invite.policy.token).endpoints()
-    if (homeservers := intercepted(config)) is not None:
-        proxy = Proxy(agent_for(reactor, trust), homeservers, Clients(config.server.trusted_proxies), reactor)
-        registration = RegistrationPolicy(config.register.policy, storage.invites)
-        paths |= interceptions(InviteInterception(proxy, policy), RegistrationInterception(proxy, registration))
-    limits = dict(api.BODY_LIMITS)
-    if config.appsvc.enabled:
-        homeserver = Homeserver(trusted, str(config.appsvc.endpoint.to_hs.url), str(config.appsvc.endpoint.to_hs.token))
-        commands = Commands(storage.invites, storage.outbox, endings, lookup)
-        ours = application_service(config, storage, homeserver, endings, commands, stores, notifier, reactor)
-        services += ours.services
-        paths |= ours.paths
-        limits |= appservice.BODY_LIMITS
-    site = Site(tree(paths), limits)
+    parts = Parts(config, reactor)
+    paths = parts.identity_api() | parts.policy_api() | parts.interceptions() | parts.application_service()
+    parts.run_timers()
+    site = Site(tree(paths), api.BODY_LIMITS | appservice.BODY_LIMITS)
     for description in config.server.bind:
-        services.append(strports.service(description, site, reactor))
+        parts.run(strports.service(description, site, reactor))
     log.info("mxisd serves {url} at {bind}", url=config.server.public_url, bind=", ".join(config.server.bind))
-    whole = Ordered()
-    for service in services:
-        service.setServiceParent(whole)
-    return whole
+    return parts.service
 
 
-def timers_of_invites(
-    config: Config, storage: Storage, sources: Sequence[Source], endings: Endings, reactor: Any
-) -> list[IService]:
-    """What becomes of pending invites, and of ended ones, as time passes."""
-    expiration, interval = config.invite.expiration, config.invite.resolution.interval
-    resolution = Resolution(
-        storage.invites,
-        storage.bindings,
-        [source for source in sources if source.local or config.invite.resolution.recursive],
-        endings,
-        reactor,
-        interval * 1000,
-        expiration.after * MINUTE if expiration.enabled else None,
-    )
-    kept = config.invite.history.days * DAY
-    return [
-        Periodic("lookup of pending invites", resolution.tick, interval, reactor),
-        Periodic("purge of ended invites", lambda: storage.invites.purge(now(reactor) - kept), 3600, reactor),
-    ]
+class Parts:
+    """What the server is made of.  Each part is made when another one first asks for it, and started in that order."""
 
+    def __init__(self, config: Config, reactor: Any) -> None:
+        self.config = config
+        self.reactor = reactor
+        self.random = os.urandom
+        self.service = Ordered()  # type: ignore[no-untyped-call]  # Twisted's services predate annotations
 
-class ApplicationService(NamedTuple):
-    """What there is to run and to serve."""
+    def run(self, service: S) -> S:
+        """Have a service started, and stopped before those that were there already."""
+        service.setServiceParent(self.service)  # type: ignore[no-untyped-call]
+        return service
 
-    services: list[IService]
-    paths: Mapping[str, Endpoint]
+    # What everything else stands on.
 
+    @cached_property
+    def signer(self) -> Signer:
+        return Signer(self.config.server.name, load_or_create(self.config.key.path))
 
-def application_service(
-    config: Config,
-    storage: Storage,
-    homeserver: Homeserver,
-    endings: Endings,
-    commands: Commands,
-    stores: Stores,
-    notifier: Notifier,
-    reactor: Any,
-) -> ApplicationService:
-    """What our homeserver knows us as.  Raises :class:`RegistrationError`."""
-    ours, domain = config.appsvc, config.matrix.domain
-    main, expiry = ours.main_user(domain), ours.expiry_user(domain)
-    if ours.registration.synapse.file is not None:
-        write_registration(ours.registration.synapse.file, registration_text(ours, domain))
-    users = Users(homeserver, {main, expiry})
-    allowed = ours.feature.admin.allowed_roles
-    services: list[IService] = []
-    reactions: list[Reaction] = [
-        Withdrawal(storage.invites, endings),
-        Bot(homeserver, users, main, stores, allowed, commands if ours.takes_commands else None),
-    ]
-    if ours.rejects_expired:
-        rejecting = ExpiryUser(homeserver, users, expiry, main, reactor)
-        services.append(rejecting)
-        reactions.append(rejecting)
-    if ours.feature.invite_by_id:
-        reactions.append(InviteMail(homeserver, stores, notifier, reactor, domain, {main, expiry}))
-    transactions = Transactions(storage.transactions, reactions, reactor)
-    services.append(Periodic("purge of transactions", transactions.purge, 3600, reactor))
-    token = str(ours.endpoint.to_as.token)
-    return ApplicationService(services, appservice.paths(AppServiceEndpoints(transactions, users, token)))
+    @cached_property
+    def storage(self) -> Storage:
+        return self.run(SQLiteService(self.config.storage.provider.sqlite.database, self.reactor)).storage
+
+    @cached_property
+    def resolver(self) -> Resolver:
+        return Resolver(self.reactor, self.config.outbound.nameservers)
+
+    @cached_property
+    def trust(self) -> Trust:
+        return Trust(self.config.outbound.ca_file, self.config.outbound.insecure_servers)
+
+    @cached_property
+    def outbound(self) -> Outbound:
+        """For servers that strangers name."""
+        return Outbound(self.reactor, self.resolver, self.trust, self.config.outbound.allowed_networks)
+
+    @cached_property
+    def trusted(self) -> Outbound:
+        """For servers that the administrator names, wherever they are."""
+        return Outbound(self.reactor, self.resolver, self.trust, ANYWHERE)
+
+    @cached_property
+    def federation(self) -> Federation:
+        discovery = Discovery(self.reactor, self.outbound, self.resolver, self.random)
+        urls = {entry.name: entry.value for entry in self.config.dns.overwrite.homeserver.federation}
+        return Federation(self.reactor, self.outbound, discovery, Overwrites(urls, self.trusted))
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        return build_notifier(self.config, self.reactor, self.trusted, self.random)
+
+    # Who is behind an address.
+
+    @cached_property
+    def stores(self) -> Stores:
+        """The identity stores that are switched on."""
+        stores = []
+        if self.config.memory.enabled:
+            memory = MemoryStore(self.config.memory.identities, UserIds(self.config.matrix.domain))
+            stores.append(Store("memory", profiles=memory))
+        return Stores(stores)
+
+    @cached_property
+    def lookup(self) -> Lookup:
+        return Lookup(self.storage.bindings, self.stores.sources, self.signer, self.reactor)
+
+    # What waits to be told to others.
+
+    @cached_property
+    def onbinds(self) -> Deliveries:
+        return self._deliveries(
+            OnbindDelivery(self.storage.invites, self.federation, self.signer), self.config.invite.delivery.concurrency
+        )
+
+    @cached_property
+    def messages(self) -> Deliveries:
+        return self._deliveries(MessageDelivery(self.storage.invites, self.notifier), per_destination=16)
+
+    def _deliveries(self, courier: Courier, per_destination: int) -> Deliveries:
+        give_up_after = self.config.invite.delivery.give_up_after * 1000
+        return self.run(
+            Deliveries(self.storage.outbox, courier, self.reactor, self.random, give_up_after, per_destination)
+        )
+
+    # Addresses, accounts and invites.
+
+    @cached_property
+    def sessions(self) -> ValidationSessions:
+        public_url = self.config.server.public_url
+        return ValidationSessions(self.storage.sessions, self.notifier, self.reactor, self.random, public_url)
+
+    @cached_property
+    def publication(self) -> Publication:
+        policy, bindings = self.config.session.policy, self.storage.bindings
+        notices = UnbindNotices(policy.unbind, bindings, self.storage.occasions, self.notifier, self.reactor)
+        return Publication(bindings, self.sessions, self.onbinds, notices, self.signer, self.reactor, policy)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        only_domain = self.config.matrix.domain if self.config.account.allow_only_trust_domains else None
+        return Accounts(self.storage.accounts, self.federation, self.reactor, self.random, only_domain)
+
+    @cached_property
+    def invite_policy(self) -> InvitePolicy:
+        return InvitePolicy(self.config.invite.policy, self.stores)
+
+    @cached_property
+    def invites(self) -> Invites:
+        return Invites(
+            self.storage.invites,
+            self.invite_policy,
+            self.lookup,
+            self.messages,
+            self.signer,
+            self.reactor,
+            self.random,
+        )
+
+    @cached_property
+    def endings(self) -> Endings:
+        resolve_to = self.config.invite.expiration.resolve_to
+        return Endings(self.storage.invites, self.onbinds, self.reactor, resolve_to)
+
+    # What is served.
+
+    def identity_api(self) -> dict[str, Endpoint]:
+        """The identity service API."""
+        config, public_url = self.config, self.config.server.public_url
+        hashed = HashedLookup(self.storage.hashes, self.lookup, self.reactor, self.random, config.hashing.pepper_length)
+        # What homeservers may call us when they sign a request: as a client wrote it, that is with the port.
+        names = [config.server.name, urlsplit(public_url).netloc]
+        shown = attrgetter("address") if config.invite.full_display_name else redacted
+        endpoints = api.Endpoints(
+            account=AccountEndpoints(self.accounts, Terms(config.policy.policies, self.storage.accounts, self.reactor)),
+            lookup=LookupEndpoints(self.lookup, hashed),
+            validate=ValidateEndpoints(self.sessions, Pages(config.view), config.session.policy.validation),
+            threepid=ThreePidEndpoints(
+                self.publication, partial(xmatrix.authenticate, self.federation, our_names=names)
+            ),
+            pubkey=PubkeyEndpoints(self.signer, self.invites),
+            invite=InviteEndpoints(self.invites, self.signer, public_url, shown),
+        )
+        paths = api.common()
+        paths |= api.v1(endpoints) if config.matrix.v1 else {}
+        paths |= api.v2(endpoints) if config.matrix.v2 else {}
+        return paths
+
+    def policy_api(self) -> dict[str, Endpoint]:
+        """What a homeserver may ask about invites before it sends them."""
+        token = self.config.invite.policy.token
+        return {} if token is None else dict(PolicyEndpoints(self.invite_policy, token).endpoints())
+
+    def interceptions(self) -> dict[str, Endpoint]:
+        """Paths of the homeservers that mxisd stands in front of, if it stands in front of any."""
+        by_name = {entry.name: entry.value for entry in self.config.dns.overwrite.homeserver.client}
+        url = self.config.matrix.homeserver.url
+        if not by_name and not url:
+            return {}
+        clients = Clients(self.config.server.trusted_proxies)
+        proxy = Proxy(agent_for(self.reactor, self.trust), Homeservers(by_name, url), clients, self.reactor)
+        registration = RegistrationPolicy(self.config.register.policy, self.storage.invites)
+        return dict(
+            interceptions(InviteInterception(proxy, self.invite_policy), RegistrationInterception(proxy, registration))
+        )
+
+    def application_service(self) -> dict[str, Endpoint]:
+        """What our homeserver knows us as.  Raises :class:`RegistrationError`."""
+        ours, domain = self.config.appsvc, self.config.matrix.domain
+        if not ours.enabled:
+            return {}
+        if ours.registration.synapse.file is not None:
+            write_registration(ours.registration.synapse.file, registration_text(ours, domain))
+        homeserver = Homeserver(self.trusted, str(ours.endpoint.to_hs.url), str(ours.endpoint.to_hs.token))
+        users = Users(homeserver, {ours.main_user(domain), ours.expiry_user(domain)})
+        transactions = Transactions(self.storage.transactions, self._reactions(homeserver, users), self.reactor)
+        self.run(Periodic("purge of transactions", transactions.purge, 3600, self.reactor))
+        return dict(appservice.paths(AppServiceEndpoints(transactions, users, str(ours.endpoint.to_as.token))))
+
+    def _reactions(self, homeserver: Homeserver, users: Users) -> list[Reaction]:
+        """What to do about events that the homeserver tells its application service."""
+        ours, domain = self.config.appsvc, self.config.matrix.domain
+        main, expiry = ours.main_user(domain), ours.expiry_user(domain)
+        commands = Commands(self.storage.invites, self.storage.outbox, self.endings, self.lookup)
+        allowed = ours.feature.admin.allowed_roles
+        reactions: list[Reaction] = [
+            Withdrawal(self.storage.invites, self.endings),
+            Bot(homeserver, users, main, self.stores, allowed, commands if ours.takes_commands else None),
+        ]
+        if ours.rejects_expired:
+            reactions.append(self.run(ExpiryUser(homeserver, users, expiry, main, self.reactor)))
+        if ours.feature.invite_by_id:
+            reactions.append(InviteMail(homeserver, self.stores, self.notifier, self.reactor, domain, {main, expiry}))
+        return reactions
+
+    # What happens as time passes.
+
+    def run_timers(self) -> None:
+        """Look up pending invites, and forget what is over."""
+        config, storage = self.config.invite, self.storage
+        kept = config.history.days * DAY
+        for name, work, seconds in (
+            ("lookup of pending invites", self._resolution().tick, config.resolution.interval),
+            ("purge of ended invites", lambda: storage.invites.purge(now(self.reactor) - kept), 3600),
+            ("purge of sessions", self.sessions.purge, 3600),
+            ("purge of occasions", lambda: storage.occasions.purge(now(self.reactor)), 3600),
+        ):
+            self.run(Periodic(name, work, seconds, self.reactor))
+
+    def _resolution(self) -> Resolution:
+        config = self.config.invite
+        return Resolution(
+            self.storage.invites,
+            self.storage.bindings,
+            [source for source in self.stores.sources if source.local or config.resolution.recursive],
+            self.endings,
+            self.reactor,
+            config.resolution.interval * 1000,
+            config.expiration.after * MINUTE if config.expiration.enabled else None,
+        )
 
 
 class Ordered(MultiService):
@@ -312,23 +383,3 @@ class Ordered(MultiService):
                 await maybeDeferred(service.stopService)
             except Exception:
                 log.failure("{service} did not stop as it should", service=service)
-
-
-def identity_stores(config: Config) -> Stores:
-    """The identity stores that are switched on."""
-    stores = []
-    if config.memory.enabled:
-        memory = MemoryStore(config.memory.identities, UserIds(config.matrix.domain))
-        stores.append(Store("memory", profiles=memory))
-    return Stores(stores)
-
-
-def intercepted(config: Config) -> Homeservers | None:
-    """The homeservers that mxisd stands in front of; ``None`` if it is to stand aside."""
-    by_name = {entry.name: entry.value for entry in config.dns.overwrite.homeserver.client}
-    return Homeservers(by_name, config.matrix.homeserver.url) if by_name or config.matrix.homeserver.url else None
-
-
-def our_names(config: Config) -> list[str]:
-    """What homeservers may call us when they sign a request: as a client wrote it, that is with the port."""
-    return [config.server.name, urlsplit(config.server.public_url).netloc]
