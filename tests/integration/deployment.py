@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,24 +28,24 @@ class Deployment:
     """
     Synapse and mxisd behind one nginx at ``url``, a name server, and a mail server.
 
-    With ``guarding``, more sections of mxisd.yaml, mxisd stands in front of Synapse; ``modules`` are Synapse's.
+    With ``policies``, more sections of mxisd.yaml, mxisd stands in front of Synapse, which itself asks it too.
     """
 
-    def __init__(self, guarding: Mapping[str, Any] | None = None, modules: Sequence[object] = ()) -> None:
+    def __init__(self, policies: Mapping[str, Any] | None = None) -> None:
         self._folder = TemporaryDirectory(prefix="mxisd-tests-")
         folder = Path(self._folder.name)
         folder.chmod(0o755)  # nginx drops its privileges
         authority = Authority(folder / "authority.pem")
         self.ca_file = authority.path
         synapse_port, mxisd_port = free_port(), free_port()
-        synapse_url = f"http://127.0.0.1:{synapse_port}"
+        synapse_url = f"http://127.0.0.1:{synapse_port}" if policies is not None else None
         self.nginx = Nginx(
             folder / "nginx",
             authority,
             ["localhost", DOMAIN],
             mxisd_port,
             synapse_port,
-            intercepting=guarding is not None,
+            intercepting=policies is not None,
         )
         self.id_server = f"localhost:{self.nginx.port}"
         self.url = f"https://{self.id_server}"
@@ -59,7 +59,7 @@ class Deployment:
             folder / "mxisd",
             mxisd_port,
             {
-                "matrix": {"domain": DOMAIN, "homeserver": {"url": synapse_url}} if guarding else {"domain": DOMAIN},
+                "matrix": {"domain": DOMAIN, "homeserver": {"url": synapse_url}},
                 "server": {"bind": [f"tcp:{mxisd_port}:interface=127.0.0.1"], "publicUrl": self.url},
                 "key": {"path": "signing.key"},
                 "storage": {"provider": {"sqlite": {"database": "mxisd.db"}}},
@@ -84,9 +84,13 @@ class Deployment:
                     "caFile": authority.path,
                     "nameservers": [self.names.address],
                 },
-                **(guarding or {}),
+                **(policies or {}),
             },
         )
+        modules = []
+        if policies is not None:
+            asking = {"url": self.mxisd.url, "token": policies["invite"]["policy"]["token"]}
+            modules.append({"module": "mxisd_policy.MxisdPolicy", "config": asking})
         self.synapse = Synapse(folder / "synapse", DOMAIN, synapse_port, self.url, authority.path, modules)
 
     def anybody(self) -> MatrixClient:

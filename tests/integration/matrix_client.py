@@ -33,6 +33,7 @@ class MatrixClient:
 
     def __init__(self, url: str, ca_file: str | None = None, token: str = "") -> None:
         self.url = url
+        self.token = token
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._context = ssl.create_default_context(cafile=ca_file)
 

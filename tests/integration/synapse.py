@@ -32,6 +32,7 @@ class Synapse:
         modules: Sequence[object] = (),
     ) -> None:
         folder.mkdir()
+        self.url = f"http://127.0.0.1:{port}"
         signing_key = base64.b64encode(os.urandom(32)).decode().rstrip("=")
         (folder / "signing.key").write_text(f"ed25519 a_test {signing_key}\n")
         (folder / "log.yaml").write_text(yaml.safe_dump(_LOGGING))
