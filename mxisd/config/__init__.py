@@ -99,6 +99,14 @@ class Sections(Section):
         by_smtp = self.notification.handler.email == "raw" and email.connector == "smtp"
         if by_smtp and not email.connectors.smtp.host:
             yield Finding("threepid.medium.email.connectors.smtp.host", "not set: no email can be sent")
+        if not self.matrix.homeserver.url and not self.dns.overwrite.homeserver.client:
+            missing = "without matrix.homeserver.url mxisd does not stand in front of the homeserver"
+            if self.register != Register():
+                yield Finding("register.policy", f"without effect: {missing}")
+            if self.invite.policy.if_sender.has_role or self.invite.policy.rules:
+                yield Finding(
+                    "invite.policy", f"invites are judged only when the homeserver stores them here: {missing}"
+                )
         expiration = self.invite.expiration
         rejecting = self.appsvc.expiry_user(self.matrix.domain)
         heir = expiration.resolve_to or rejecting

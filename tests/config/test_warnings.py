@@ -53,6 +53,16 @@ class WarningTests(ConfigCase):
                 "session: {policy: {bind: {domains: ['*']}}}",
                 "session.policy.bind.domains: addresses are bound to user IDs of any homeserver",
             ),
+            (
+                "register: {policy: {allowed: true}}",
+                "register.policy: without effect: without matrix.homeserver.url mxisd does not stand in front of the "
+                "homeserver",
+            ),
+            (
+                "invite: {policy: {ifSender: {hasRole: staff}}}",
+                "invite.policy: invites are judged only when the homeserver stores them here: without "
+                "matrix.homeserver.url mxisd does not stand in front of the homeserver",
+            ),
             ("firebase: {database: 'https://x.org'}", "firebase: without effect: Firebase is not supported"),
             (
                 "storage: {provider: {postgresql: {database: //localhost/ma1sd}}}",
