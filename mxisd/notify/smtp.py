@@ -142,6 +142,13 @@ class _Path(Path):
         return self._addr_spec.encode()
 
 
+class _Plain(PLAINAuthenticator):
+    user: bytes
+
+    def challengeResponse(self, secret: bytes, chal: int = 1) -> bytes:
+        return b"\0" + self.user + b"\0" + secret
+
+
 class _Conversation(ESMTPClient):
     """One connection, over which one letter is sent; ``done`` fires when it is closed."""
 
@@ -198,10 +205,14 @@ class _Conversation(ESMTPClient):
         self._extensions = items
         user = (self._server.login or "").encode()
         # Every server that offers PLAIN can do it; CRAM-MD5 hides the password from who listens.
-        plain = [PLAINAuthenticator(user), LOGINAuthenticator(user)]
+        plain = [_Plain(user), LOGINAuthenticator(user)]
         digest = [CramMD5ClientAuthenticator(user)]
         self.authenticators = plain + digest if self._tlsMode else digest + plain
         super().authenticate(code, resp, items)
+
+    def _esmtpState_plainAuth(self, code: int, resp: bytes) -> None:
+        # twisted.mail would now try in the form of RFC 4616, which is our first.
+        self.esmtpAUTHDeclined(code, resp)
 
     def smtpState_from(self, code: int, resp: bytes) -> None:
         if not self._letter.is_ascii and b"SMTPUTF8" not in self._extensions:

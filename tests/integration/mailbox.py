@@ -90,7 +90,7 @@ class Mailbox:
         self, server: Any, session: Any, envelope: Any, mechanism: str, data: LoginPassword
     ) -> AuthResult:
         given = (data.login.decode(), data.password.decode())
-        return AuthResult(success=given == self._login)
+        return AuthResult(success=given == self._login, handled=False)
 
 
 def text_of(message: EmailMessage) -> str:

@@ -287,7 +287,7 @@ class AuthenticationTest(SmtpCase):
     async def test_plain_where_nobody_can_listen(self) -> None:
         line = (await self.login("CRAM-MD5 LOGIN PLAIN", 2))[0]
         self.assertTrue(line.startswith("AUTH PLAIN "))
-        self.assertEqual(self.decoded(line).split(b"\0")[1:], ["üser".encode(), b"geheim"])
+        self.assertEqual(self.decoded(line).split(b"\0"), [b"", "üser".encode(), b"geheim"])
 
     async def test_digest_where_somebody_could(self) -> None:
         command, answer = (await self.login("PLAIN LOGIN CRAM-MD5"))[:2]
@@ -316,6 +316,8 @@ class AuthenticationTest(SmtpCase):
             self.assertFalse(failure.permanent)
             self.assertIn(answer, str(failure))
             self.assertNotIn("secret", str(failure))
+            # Who fails too often is locked out.
+            self.assertEqual(sum(line.startswith("AUTH") for line in mails.lines), 1)
 
     async def test_not_offered(self) -> None:
         for extensions in ("", "AUTH GSSAPI"):
