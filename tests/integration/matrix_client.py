@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
+from email.message import Message
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -22,9 +23,10 @@ CLIENT = "/_matrix/client/v3"
 class Refused(Exception):
     """An answer that is no success; ``body`` is its JSON."""
 
-    def __init__(self, status: int, body: Any) -> None:
+    def __init__(self, status: int, headers: Message, body: Any) -> None:
         super().__init__(f"{status} {body}")
         self.status = status
+        self.headers = headers
         self.body = body
 
 
@@ -64,7 +66,7 @@ class MatrixClient:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
-                raise Refused(error.code, json.load(error)) from None
+                raise Refused(error.code, error.headers, json.load(error)) from None
 
 
 class User:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,10 @@ ENVIRONMENT = {"PYTHONPATH": str(ROOT)}
 class Mxisd:
     """Listens on 127.0.0.1 at ``port``; everything that it keeps is in ``folder``."""
 
-    def __init__(self, folder: Path, port: int, config: dict[str, Any]) -> None:
-        folder.mkdir()
+    def __init__(self, folder: Path, port: int, config: Mapping[str, Any]) -> None:
+        folder.mkdir(exist_ok=True)
         self.url = f"http://127.0.0.1:{port}"
-        self._config_file = folder / "mxisd.yaml"
-        self._config_file.write_text(yaml.safe_dump(config))
+        self._config_file = write_config(folder, config)
         self._log_file = folder / "mxisd.log"
         self.start()
 
@@ -32,14 +32,21 @@ class Mxisd:
         self._process = Process(command, self._log_file, ENVIRONMENT)
         self._process.wait_until(MatrixClient(self.url).answers)
 
-    def stop(self) -> int:
-        """End it in order; return its exit code."""
-        return self._process.stop()
+    def stop(self) -> None:
+        """End it in order."""
+        self._process.stop()
 
-    def kill(self) -> int:
+    def kill(self) -> None:
         """End it at once, as a power failure would."""
-        return self._process.kill()
+        self._process.kill()
 
     @property
     def log(self) -> str:
         return self._process.log
+
+
+def write_config(folder: Path, config: Mapping[str, Any]) -> Path:
+    """The file ``mxisd.yaml`` in a folder, beside which mxisd keeps its data by default."""
+    path = folder / "mxisd.yaml"
+    path.write_text(yaml.safe_dump(dict(config)))
+    return path

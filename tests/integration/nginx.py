@@ -28,6 +28,7 @@ class Nginx:
         intercepting: bool = False,
     ) -> None:
         folder.mkdir()
+        self._folder = folder
         self.port = free_port()
         certificate = folder / "certificate.pem"
         certificate.write_bytes(authority.pem(*names))
@@ -56,6 +57,10 @@ class Nginx:
         command: list[str | Path] = ["nginx", "-p", folder, "-e", folder / "error.log", "-c", folder / "nginx.conf"]
         self._process = Process(command, folder / "nginx.log")
         self._process.wait_until(lambda: listens(self.port))
+
+    @property
+    def access_log(self) -> str:
+        return (self._folder / "access.log").read_text()
 
     def stop(self) -> None:
         self._process.stop()

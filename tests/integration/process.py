@@ -48,22 +48,22 @@ class Process:
         if self._popen.poll() is not None:
             raise AssertionError(f"ended with {self._popen.returncode}; it said:\n{self.log}")
 
-    def stop(self) -> int:
-        """End it in order, if it has not; return its exit code."""
-        return self._signal(signal.SIGTERM)
+    def stop(self) -> None:
+        """End it in order, if it has not ended."""
+        self._signal(signal.SIGTERM)
 
-    def kill(self) -> int:
+    def kill(self) -> None:
         """End it at once, as a power failure would."""
-        return self._signal(signal.SIGKILL)
+        self._signal(signal.SIGKILL)
 
     @property
     def log(self) -> str:
         """What it has printed."""
         return self._log.read_text(errors="replace")
 
-    def _signal(self, number: int) -> int:
+    def _signal(self, number: int) -> None:
         self._popen.send_signal(number)
-        return self._popen.wait(PATIENCE)
+        self._popen.wait(PATIENCE)
 
 
 def eventually(look: Callable[[], T | None]) -> T:
