@@ -11,11 +11,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from ..config import ConfigError, load
+from ..config import Config, ConfigError, load
 from ..matrix.ids import InvalidIdentifier, check_room_id, server_of
 from ..matrix.threepid import InvalidAddress, canonical
 from ..stores.stores import StoreFailed
-from .policy import Attempt, InvitePolicy, Profiles
+from .policy import Attempt, InvitePolicy
 
 Say = Callable[[str], None]
 
@@ -29,14 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ConfigError, InvalidAddress, InvalidIdentifier) as error:
         _say(str(error))
         sys.exit(2)
-    if options.role is not None:
-        profiles: Profiles = Roles(options.role)
-    else:
-        from ..tap import identity_stores  # puts all parts together, this one among them
-
-        profiles = identity_stores(config)
-    policy = InvitePolicy(config.invite.policy, profiles)
-    react(lambda reactor: Deferred.fromCoroutine(_explain(policy, attempt)))
+    react(lambda reactor: Deferred.fromCoroutine(_explain(reactor, config, attempt, options.role)))
 
 
 async def explain(policy: InvitePolicy, attempt: Attempt, say: Say) -> bool:
@@ -58,12 +51,19 @@ class Roles:
         return self._roles
 
 
-async def _explain(policy: InvitePolicy, attempt: Attempt) -> None:
+async def _explain(reactor: Any, config: Config, attempt: Attempt, roles: Sequence[str] | None) -> None:
+    from ..tap import Parts  # puts all parts together, those of this package among them
+
+    parts = Parts(config, reactor)
+    policy = InvitePolicy(config.invite.policy, parts.stores if roles is None else Roles(roles))
+    parts.service.startService()  # type: ignore[no-untyped-call]  # Twisted's services predate annotations
     try:
         allowed = await explain(policy, attempt, _say)
     except StoreFailed as error:
         _say(str(error))
         sys.exit(2)
+    finally:
+        await parts.service.stopService()
     sys.exit(0 if allowed else 1)
 
 
