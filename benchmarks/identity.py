@@ -154,13 +154,9 @@ def measure(url: str, case: Case, path_prefix: str | None, folder: Path) -> tupl
     """Requests a second, and the median and 99th percentile of latency in ms."""
     lines = folder / "requests"
     lines.write_text("".join(f"{path_prefix or path} {body}\n" for path, body in case.requests))
-    output = subprocess.run(
-        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}", "-s", str(HERE / "load.lua"), url]
-        + ["--", case.method, TOKEN if "v2" in case.name else "-", str(lines)],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    load = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}", "-s", str(HERE / "load.lua"), url]
+    arguments = [case.method, TOKEN if "v2" in case.name else "-", str(lines)]
+    output = subprocess.run([*load, "--", *arguments], capture_output=True, text=True, check=True).stdout
     figures = next(line for line in output.splitlines() if line.startswith("FIGURES"))
     number, duration, p50, p99, failed = map(int, figures.split()[1:])
     if failed:

@@ -32,8 +32,11 @@ from .appservice.registration import write as write_registration
 from .appservice.transactions import Transactions
 from .appservice.users import Users
 from .appservice.withdrawal import Withdrawal
+from .authentication.credentials import Credentials
+from .authentication.identifiers import Identifiers
 from .clock import DAY, MINUTE, now
 from .config import Config, ConfigError, load
+from .directory.search import StoreSearch
 from .invites.delivery import Courier, Deliveries
 from .invites.endings import Endings
 from .invites.invites import Invites
@@ -57,6 +60,7 @@ from .notify import Notifier
 from .notify.build import build_notifier, mail_templates, text_templates
 from .notify.template import TemplateError
 from .periodic import Periodic
+from .profile.knowledge import Knowledge
 from .registration.policy import RegistrationPolicy
 from .sessions.binding import Publication
 from .sessions.notices import UnbindNotices
@@ -70,6 +74,7 @@ from .stores.store import Store
 from .stores.stores import Stores
 from .web import appservice
 from .web.appservice import AppServiceEndpoints
+from .web.check_credentials import CheckCredentialsEndpoints
 from .web.client import Clients
 from .web.endpoint import Endpoint
 from .web.identity import api
@@ -79,8 +84,11 @@ from .web.identity.lookup import LookupEndpoints
 from .web.identity.pubkey import PubkeyEndpoints
 from .web.identity.threepid import ThreePidEndpoints
 from .web.identity.validate import ValidateEndpoints
-from .web.interception.api import interceptions
+from .web.interception import api as interception
+from .web.interception.directory import DirectoryInterception
 from .web.interception.invite import InviteInterception
+from .web.interception.login import LoginInterception
+from .web.interception.profile import ProfileInterception
 from .web.interception.register import RegistrationInterception
 from .web.pages import Pages
 from .web.policy import PolicyEndpoints
@@ -139,7 +147,8 @@ def service_from(config: Config, reactor: Any) -> IService:
     for warning in config.warnings:
         log.warn("{warning}", warning=warning)
     parts = Parts(config, reactor)
-    paths = parts.identity_api() | parts.policy_api() | parts.interceptions() | parts.application_service()
+    paths = parts.identity_api() | parts.policy_api() | parts.credentials_api()
+    paths |= parts.interceptions() | parts.application_service()
     parts.run_timers()
     site = Site(tree(paths), api.BODY_LIMITS | appservice.BODY_LIMITS)
     for description in config.server.bind:
@@ -274,6 +283,10 @@ class Parts:
 
     # What is served.
 
+    @cached_property
+    def clients(self) -> Clients:
+        return Clients(self.config.server.trusted_proxies)
+
     def identity_api(self) -> dict[str, Endpoint]:
         """The identity service API."""
         config, public_url = self.config, self.config.server.public_url
@@ -296,6 +309,12 @@ class Parts:
         paths |= api.v2(endpoints) if config.matrix.v2 else {}
         return paths
 
+    def credentials_api(self) -> dict[str, Endpoint]:
+        """What a homeserver may ask about passwords."""
+        credentials = Credentials(self.stores, self.config.matrix.domain, self.reactor)
+        allowed = self.config.auth.check_credentials.allowed_cidr
+        return CheckCredentialsEndpoints(credentials, self.clients, allowed).endpoints()
+
     def policy_api(self) -> dict[str, Endpoint]:
         """What a homeserver may ask about invites before it sends them."""
         token = self.config.invite.policy.token
@@ -307,12 +326,23 @@ class Parts:
         url = self.config.matrix.homeserver.url
         if not by_name and not url:
             return {}
-        clients = Clients(self.config.server.trusted_proxies)
-        proxy = Proxy(agent_for(self.reactor, self.trust), Homeservers(by_name, url), clients, self.reactor)
-        registration = RegistrationPolicy(self.config.register.policy, self.storage.invites)
-        return dict(
-            interceptions(InviteInterception(proxy, self.invite_policy), RegistrationInterception(proxy, registration))
+        proxy = Proxy(agent_for(self.reactor, self.trust), Homeservers(by_name, url), self.clients, self.reactor)
+        config, stores, reactor = self.config, self.stores, self.reactor
+        exclude, public = config.directory.exclude, config.profile.public
+        endpoints = interception.Endpoints(
+            invite=InviteInterception(proxy, self.invite_policy),
+            register=RegistrationInterception(proxy, RegistrationPolicy(config.register.policy, self.storage.invites)),
+            directory=DirectoryInterception(proxy, StoreSearch(stores, exclude, reactor), exclude, reactor),
+            login=LoginInterception(proxy, self._identifiers()),
+            profile=ProfileInterception(proxy, Knowledge(stores, reactor), public=public),
         )
+        return interception.interceptions(endpoints)
+
+    def _identifiers(self) -> Identifiers:
+        """Whose the identifiers of logins are, by what is known here: addresses are not told to others for it."""
+        own = [source for source in self.stores.sources if source.local]
+        lookup = Lookup(self.storage.bindings, own, self.signer, self.reactor)
+        return Identifiers(lookup, self.config.auth.rewrite.user.rules, self.config.matrix.domain)
 
     def application_service(self) -> dict[str, Endpoint]:
         """What our homeserver knows us as.  Raises :class:`RegistrationError`."""

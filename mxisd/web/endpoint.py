@@ -63,7 +63,7 @@ class Call:
     def __init__(self, request: Request) -> None:
         self.request = request
         # Read at once: when a client goes away, Twisted closes the file.
-        self.raw_body: bytes = request.content.read()
+        self.raw_body: bytes = request.content.read() if request.content is not None else b""
         """The body as it came."""
         self.user_id: str | None = None
         """Whose access token came with it; ``None`` where none is asked for."""
@@ -111,7 +111,7 @@ class Call:
         if header is not None:
             scheme, _, token = header.partition(b" ")
             return token.strip().decode("ascii", "replace") if scheme.lower() == b"bearer" else None
-        in_query = self.request.args.get(b"access_token")
+        in_query = (self.request.args or {}).get(b"access_token")
         return in_query[0].decode("ascii", "replace") if in_query else None
 
     def accept_language(self) -> str:
@@ -130,7 +130,7 @@ class Endpoint(Resource):
     """Answers at one path.  A HEAD is a GET without the body, unless it has a handler of its own."""
 
     def __init__(self, **methods: Handler) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted's resources predate annotations
         self.handlers = {name.encode(): handler for name, handler in methods.items()}
         if b"GET" in self.handlers:
             self.handlers.setdefault(b"HEAD", self.handlers[b"GET"])
@@ -195,7 +195,7 @@ def _unsent(failure: Failure) -> None:
 
 def error_answer(error: MatrixError, headers: Mapping[bytes, bytes] | None = None) -> Answer:
     """The standard error body."""
-    return Answer(error.status, JSON | (headers or {}), msgspec.json.encode(error.body()))
+    return Answer(error.status, {**JSON, **(headers or {})}, msgspec.json.encode(error.body()))
 
 
 def has_gone(request: Request) -> bool:

@@ -65,11 +65,13 @@ def _below(branch: _Branch, segment: str) -> _Branch:
 class LimitedRequest(server.Request):
     """A request that is refused as soon as its body is, or is announced to be, larger than its path allows."""
 
+    # Twisted declares less than there is.
+    channel: Any
     _room = BODY_LIMIT
     _refused = False
 
     def gotLength(self, length: int | None) -> None:
-        super().gotLength(length)
+        super().gotLength(length)  # type: ignore[no-untyped-call]
         # Twisted hands the path over only with the whole body; the channel has it already.
         path = self.channel._path.partition(b"?")[0]
         limits = self.channel.site.body_limits
@@ -85,13 +87,13 @@ class LimitedRequest(server.Request):
         elif self._room < 0:
             self._refuse()
         else:
-            super().handleContentChunk(data)
+            super().handleContentChunk(data)  # type: ignore[no-untyped-call]
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         if self._refused:
             self.channel.loseConnection()
         else:
-            super().requestReceived(command, path, version)
+            super().requestReceived(command, path, version)  # type: ignore[no-untyped-call]
 
     def _refuse(self) -> None:
         self._refused = True
@@ -107,6 +109,8 @@ class LimitedRequest(server.Request):
 class Channel(HTTPChannel):
     """Writes the head of an answer in one piece: piece by piece it costs as much as the rest of a small answer."""
 
+    transport: Any
+
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
         lines = [b"%s %s %s" % (version, code, reason)]
         lines += [b"%s: %s" % (name, value) for name, values in headers.getAllRawHeaders() for value in values]
@@ -116,12 +120,12 @@ class Channel(HTTPChannel):
 class Site(server.Site):
     """An HTTP server that limits bodies, shows no tracebacks and writes no access log: the proxy in front has one."""
 
-    protocol = Channel
+    protocol = Channel  # type: ignore[assignment]  # without the choice of HTTP/2, which only TLS makes
     requestFactory = LimitedRequest
     displayTracebacks = False
 
     def __init__(self, resource: IResource, body_limits: Mapping[bytes, int], **arguments: Any) -> None:
-        super().__init__(resource, parsePOSTFormSubmission=False, **arguments)
+        super().__init__(resource, parsePOSTFormSubmission=False, **arguments)  # type: ignore[no-untyped-call]
         self.body_limits = body_limits
         """By path; one that ends with a slash is for all paths with one segment more."""
 

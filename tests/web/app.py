@@ -64,7 +64,8 @@ class Response(Struct):
         return json.decode(self.body)
 
     def header(self, name: str) -> str | None:
-        return (self.headers.getRawHeaders(name) or [None])[0]
+        values = self.headers.getRawHeaders(name)
+        return values[0] if values else None
 
 
 class Mailbox:
@@ -143,7 +144,7 @@ class App:
             invite=InviteEndpoints(invites, signer, PUBLIC_URL),
         )
         self.endpoints = common() | v1(endpoints) | v2(endpoints)
-        self._client = StubTreq(tree(self.endpoints))
+        self.client: Any = StubTreq(tree(self.endpoints))
 
     def now(self) -> int:
         return int(self.clock.seconds() * 1000)
@@ -180,7 +181,7 @@ class AppTestCase(SynchronousTestCase):
         if token is not None:
             all_headers["Authorization"] = f"Bearer {token}"
         url = f"{PUBLIC_URL}{path}" + (f"?{urlencode(query)}" if query else "")
-        client = self.app._client
+        client = self.app.client
         pending = client.request(method, url, data=data, headers=all_headers, allow_redirects=False)
         client.flush()
         response = self.successResultOf(pending)

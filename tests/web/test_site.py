@@ -49,7 +49,7 @@ class Bodies(SynchronousTestCase):
         self.channel.dataReceived(b"x" * (length if sent is None else sent))
 
     def answer(self) -> bytes:
-        return self.transport.value()
+        return bytes(self.transport.value())
 
     def test_within_the_limit(self) -> None:
         self.post("/small", BODY_LIMIT)
@@ -109,7 +109,7 @@ class Tree(SynchronousTestCase):
         transport = Transport()
         channel.makeConnection(transport)
         channel.dataReceived(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        return transport.value().partition(b"\r\n\r\n")[2]
+        return bytes(transport.value()).partition(b"\r\n\r\n")[2]
 
     def test_names_come_before_parameters(self) -> None:
         self.assertEqual(self.get("/a/b"), b'{"size":0}')

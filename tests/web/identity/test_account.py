@@ -100,7 +100,9 @@ class TermsOfService(AppTestCase):
 
 class TermsForSomePaths(AppTestCase):
     policies = {
-        "terms": Policy(version="1", terms={"en": Term(name="T", url=ENGLISH)}, regexp=["/_matrix/identity/v2/hash_.*"])
+        "terms": Policy(
+            version="1", terms={"en": Term(name="T", url=ENGLISH)}, regexp=("/_matrix/identity/v2/hash_.*",)
+        )
     }
 
     def test_only_there(self) -> None:

@@ -110,7 +110,7 @@ class V2Lookup(AppTestCase):
 
     def test_wrong_pepper(self) -> None:
         for algorithm in ("sha256", "none"):
-            body = {"addresses": [], "algorithm": algorithm, "pepper": "wrong"}
+            body: dict[str, object] = {"addresses": [], "algorithm": algorithm, "pepper": "wrong"}
             answer = self.post(f"{V2}/lookup", json=body, token=self.token)
             self.assert_error(answer, 400, "M_INVALID_PEPPER")
             self.assertEqual(answer.json["lookup_pepper"], self.pepper())

@@ -153,7 +153,7 @@ class Links(AppTestCase):
         answer = self.post(f"{path}/validate/email/requestToken", json=body, token=self.register())
         self.assertEqual(answer.status, 200, answer.body)
         self.sid = answer.json["sid"]
-        return self.app.mailbox.messages[-1].link
+        return str(self.app.mailbox.messages[-1].link)
 
     def is_validated(self) -> bool:
         query = {"sid": self.sid, "client_secret": "secret"}
