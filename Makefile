@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # Real servers for the tests, and what some Python packages are built with.  None of them has to run as a service.
-TEST_PACKAGES := redis-server nginx apache2 slapd ldap-utils postgresql mariadb-server postfix chromium wrk \
+TEST_PACKAGES := redis-server nginx apache2 slapd ldap-utils postgresql mariadb-server postfix chromium systemd wrk \
 	gcc python3-dev python3-venv libldap2-dev libsasl2-dev
 
 .PHONY: run test lint types bench clean

@@ -17,7 +17,8 @@ from .matrix_client import MatrixClient, User
 from .mxisd import Mxisd
 from .names import Names
 from .nginx import Nginx
-from .process import free_port
+from .process import free_port, installed
+from .synapse import PYTHON as SYNAPSE_PYTHON
 from .synapse import Synapse
 
 # Found by its SRV record alone: there is no host of this name.
@@ -32,6 +33,8 @@ class Deployment:
     """
 
     def __init__(self, policies: Mapping[str, Any] | None = None) -> None:
+        for program in ("nginx", str(SYNAPSE_PYTHON)):
+            installed(program)
         self._folder = TemporaryDirectory(prefix="mxisd-tests-")
         folder = Path(self._folder.name)
         folder.chmod(0o755)  # nginx drops its privileges

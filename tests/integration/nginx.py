@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.matrix.servers import Authority
 
-from .process import ROOT, Process, free_port, listens
+from .process import ROOT, Process, free_port, installed, listens
 
 
 class Nginx:
@@ -54,7 +54,15 @@ class Nginx:
             )
         )
         (folder / "nginx.conf").write_text(_AROUND.format(folder=folder))
-        command: list[str | Path] = ["nginx", "-p", folder, "-e", folder / "error.log", "-c", folder / "nginx.conf"]
+        command: list[str | Path] = [
+            installed("nginx"),
+            "-p",
+            folder,
+            "-e",
+            folder / "error.log",
+            "-c",
+            folder / "nginx.conf",
+        ]
         self._process = Process(command, folder / "nginx.log")
         self._process.wait_until(lambda: listens(self.port))
 

@@ -10,7 +10,9 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from shutil import which
 from typing import TypeVar
+from unittest import SkipTest
 
 T = TypeVar("T")
 
@@ -93,3 +95,11 @@ def listens(port: int) -> bool:
     """Whether anything accepts connections at a port of 127.0.0.1."""
     with socket.socket() as tried:
         return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
+def installed(program: str) -> str:
+    """Where a program is, those for root included; a test that needs another one is skipped."""
+    found = which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    if found is None:
+        raise SkipTest(f"{program} is not installed")
+    return found

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from .process import ROOT, Process, listens
+from .process import ROOT, Process, installed, listens
 
 PYTHON = ROOT / ".cache" / "synapse-venv" / "bin" / "python"
 
@@ -72,7 +72,7 @@ class Synapse:
             )
         )
         self._process = Process(
-            [PYTHON, "-m", "synapse.app.homeserver", "--config-path", folder / "homeserver.yaml"],
+            [installed(str(PYTHON)), "-m", "synapse.app.homeserver", "--config-path", folder / "homeserver.yaml"],
             folder / "synapse.log",
             env={"SSL_CERT_FILE": ca_file, "PYTHONPATH": str(ROOT / "contrib" / "synapse")},
         )
