@@ -103,7 +103,7 @@ class Call:
 
     def segment(self, index: int = -1) -> str:
         """The last segment of the path, or another one, decoded."""
-        return self.request.prepath[index].decode("utf-8", "replace")
+        return (self.request.prepath or [])[index].decode("utf-8", "replace")
 
     def access_token(self) -> str | None:
         """The token of an ``Authorization: Bearer`` header or, as Synapse still sends it, of the query."""
@@ -117,6 +117,11 @@ class Call:
     def accept_language(self) -> str:
         """The languages that the user reads, as the client put it."""
         return (self.request.getHeader(b"accept-language") or b"").decode("ascii", "replace")
+
+    def is_prefetch(self) -> bool:
+        """Whether a browser asks on suspicion, before its user does (header ``Sec-Purpose``, and its predecessors)."""
+        purposes = (self.request.getHeader(name) or b"" for name in (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"))
+        return any(purpose.lower().startswith((b"prefetch", b"preview")) for purpose in purposes)
 
     def _content_type(self) -> bytes:
         header = self.request.getHeader(b"content-type")
