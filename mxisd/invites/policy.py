@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -56,36 +56,64 @@ class InvitePolicy:
         self._profiles = profiles
         self._asks_for_roles = bool(self._required) or any(rule.role for rule in policy.rules)
 
-    async def require(self, attempt: Attempt) -> None:
-        """Raise :class:`MatrixError` unless an invite may be sent: ``M_FORBIDDEN``, or 503 if it cannot be told."""
+    async def require(self, *attempts: Attempt) -> None:
+        """
+        Let invites by one sender pass.
+
+        Raises :class:`MatrixError` if one of them may not be sent, ``M_FORBIDDEN``, or if that cannot be told, 503.
+        """
+        sender = attempts[0].sender
         try:
-            decision = await self.decide(attempt)
+            roles = await self._roles(sender)
         except StoreFailed as error:
-            log.error("an invite by {sender} was not judged: {error}", sender=attempt.sender, error=error)
+            log.error("an invite by {sender} was not judged: {error}", sender=sender, error=error)
             raise MatrixError(503, "M_UNKNOWN", "Your roles cannot be told at the moment; please try again") from None
-        if not decision.allowed:
-            log.info("{sender} may not invite: {reason}", sender=attempt.sender, reason=decision.steps[-1])
-            raise MatrixError(403, "M_FORBIDDEN", "Your account may not send this invite")
+        for attempt in attempts:
+            decision = self._judge(attempt, roles)
+            if not decision.allowed:
+                log.info("{sender} may not invite: {reason}", sender=sender, reason=decision.steps[-1])
+                raise MatrixError(403, "M_FORBIDDEN", "Your account may not send this invite")
 
     async def decide(self, attempt: Attempt) -> Decision:
         """Judge an invite.  Raises :class:`StoreFailed` if the sender's roles matter and cannot be told."""
+        return self._judge(attempt, await self._roles(attempt.sender))
+
+    async def _roles(self, sender: str) -> frozenset[str]:
+        return await self._profiles.roles(sender) if self._asks_for_roles else frozenset()
+
+    def _judge(self, attempt: Attempt, roles: frozenset[str]) -> Decision:
         steps: list[str] = []
-        roles: frozenset[str] = frozenset()
         if self._asks_for_roles:
-            roles = await self._profiles.roles(attempt.sender)
             steps.append(f"the sender's roles: {_list(sorted(roles))}")
         if self._required:
             if roles.isdisjoint(self._required):
                 steps.append(f"ifSender.hasRole: refused, since the sender has none of {_list(self._required)}")
                 return Decision(False, tuple(steps))
             steps.append(f"ifSender.hasRole: the sender has one of {_list(self._required)}")
+        facts = _facts(attempt, roles)
         for rule in self._rules:
-            applies, step = rule.judge(attempt, roles)
+            applies, step = rule.judge(facts)
             steps.append(step)
             if applies:
                 return Decision(rule.allows, tuple(steps))
         steps.append("no rule applies: allowed" if self._rules else "there are no rules: allowed")
         return Decision(True, tuple(steps))
+
+
+# What is known of an invite, by the names of conditions; None where that is nothing.
+_Facts = Mapping[str, Collection[str] | None]
+
+
+def _facts(attempt: Attempt, roles: frozenset[str]) -> _Facts:
+    threepid = attempt.threepid
+    return {
+        "sender": [attempt.sender],
+        "server": [attempt.sender.partition(":")[2].lower()],
+        "role": roles,
+        "room": [attempt.room_id or ""],
+        "medium": [threepid.medium] if threepid is not None else None,
+        "address": spellings(threepid) if threepid is not None else None,
+    }
 
 
 class _Rule:
@@ -95,23 +123,19 @@ class _Rule:
         self.allows = rule.action == "allow"
         self._name = f"rule {number} ({rule.action})"
         conditions = [
-            _Condition("sender", rule.sender, lambda attempt, _: [attempt.sender]),
-            _Condition("server", map(str.lower, rule.server), lambda attempt, _: [_server(attempt.sender)]),
-            _Condition("role", rule.role, lambda _, roles: roles),
-            _Condition("room", rule.room, lambda attempt, _: [attempt.room_id or ""]),
-            _Condition("medium", rule.medium, lambda attempt, _: attempt.threepid and [attempt.threepid.medium]),
-            _Condition(
-                "address",
-                map(_folded, rule.address),
-                lambda attempt, _: attempt.threepid and spellings(attempt.threepid),
-            ),
+            _Condition("sender", rule.sender),
+            _Condition("server", map(str.lower, rule.server)),
+            _Condition("role", rule.role),
+            _Condition("room", rule.room),
+            _Condition("medium", rule.medium),
+            _Condition("address", map(_folded, rule.address)),
         ]
         self._conditions = [condition for condition in conditions if condition.patterns]
 
-    def judge(self, attempt: Attempt, roles: frozenset[str]) -> tuple[bool, str]:
+    def judge(self, facts: _Facts) -> tuple[bool, str]:
         """Whether the rule applies, and a line that says why."""
         for condition in self._conditions:
-            met = condition.met(attempt, roles)
+            met = condition.met(facts)
             # What is kept from us must not help: it meets the conditions of denials, and none of permissions.
             if not (not self.allows if met is None else met):
                 why = "is not known" if met is None else f"matches none of {_list(condition.patterns)}"
@@ -120,29 +144,17 @@ class _Rule:
 
 
 class _Condition:
-    """Some things about an invite, of which one has to match one of the patterns."""
+    """A thing about an invite that has to match one of the patterns."""
 
-    def __init__(
-        self,
-        name: str,
-        patterns: Iterable[str],
-        values: Callable[[Attempt, frozenset[str]], Collection[str] | None],
-    ) -> None:
+    def __init__(self, name: str, patterns: Iterable[str]) -> None:
         self.name = name
         self.patterns = tuple(patterns)
         self._tests = [glob(pattern) for pattern in self.patterns]
-        self._values = values
 
-    def met(self, attempt: Attempt, roles: frozenset[str]) -> bool | None:
+    def met(self, facts: _Facts) -> bool | None:
         """``None`` when it cannot be known."""
-        values = self._values(attempt, roles)
-        if values is None:
-            return None
-        return any(test(value) for test in self._tests for value in values)
-
-
-def _server(user_id: str) -> str:
-    return user_id.partition(":")[2].lower()
+        values = facts[self.name]
+        return None if values is None else any(test(value) for test in self._tests for value in values)
 
 
 _PHONE = re.compile(r"\+[0-9*]+")

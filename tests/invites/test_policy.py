@@ -62,6 +62,15 @@ class PolicyTests(SynchronousTestCase):
         error = self.failureResultOf(Deferred.fromCoroutine(policy.require(attempt())), MatrixError).value
         self.assertEqual((error.status, error.errcode), (403, "M_FORBIDDEN"))
 
+    def test_of_several_invites_each_is_judged_and_the_roles_are_asked_once(self) -> None:
+        profiles = Profiles(alice={"staff"})
+        rules = (Rule(action="deny", role=("staff",), address=("eve@*",)),)
+        policy = InvitePolicy(Policy(rules=rules), profiles)
+        self.wait(policy.require(*[attempt()] * 100))
+        self.assertEqual(profiles.asked, 1)
+        refused = Deferred.fromCoroutine(policy.require(attempt(), attempt(address="eve@example.com")))
+        self.failureResultOf(refused, MatrixError)
+
     def test_no_rule_lifts_the_condition_on_every_sender(self) -> None:
         policy = Policy(if_sender=IfSender(has_role=("staff",)), rules=(Rule(action="allow"),))
         self.assertFalse(self.allows(policy, attempt()))

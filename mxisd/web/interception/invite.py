@@ -70,8 +70,7 @@ class InviteInterception:
                 sender = await self._proxy.sender(call)
             except NotAccepted as refusal:
                 return refusal.answer
-            for invitee in invitees:
-                await self._policy.require(Attempt(sender, room_id, invitee))
+            await self._policy.require(*(Attempt(sender, room_id, invitee) for invitee in invitees))
         return await self._proxy.forward(call, content, JSON)
 
 
