@@ -120,7 +120,9 @@ class Call:
 
     def is_prefetch(self) -> bool:
         """Whether a browser asks on suspicion, before its user does (header ``Sec-Purpose``, and its predecessors)."""
-        purposes = (self.request.getHeader(name) or b"" for name in (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"))
+        purposes = (
+            self.request.getHeader(name) or b"" for name in (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
+        )
         return any(purpose.lower().startswith((b"prefetch", b"preview")) for purpose in purposes)
 
     def _content_type(self) -> bytes:

@@ -92,6 +92,9 @@ class ValidateEndpoints:
         """For people: the same by the link in the message, answered with a page, or the session's ``next_link``."""
 
         async def submit_token(call: Call) -> object:
+            if call.is_prefetch():
+                # Refused, so that the browser asks again when its user follows the link.
+                return Answer(503, {b"Cache-Control": b"no-store"}, b"")
             try:
                 given = call.query(SubmittedToken)
                 session = await self._sessions.submit_token(medium, given.sid, given.client_secret, given.token)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
 from mxisd.notify import SendFailed
@@ -144,9 +145,9 @@ class EmailSessions(AppTestCase):
 
 
 class Links(AppTestCase):
-    def follow(self, link: str, method: str = "GET") -> Response:
+    def follow(self, link: str, method: str = "GET", headers: Mapping[str, str] | None = None) -> Response:
         self.assertTrue(link.startswith(f"{PUBLIC_URL}/_matrix/identity/"), link)
-        return self.request(method, link.removeprefix(PUBLIC_URL))
+        return self.request(method, link.removeprefix(PUBLIC_URL), headers=headers)
 
     def link(self, path: str = V2, next_link: str | None = None) -> str:
         body = {"client_secret": "secret", "email": "alice@example.com", "send_attempt": 1, "next_link": next_link}
@@ -192,6 +193,20 @@ class Links(AppTestCase):
         answer = self.follow(link, "HEAD")
         self.assertEqual((answer.status, answer.body), (200, b""))
         self.assertFalse(self.is_validated())
+
+    def test_prefetch_does_not_validate(self) -> None:
+        link = self.link()
+        for header, value in (
+            ("Sec-Purpose", "prefetch;prerender"),
+            ("Purpose", "prefetch"),
+            ("X-Purpose", "preview"),
+            ("X-Moz", "prefetch"),
+        ):
+            answer = self.follow(link, headers={header: value})
+            self.assertEqual((answer.status, answer.header("Cache-Control")), (503, "no-store"))
+            self.assertFalse(self.is_validated())
+        self.assertEqual(self.follow(link).status, 200)
+        self.assertTrue(self.is_validated())
 
 
 class Phones(AppTestCase):
