@@ -1,7 +1,8 @@
 """All benchmarks: ``python -m benchmarks``."""
 
-from benchmarks import identity, interception
+from benchmarks import identity, interception, invites
 
 for number in (10_000, 1_000_000):
     identity.run(number)
 interception.run()
+invites.run()

@@ -23,7 +23,7 @@ log = Logger()
 # As many addresses go into one query.
 BATCH = 1000
 # So many invites end together: enough for one fsync to serve many, few enough not to hold up the reactor.
-ENDING = 100
+ENDING = 50
 # A source that takes longer is left out of the rest of the tick.  Seconds.
 PATIENCE = 30.0
 # The longest that remote sources are left in peace about an invite.
