@@ -6,6 +6,7 @@ Read :func:`service_from` as the table of contents, and :class:`Parts` as the ch
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from functools import cached_property, partial
@@ -137,9 +138,13 @@ def makeService(options: Options) -> IService:  # the name that twistd looks for
     from twisted.internet import reactor
 
     try:
-        return service_from(load(Path(options["config"]), os.environ), reactor)
+        service = service_from(load(Path(options["config"]), os.environ), reactor)
     except START_ERRORS as error:
         raise SystemExit(f"mxisd cannot start:\n{error}") from None
+    # What is there now stays to the end: the collector need not look through it again and again.
+    gc.collect()
+    gc.freeze()
+    return service
 
 
 def service_from(config: Config, reactor: Any) -> IService:

@@ -95,7 +95,8 @@ def fold(medium: str, address: str) -> ThreePid:
 
     For lookups: what is no address matches nothing, and thousands of them must cost little.
     """
-    return ThreePid(medium, address.removeprefix("+") if medium == MSISDN else address.casefold())
+    # A plus sign that was not encoded in a query arrives as a space.
+    return ThreePid(medium, address.lstrip("+ ") if medium == MSISDN else address.casefold())
 
 
 def spellings(threepid: ThreePid) -> frozenset[str]:
