@@ -30,7 +30,7 @@ class Clients:
             if not self._is_trusted(at):
                 break
             try:
-                at = str(ip_address(claim.strip()))
+                at = _read(claim.strip())
             except ValueError:
                 break
         return at
@@ -45,7 +45,13 @@ class Clients:
 
     def _peer(self, request: Request) -> str:
         peer = request.getClientAddress()
-        return "" if isinstance(peer, UNIXAddress) else str(peer.host)
+        return "" if isinstance(peer, UNIXAddress) else _read(str(peer.host))
 
     def _is_trusted(self, address: str) -> bool:
         return not address or any(ip_address(address) in network for network in self._trusted)
+
+
+def _read(address: str) -> str:
+    """An IP address in its usual form: sockets for both families show IPv4 as ``::ffff:192.0.2.1``."""
+    parsed = ip_address(address)
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)

@@ -33,7 +33,6 @@ from ..matrix.error import MatrixError
 from ..matrix.tls import Trust
 from .client import Clients
 from .endpoint import Call, Streamed, has_gone
-from .site import BODY_LIMIT
 
 log = Logger()
 
@@ -42,6 +41,8 @@ T = TypeVar("T")
 WHOAMI = b"/_matrix/client/v3/account/whoami"
 # Seconds until an answer begins: for an invite over federation, the homeserver of the invitee has a minute.
 PATIENCE = 120.0
+# What is read of an answer that is not just passed on: a profile may have 64 KiB, and a search finds up to 50 of them.
+ANSWER_LIMIT = 4 * 1024 * 1024
 
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authorization proxy-connection te trailer transfer-encoding upgrade".split()
@@ -99,6 +100,7 @@ def agent_for(reactor: Any, trust: Trust) -> IAgent:
 
 class Identity(Struct):
     user_id: str
+    is_guest: bool = False
 
 
 class Relay(Streamed):
@@ -109,22 +111,45 @@ class Relay(Streamed):
 
     def send(self, request: Request) -> None:
         """Pass the answer on while it comes."""
-        answer = self._answer
         if not has_gone(request):
-            request.setResponseCode(answer.code, answer.phrase)
-            request.responseHeaders = Headers(
-                {name: values for name, values in answer.headers.getAllRawHeaders() if name.lower() not in _HOP_BY_HOP}
-            )
-            request.defaultContentType = None
-            if isinstance(answer.length, int) and request.method != b"HEAD":
-                request.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % answer.length])
-        answer.deliverBody(_Pipe(request))
+            length = self._answer.length
+            _begin(request, self._answer, length if isinstance(length, int) and request.method != b"HEAD" else None)
+        self._answer.deliverBody(_Pipe(request))
+
+
+class Whole(Streamed):
+    """An answer of the homeserver that was read; with another ``body``, all else of it stays."""
+
+    def __init__(self, answer: IResponse, body: bytes) -> None:
+        self._answer = answer
+        self.body = body
+
+    @property
+    def status(self) -> int:
+        return int(self._answer.code)
+
+    def send(self, request: Request) -> None:
+        """Pass the answer on."""
+        if not has_gone(request):
+            _begin(request, self._answer, len(self.body))
+            request.write(self.body)
+            request.finish()
+
+
+def _begin(request: Request, answer: IResponse, length: int | None) -> None:
+    request.setResponseCode(answer.code, answer.phrase)
+    request.responseHeaders = Headers(
+        {name: values for name, values in answer.headers.getAllRawHeaders() if name.lower() not in _HOP_BY_HOP}
+    )
+    request.defaultContentType = None
+    if length is not None:
+        request.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % length])
 
 
 class NotAccepted(Exception):
     """The homeserver does not say whose a request is; what it says instead is for the client."""
 
-    def __init__(self, answer: Relay) -> None:
+    def __init__(self, answer: Whole) -> None:
         super().__init__()
         self.answer = answer
 
@@ -139,6 +164,10 @@ class Proxy:
         self._clock = clock
 
     async def sender(self, call: Call) -> str:
+        """The user ID of :meth:`identity`."""
+        return (await self.identity(call)).user_id
+
+    async def identity(self, call: Call) -> Identity:
         """
         Whose a request is: the homeserver is shown the same credentials as with the request, wherever these are.
 
@@ -148,12 +177,12 @@ class Proxy:
         for name in _ABOUT_BODIES:
             headers.removeHeader(name)
         answer = await self._ask(call, b"GET", WHOAMI, headers, b"")
+        content = await self._content(call, answer)
         if answer.code != 200:
-            raise NotAccepted(Relay(answer))
+            raise NotAccepted(Whole(answer, content))
         try:
-            content: bytes = await while_connected(call.request, _content(answer))
-            return msgspec.json.decode(content, type=Identity).user_id
-        except Exception as error:
+            return msgspec.json.decode(content, type=Identity)
+        except (ValueError, RecursionError) as error:
             raise _failed(error) from error
 
     async def forward(self, call: Call, body: bytes, content_type: bytes | None = None) -> Relay:
@@ -162,11 +191,15 @@ class Proxy:
 
         Returns the homeserver's answer.  Raises :class:`MatrixError` when the homeserver cannot be reached.
         """
-        request = call.request
-        headers = self._headers(request)
-        if content_type is not None:
-            headers.setRawHeaders(b"Content-Type", [content_type])
-        return Relay(await self._ask(call, request.method, path(request), headers, body))
+        headers = self._headers(call.request, content_type)
+        return Relay(await self._ask(call, call.request.method, path(call.request), headers, body))
+
+    async def fetch(self, call: Call, body: bytes = b"", content_type: bytes | None = None) -> Whole:
+        """Like :meth:`forward`, but read the answer, which is not compressed."""
+        headers = self._headers(call.request, content_type)
+        headers.removeHeader(b"accept-encoding")
+        answer = await self._ask(call, call.request.method, path(call.request), headers, body)
+        return Whole(answer, await self._content(call, answer))
 
     async def _ask(self, call: Call, method: bytes, path: bytes, headers: Headers, body: bytes) -> IResponse:
         request = call.request
@@ -180,7 +213,13 @@ class Proxy:
         except Exception as error:
             raise _failed(error) from error
 
-    def _headers(self, request: Request) -> Headers:
+    async def _content(self, call: Call, answer: IResponse) -> bytes:
+        try:
+            return await while_connected(call.request, _collected(answer).addTimeout(PATIENCE, self._clock))
+        except Exception as error:
+            raise _failed(error) from error
+
+    def _headers(self, request: Request, content_type: bytes | None = None) -> Headers:
         """What a request says to its last receiver, and what a proxy has to say."""
         received = request.requestHeaders
         dropped = _NOT_FORWARDED.union(
@@ -192,6 +231,8 @@ class Proxy:
         headers.setRawHeaders(b"X-Forwarded-Host", [host])
         headers.setRawHeaders(b"X-Forwarded-For", [self._clients.address(request).encode("ascii")])
         headers.setRawHeaders(b"X-Forwarded-Proto", [self._clients.scheme(request)])
+        if content_type is not None:
+            headers.setRawHeaders(b"Content-Type", [content_type])
         return headers
 
 
@@ -220,12 +261,12 @@ async def while_connected(request: Request, result: Deferred[T]) -> T:
     return await result
 
 
-def _content(answer: IResponse) -> Deferred[bytes]:
+def _collected(answer: IResponse) -> Deferred[bytes]:
     content = bytearray()
 
     def collect(data: bytes) -> None:
         content.extend(data)
-        if len(content) > BODY_LIMIT:
+        if len(content) > ANSWER_LIMIT:
             raise ValueError("the answer is too large")
 
     collected: Deferred[None] = treq.collect(answer, collect)
