@@ -35,6 +35,7 @@ from .notification import Notification
 from .outbound import Outbound
 from .policy import Policies
 from .problems import ConfigError
+from .profile import Profile
 from .register import Register
 from .rest import Rest
 from .section import Finding, Section
@@ -73,6 +74,7 @@ class Sections(Section):
     register: Register = Register()
     auth: Auth = Auth()
     directory: Directory = Directory()
+    profile: Profile = Profile()
     logging: Logging = Logging()
     internal: Internal = Internal()
     memory: Memory = Memory()

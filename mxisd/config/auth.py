@@ -1,15 +1,19 @@
-"""``auth``: how the identifier of a login becomes a user ID."""
+"""``auth``: logins, by what the identity stores know."""
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
+from .lookup import PRIVATE
+from .register import Pattern
 from .section import Section
-from .values import Expression, Text
+from .values import Cidr, Text
 
 
 class Rule(Section):
-    """A user name that the expression matches is an address of the medium."""
+    """A user name that the expression matches, as a whole and in any case, is an address of the medium."""
 
-    regex: Expression
+    regex: Pattern
     medium: Text
 
 
@@ -21,5 +25,12 @@ class Rewrite(Section):
     user: User = User()
 
 
+class CheckCredentials(Section):
+    """Whom mxisd tells whether a password is right."""
+
+    allowed_cidr: tuple[Cidr, ...] = (*PRIVATE, ip_network("fc00::/7"))
+
+
 class Auth(Section):
     rewrite: Rewrite = Rewrite()
+    check_credentials: CheckCredentials = CheckCredentials()

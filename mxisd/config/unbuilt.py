@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 NOT_BUILT: tuple[tuple[str, str], ...] = (
-    ("auth", "login"),
-    ("directory", "the user directory"),
     ("exec", "this identity store"),
     ("forward", "asking other identity servers"),
     ("hashing.enabled", "switching hashed lookups off"),

@@ -210,8 +210,14 @@ DEFAULTS = {
         },
     },
     "register": {"policy": {"allowed": False, "invite": True, "threepid": {}}},
-    "auth": {"rewrite": {"user": {"rules": ()}}},
+    "auth": {
+        "rewrite": {"user": {"rules": ()}},
+        "checkCredentials": {
+            "allowedCidr": ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
+        },
+    },
     "directory": {"exclude": {"homeserver": False, "threepid": False}},
+    "profile": {"public": False},
     "logging": {"root": "info", "app": "info", "requests": False},
     "internal": {"enabled": False},
     "memory": {"enabled": False, "hashEnabled": False, "identities": ()},

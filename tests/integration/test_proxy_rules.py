@@ -32,7 +32,11 @@ LEFT_ALONE = [
     ("PUT", f"{ROOM}/state/im.vector.modular.widgets/https%3A%2F%2Fexample.org%2Finvite"),
     ("PUT", f"{ROOM}/state/m.room.member/%40user%3Aexample.org"),
     ("GET", f"{ROOM}/event/%24abc%2Fdef%2Binvite"),
+    ("GET", "/_matrix/client/v3/profile/%40user%3Aexample.org"),
     ("GET", "/_matrix/client/v3/profile/%40user%3Aexample.org/displayname"),
+    ("GET", "/_matrix/client/v3/login/sso/redirect?redirectUrl=https%3A%2F%2Fexample.org"),
+    ("POST", "/_matrix/client/v1/login/get_token"),
+    ("GET", "/_matrix/client/v3/user_directory/list/appservice"),
     ("PUT", "/_matrix/client/v3/user/%40user%3Aexample.org/account_data/createRoom"),
     ("POST", "/_matrix/client/v3/join/%23room%3Aexample.org?via=invite"),
     ("POST", "/_matrix/client/v3/register?kind=guest"),
@@ -86,6 +90,13 @@ class NginxTests(SynchronousTestCase):
             ]:
                 self.assertEqual(self.front.ask(method, path), "mxisd", path)
                 self.assertEqual(self.front.ask(method, f"{path}?access_token=a%2Fb"), "mxisd", path)
+
+    def test_what_identity_stores_add_to_goes_to_mxisd(self) -> None:
+        for method, path in [("POST", "user_directory/search"), ("POST", "login"), ("GET", "login")]:
+            for generation in ("r0", "v3"):
+                uri = f"/_matrix/client/{generation}/{path}"
+                self.assertEqual(self.front.ask(method, uri), "mxisd", uri)
+                self.assertEqual(self.front.ask(method, f"{uri}?access_token=a%2Fb"), "mxisd", uri)
 
     def test_everything_else_goes_to_the_homeserver(self) -> None:
         for method, uri in LEFT_ALONE:

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from ..endpoint import Endpoint
+from .directory import DirectoryInterception
 from .invite import InviteInterception
+from .login import LoginInterception
+from .profile import ProfileInterception
 from .register import RegistrationInterception
 
 # All under which Synapse serves, or did, any of the paths.
 GENERATIONS = ("api/v1", "r0", "v1", "v3", "unstable")
 
 
-def interceptions(on_invite: InviteInterception, on_register: RegistrationInterception) -> dict[str, Endpoint]:
+class Endpoints(Struct, frozen=True):
+    """The handlers that all generations share."""
+
+    invite: InviteInterception
+    register: RegistrationInterception
+    directory: DirectoryInterception
+    login: LoginInterception
+    profile: ProfileInterception
+
+
+def interceptions(on: Endpoints) -> dict[str, Endpoint]:
     """The endpoints by path."""
     endpoints: dict[str, Endpoint] = {}
     for generation in GENERATIONS:
         client = f"/_matrix/client/{generation}"
         room = f"{client}/rooms/{{roomId}}"
-        event, longer = on_invite.event(room=-3), on_invite.event(room=-4)
+        event, longer = on.invite.event(room=-3), on.invite.event(room=-4)
         endpoints |= {
-            f"{room}/invite": Endpoint(POST=on_invite.invite(room=-2)),
-            f"{room}/invite/{{txnId}}": Endpoint(PUT=on_invite.invite(room=-3)),
-            f"{client}/createRoom": Endpoint(POST=on_invite.create_room),
-            f"{client}/createRoom/{{txnId}}": Endpoint(PUT=on_invite.create_room),
-            f"{room}/state/{{eventType}}": Endpoint(GET=on_invite.forward, PUT=event),
+            f"{room}/invite": Endpoint(POST=on.invite.invite(room=-2)),
+            f"{room}/invite/{{txnId}}": Endpoint(PUT=on.invite.invite(room=-3)),
+            f"{client}/createRoom": Endpoint(POST=on.invite.create_room),
+            f"{client}/createRoom/{{txnId}}": Endpoint(PUT=on.invite.create_room),
+            f"{room}/state/{{eventType}}": Endpoint(GET=on.invite.forward, PUT=event),
             # The empty state key, written out.
-            f"{room}/state/{{eventType}}/": Endpoint(GET=on_invite.forward, PUT=longer),
-            f"{room}/state/{{eventType}}/{{stateKey}}": Endpoint(GET=on_invite.forward, PUT=longer),
+            f"{room}/state/{{eventType}}/": Endpoint(GET=on.invite.forward, PUT=longer),
+            f"{room}/state/{{eventType}}/{{stateKey}}": Endpoint(GET=on.invite.forward, PUT=longer),
             f"{room}/send/{{eventType}}": Endpoint(POST=event),
             f"{room}/send/{{eventType}}/{{txnId}}": Endpoint(PUT=longer),
-            f"{client}/register/{{medium}}/requestToken": Endpoint(POST=on_register.request_token),
+            f"{client}/register/{{medium}}/requestToken": Endpoint(POST=on.register.request_token),
+            f"{client}/user_directory/search": Endpoint(POST=on.directory.search),
+            f"{client}/login": Endpoint(GET=on.login.flows, POST=on.login.log_in),
+            f"{client}/profile/{{userId}}": Endpoint(GET=on.profile.profile, HEAD=on.profile.forward),
         }
     return endpoints

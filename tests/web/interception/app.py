@@ -20,17 +20,26 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from mxisd.authentication.identifiers import Identifiers
+from mxisd.config.auth import Rule
+from mxisd.config.directory import Exclude
 from mxisd.config.invite import IfSender
 from mxisd.config.invite import Policy as InvitePolicyConfiguration
 from mxisd.config.register import Policy as RegistrationPolicyConfiguration
 from mxisd.config.server import LOOPBACK
+from mxisd.directory.search import StoreSearch
 from mxisd.invites.policy import InvitePolicy
 from mxisd.matrix.threepid import ThreePid
+from mxisd.profile.knowledge import Knowledge
 from mxisd.registration.policy import RegistrationPolicy
 from mxisd.storage.records import Invite
+from mxisd.stores.stores import Stores
 from mxisd.web.client import Clients
-from mxisd.web.interception.api import interceptions
+from mxisd.web.interception.api import Endpoints, interceptions
+from mxisd.web.interception.directory import DirectoryInterception
 from mxisd.web.interception.invite import InviteInterception
+from mxisd.web.interception.login import LoginInterception
+from mxisd.web.interception.profile import ProfileInterception
 from mxisd.web.interception.register import RegistrationInterception
 from mxisd.web.proxy import Homeservers, Proxy
 from mxisd.web.site import Site, tree
@@ -52,7 +61,11 @@ class Homeserver(Resource):
     """Knows the users by their tokens, and says ``{"ok": true}`` to everything else."""
 
     isLeaf = True
-    users: Mapping[str, str] = {"alices": "@alice:example.org", "staffs": "@staff:example.org"}
+    users: Mapping[str, str] = {
+        "alices": "@alice:example.org",
+        "staffs": "@staff:example.org",
+        "guests": "@guest:example.org",
+    }
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +87,8 @@ class Homeserver(Resource):
                 request.setResponseCode(401)
                 request.setHeader(b"X-Homeserver", b"itself")
                 return b'{"errcode":"M_UNKNOWN_TOKEN","error":"no such token"}'
-            return json.dumps({"user_id": (request.args.get(b"user_id") or [user.encode()])[0].decode()}).encode()
+            user_id = (request.args.get(b"user_id") or [user.encode()])[0].decode()
+            return json.dumps({"user_id": user_id, "is_guest": user_id.startswith("@guest:")}).encode()
         return self.answer(request)
 
     def judged(self) -> list[Seen]:
@@ -108,6 +122,16 @@ class NoInvites:
         return []
 
 
+class Addresses:
+    """Whom addresses belong to."""
+
+    def __init__(self, users: Mapping[tuple[str, str], str]) -> None:
+        self.users = users
+
+    async def find(self, threepid: ThreePid) -> str | None:
+        return self.users.get(threepid)
+
+
 class _Bytes:
     """What ``HTTPResponse`` takes for a socket."""
 
@@ -121,6 +145,11 @@ class _Bytes:
 class InterceptionTestCase(SynchronousTestCase):
     invites = ONLY_STAFF
     registrations = RegistrationPolicyConfiguration()
+    stores = Stores([])
+    exclude = Exclude()
+    addresses = Addresses({})
+    rules: tuple[Rule, ...] = ()
+    public_profiles = False
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -131,11 +160,15 @@ class InterceptionTestCase(SynchronousTestCase):
     @cached_property
     def site(self) -> Site:
         proxy = Proxy(self.agent, self.homeservers, Clients(LOOPBACK), self.clock)
-        endpoints = interceptions(
-            InviteInterception(proxy, InvitePolicy(self.invites, Profiles())),
-            RegistrationInterception(proxy, RegistrationPolicy(self.registrations, NoInvites())),
+        search = StoreSearch(self.stores, self.exclude, self.clock)
+        endpoints = Endpoints(
+            invite=InviteInterception(proxy, InvitePolicy(self.invites, Profiles())),
+            register=RegistrationInterception(proxy, RegistrationPolicy(self.registrations, NoInvites())),
+            directory=DirectoryInterception(proxy, search, self.exclude, self.clock),
+            login=LoginInterception(proxy, Identifiers(self.addresses, self.rules, "example.org")),
+            profile=ProfileInterception(proxy, Knowledge(self.stores, self.clock), public=self.public_profiles),
         )
-        return Site(tree(endpoints), {}, reactor=self.clock)
+        return Site(tree(interceptions(endpoints)), {}, reactor=self.clock)
 
     def connect(self, peer: str = "127.0.0.1") -> tuple[Any, StringTransport]:
         """A connection to mxisd, and what it writes there."""

@@ -1,0 +1,1 @@
+"""Logins: whose an identifier is, and whether a password is right."""

@@ -1,0 +1,1 @@
+"""The user directory: whom the homeserver and the identity stores find, together."""

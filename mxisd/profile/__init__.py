@@ -1,0 +1,1 @@
+"""What is known of a user, beside what the homeserver says."""

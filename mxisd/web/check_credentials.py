@@ -1,0 +1,72 @@
+"""
+``check_credentials``: what the homeserver asks, with the module ``matrix-synapse-rest-password-provider``.
+
+The path is mxisd's, and in no specification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from ipaddress import ip_address
+
+from msgspec import Struct
+from twisted.logger import Logger
+
+from ..authentication.credentials import Credentials
+from ..matrix.error import MatrixError
+from ..matrix.networks import Network
+from ..stores.store import Profile
+from ..stores.stores import StoreFailed
+from .body import from_json
+from .client import Clients
+from .endpoint import Call, Endpoint
+
+log = Logger()
+
+PATH = "/_matrix-internal/identity/v1/check_credentials"
+
+
+class User(Struct):
+    id: str
+    password: str
+
+
+class Login(Struct):
+    user: User
+
+
+class CheckCredentialsEndpoints:
+    """Answers those in the allowed networks: it is an oracle for passwords."""
+
+    def __init__(self, credentials: Credentials, clients: Clients, allowed: Collection[Network]) -> None:
+        self._credentials = credentials
+        self._clients = clients
+        self._allowed = allowed
+
+    def endpoints(self) -> dict[str, Endpoint]:
+        """The endpoints by path."""
+        return {PATH: Endpoint(POST=self.check)}
+
+    async def check(self, call: Call) -> object:
+        """Whether a password is right, and if so what is known of the user."""
+        self._require_allowed(call)
+        user = from_json(call.raw_body, Login).user
+        try:
+            profile = await self._credentials.check(user.id, user.password)
+        except StoreFailed:
+            raise MatrixError(503, "M_UNKNOWN", "Not all identity stores could be asked; please try again") from None
+        if profile is None:
+            return {"auth": {"success": False}}
+        return {"auth": {"success": True, "mxid": profile.user_id, "profile": _known(profile)}}
+
+    def _require_allowed(self, call: Call) -> None:
+        address = self._clients.address(call.request)
+        # Without an address it came by a Unix socket.
+        if address and not any(ip_address(address) in network for network in self._allowed):
+            log.warn("{address} may not check passwords: see auth.checkCredentials.allowedCidr", address=address)
+            raise MatrixError(403, "M_FORBIDDEN", "Passwords are not checked for this address")
+
+
+def _known(profile: Profile) -> object:
+    name = {} if profile.display_name is None else {"display_name": profile.display_name}
+    return {**name, "three_pids": [{"medium": medium, "address": address} for medium, address in profile.threepids]}

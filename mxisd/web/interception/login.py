@@ -1,0 +1,83 @@
+"""Logins with an address, or with a user name that is one in truth."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from ...authentication.identifiers import Identifiers
+from ...matrix import threepid
+from ...matrix.threepid import InvalidAddress, fold
+from ..endpoint import Call
+from ..proxy import Proxy
+from .body import JSON, Object, as_object, read, write
+
+
+class UserName(Struct, tag_field="type", tag="m.id.user"):
+    user: str
+
+
+class Address(Struct, tag_field="type", tag="m.id.thirdparty"):
+    medium: str
+    address: str
+
+
+class Phone(Struct, tag_field="type", tag="m.id.phone"):
+    """``number`` is what Synapse calls it, and so clients do."""
+
+    country: str
+    phone: str | None = None
+    number: str | None = None
+
+
+Identifier = UserName | Address | Phone
+
+# Where clients put them before there were identifiers.  Synapse prefers these: they must not stay beside another.
+_LEGACY = ("user", "medium", "address")
+
+
+class LoginInterception:
+    """Puts user IDs in the place of addresses that are known; the homeserver judges the rest, passwords above all."""
+
+    def __init__(self, proxy: Proxy, identifiers: Identifiers) -> None:
+        self._proxy = proxy
+        self._identifiers = identifiers
+
+    async def flows(self, call: Call) -> object:
+        """Which logins there are: what the homeserver says."""
+        return await self._proxy.forward(call, b"")
+
+    async def log_in(self, call: Call) -> object:
+        """Send a login on."""
+        body = as_object(read(call.raw_body), "The body")
+        user_id = await self._user_behind(_identifier(body))
+        if user_id is not None:
+            body = {key: value for key, value in body.items() if key not in _LEGACY}
+            body["identifier"] = {"type": "m.id.user", "user": user_id}
+        return await self._proxy.forward(call, write(body), JSON)
+
+    async def _user_behind(self, identifier: Identifier | None) -> str | None:
+        match identifier:
+            case UserName(user):
+                return await self._identifiers.of_name(user)
+            case Address(medium, address):
+                return await self._identifiers.of_threepid(fold(medium, address.strip()))
+            case Phone(country, phone, number):
+                try:
+                    dialled = threepid.phone(phone or number or "", country)
+                except InvalidAddress:
+                    return None
+                return await self._identifiers.of_threepid(dialled)
+        return None
+
+
+def _identifier(body: Object) -> Identifier | None:
+    """What a login says whose it is; ``None`` if that is none of the kinds that are known here."""
+    given = body.get("identifier")
+    if given is None:
+        given = {**body, "type": "m.id.thirdparty" if "medium" in body else "m.id.user"}
+    try:
+        identifier: Identifier = msgspec.convert(given, Identifier)
+    except msgspec.ValidationError:
+        return None
+    return identifier
