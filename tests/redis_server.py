@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from atexit import register
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -24,12 +25,16 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """``redis-server`` on a Unix socket, with settings of the test's own: ``{"appendonly": "yes"}``."""
+    """``redis-server`` on a Unix socket, with settings of the test's own, such as ``appendonly="yes"``."""
 
-    def __init__(self, **settings: str) -> None:
+    mode: Sequence[str] = ()
+
+    def __init__(self, *lines: str, **settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="mxisd-redis-"))
         self.socket = self.folder / "redis.sock"
-        self.settings = {"port": "0", "unixsocket": "redis.sock", "pidfile": "redis.pid", "save": "", **settings}
+        settings = {"port": "0", "bind": "127.0.0.1", "unixsocket": "redis.sock", "pidfile": "redis.pid"} | settings
+        lines += tuple(f"{name.replace('_', '-')} {value}" for name, value in settings.items())
+        (self.folder / "redis.conf").write_text("\n".join(('save ""', *lines)))
         self.start()
         register(self.remove)
 
@@ -43,9 +48,8 @@ class RedisServer:
 
     def start(self) -> None:
         """Start, and wait until it answers."""
-        options = [part for name, value in self.settings.items() for part in (f"--{name.replace('_', '-')}", value)]
         self._process = subprocess.Popen(
-            ["sh", "-c", _UNTIL_THE_PIPE_CLOSES, "sh", "redis-server", *options],
+            ["sh", "-c", _UNTIL_THE_PIPE_CLOSES, "sh", "redis-server", "redis.conf", *self.mode],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             cwd=self.folder,
@@ -85,6 +89,16 @@ class RedisServer:
 
     def flush(self) -> None:
         self.ask("FLUSHALL")
+
+
+class Sentinel(RedisServer):
+    """A Sentinel at a port, for the service ``ours`` of which a server at another port is in charge."""
+
+    mode = ("--sentinel",)
+
+    def __init__(self, port: int, master: int) -> None:
+        watched = (f"sentinel monitor ours 127.0.0.1 {master} 2", "sentinel down-after-milliseconds ours 300")
+        super().__init__(*watched, "sentinel failover-timeout ours 2000", port=f"{port}")
 
 
 @cache

@@ -145,21 +145,20 @@ class Redis(Service):
             connection.abort()
 
     async def _keep(self) -> None:
-        """Keep one connection; this ends by being cancelled."""
+        """Keep one connection; whatever this waits for is cancelled at the stop."""
         failures = 0
-        while True:
+        while self.running:
             try:
                 attempt = Deferred.fromCoroutine(self._server.connect())
                 connection = await attempt.addTimeout(self._timeout, self._clock)
-            except CancelledError:
-                raise
             except Exception as error:
                 failures += 1
                 self._missed(self._reason(error))
             else:
                 failures = 0
                 await self._offer(connection)
-            await deferLater(self._clock, min(FIRST_PAUSE * 1.5 ** min(failures, 32), LAST_PAUSE))
+            if self.running:
+                await deferLater(self._clock, min(FIRST_PAUSE * 1.5 ** min(failures, 32), LAST_PAUSE))
 
     async def _offer(self, connection: Connection) -> None:
         """Have a connection used until it is lost."""
@@ -167,7 +166,8 @@ class Redis(Service):
             log.info("Redis at {name} is there again", name=self._server.name)
         self._away = None
         self._ready.append(connection)
-        self._wake()
+        # Not now: whoever waits may stop us, and we cannot be cancelled before we wait.
+        self._clock.callLater(0, self._wake)
         try:
             await connection.whenDisconnected()
         finally:
@@ -182,13 +182,15 @@ class Redis(Service):
 
     def _missed(self, reason: str) -> None:
         """An attempt to connect has failed."""
+        if not self.running:
+            return
         if self._ready:
             log.debug("no further connection to Redis at {name}: {reason}", name=self._server.name, reason=reason)
             return
         if reason != self._away:
             log.error("waiting for Redis at {name}: {reason}", name=self._server.name, reason=reason)
         self._away = reason
-        self._wake()
+        self._clock.callLater(0, self._wake)
 
     def _wake(self) -> None:
         """Let those who wait for a connection see what there is now."""

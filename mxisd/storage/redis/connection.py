@@ -68,8 +68,16 @@ class Connection(RedisProtocol):  # type: ignore[misc]  # txredisapi has no anno
         """Break the connection off: all calls on it fail."""
         self.transport.abortConnection()
 
+    def dataReceived(self, data: bytes, unpause: bool = False) -> None:
+        try:
+            super().dataReceived(data, unpause)
+        except RedisError:
+            # Whatever this is, it does not speak the protocol.
+            self.connectionLost(Failure())
+            self.abort()
+
     def connectionLost(self, reason: Failure) -> None:
-        self._end = reason
+        self._end = self._end or reason
         super().connectionLost(reason)
 
     def _reason(self) -> Exception:

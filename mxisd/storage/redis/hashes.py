@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import chain, islice
+from collections.abc import AsyncIterable, Sequence
+from itertools import chain
 
 from ...matrix.hashing import digest
 from ...matrix.threepid import ThreePid
+from ..contract import Portion
 from ..records import Pepper
 from .client import Redis, together
 
 # Work on the whole index goes in steps of so many bindings or hashes, each well under a millisecond of Redis' time.
 STEP = 500
-# An index whose maker shows no sign of life for so long is abandoned, and goes away.  Milliseconds.
-LIFE = 60_000
+# What is being made goes away if its maker shows no sign of life for so long; a store may take its time to be listed.
+# Milliseconds.
+LIFE = 600_000
 # Hashes sought by one script.
 PORTION = 2000
 
@@ -42,9 +44,9 @@ class RedisHashes:
         entries = await self._redis.command("LRANGE", self._redis.key("peppers"), 0, -1)
         return [_pepper(entry) for entry in entries]
 
-    async def rotate(self, pepper: Pepper, *, after: str | None, keep: int) -> bool:
+    async def prepare(self, pepper: Pepper, *, after: str | None) -> bool:
         entry = (pepper.made_at, pepper.pepper)
-        if not await self._redis.run("hash_begin", *entry, after or "", LIFE):
+        if not await self._redis.run("hash_prepare", *entry, after or "", LIFE):
             return False
         cursor = b"0"
         while True:
@@ -53,7 +55,10 @@ class RedisHashes:
             if not await self._redis.run("hash_fill", *entry, LIFE, *digests):
                 return False
             if cursor == b"0":
-                return bool(await self._redis.run("hash_finish", *entry, keep))
+                return True
+
+    async def publish(self, pepper: str, *, keep: int) -> bool:
+        return bool(await self._redis.run("hash_publish", pepper, keep))
 
     async def find(self, pepper: str, digests: Sequence[str]) -> dict[str, str] | None:
         portions = [digests[first : first + PORTION] for first in range(0, len(digests), PORTION)] or [[]]
@@ -63,12 +68,20 @@ class RedisHashes:
         texts = [text.decode() for answer in answers for text in answer]
         return dict(zip(texts[::2], texts[1::2], strict=True))
 
-    async def replace(self, source: str, pepper: str, entries: Iterable[tuple[str, str]]) -> None:
-        staged = str(await self._redis.command("INCR", self._redis.key("staged")))
-        entries = iter(entries)
-        while portion := list(islice(entries, STEP)):
-            await self._redis.run("hash_stage", staged, LIFE, *chain.from_iterable(portion))
-        await self._redis.run("hash_replace", staged, pepper, source)
+    async def arrange(self, sources: Sequence[str]) -> None:
+        await self._redis.run("hash_arrange", *sources)
+
+    async def replace(self, source: str, peppers: Sequence[str], portions: AsyncIterable[Portion]) -> None:
+        number = await self._redis.command("INCR", self._redis.key("staged"))
+        staged = {pepper: f"{number}:{index}" for index, pepper in enumerate(peppers)}
+        async for portion in portions:
+            for first in range(0, len(portion), STEP):
+                some = portion[first : first + STEP]
+                for index, name in enumerate(staged.values()):
+                    entries = chain.from_iterable((digests[index], mxid) for digests, mxid in some)
+                    await self._redis.run("hash_stage", name, LIFE, *entries)
+        for pepper, name in staged.items():
+            await self._redis.run("hash_replace", name, pepper, source, LIFE)
 
 
 def _pepper(entry: bytes) -> Pepper:

@@ -5,7 +5,8 @@
 --   session-of:<medium>:<secret>:<address>      the sid of the last session opened for these
 --   bindings                           hash     "<medium> <address>" -> "<user ID> <bound at> <signed>"
 --   peppers                            list     "<made at> <pepper>" of those in use, the current one first
---   filling                                     the same of a pepper whose index is being made
+--   filling                                     the same of a pepper that is being prepared
+--   stores                             list     the names of the identity stores that are listed, as they count
 --   hashes:<pepper>                    hash     digest -> user ID, of our bindings
 --   hashes:<pepper>:<source>           hash     the same of what an identity store lists
 --   sources:<pepper>                   set      the names of these stores
@@ -107,7 +108,7 @@ local function end_invite(token, how, mxid, destination, now)
     end
 end
 
--- The peppers under which bindings are indexed, as "<made at> <pepper>", with the one whose index is being made last;
+-- The peppers under which bindings are indexed, as "<made at> <pepper>", with the one being prepared last;
 -- and that one by itself, if there is one.
 local function peppers()
     local all = call('LRANGE', key('peppers'), 0, -1)
@@ -125,6 +126,15 @@ end
 local function has_pepper(entries, pepper)
     for _, entry in ipairs(entries) do
         if pepper_of(entry) == pepper then
+            return true
+        end
+    end
+    return false
+end
+
+local function is_arranged(source)
+    for _, each in ipairs(call('LRANGE', key('stores'), 0, -1)) do
+        if each == source then
             return true
         end
     end

@@ -1,4 +1,4 @@
--- Index some bindings under the pepper whose index is being made.
+-- Index some bindings under the pepper that is being prepared.
 -- Arguments: made at, pepper, ms to live, and for each binding: "<medium> <address>", digest.
 -- Returns 0 if someone else took over.
 local filling, index, life = key('filling'), key('hashes', ARGV[2]), ARGV[3]
