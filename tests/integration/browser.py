@@ -6,13 +6,12 @@ import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from .process import PATIENCE, ROOT
+from .process import PATIENCE, ROOT, installed
 
 # Kept by the test run, to be looked at.
 SCREENSHOTS = ROOT / ".cache" / "screenshots"
 
-COMMAND = (
-    "chromium",
+OPTIONS = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -26,6 +25,9 @@ COMMAND = (
 
 class Browser:
     """Opens pages, each with nothing that is left of those before."""
+
+    def __init__(self) -> None:
+        self._program = installed("chromium")
 
     def open(self, url: str) -> str:
         """The document at the end of all redirects, as it then is.  Fails if the page complains of anything."""
@@ -42,7 +44,7 @@ class Browser:
 
     def _run(self, *arguments: str) -> str:
         with TemporaryDirectory(prefix="mxisd-browser-", ignore_cleanup_errors=True) as profile:
-            command = [*COMMAND, f"--user-data-dir={profile}", *arguments]
+            command = [self._program, *OPTIONS, f"--user-data-dir={profile}", *arguments]
             done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
         complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
         assert not complaints, complaints

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 import shutil
 import subprocess
@@ -9,10 +10,11 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest import SkipTest
 
 from tests.matrix.servers import Authority
 
-from .process import Process, eventually, free_port, listens
+from .process import Process, eventually, free_port, installed, listens
 
 MASTER_PROGRAM = "/usr/lib/postfix/sbin/master"
 
@@ -68,6 +70,9 @@ class Postfix:
     """
 
     def __init__(self) -> None:
+        postfix = installed("postfix")
+        if os.geteuid() != 0:
+            raise SkipTest("Postfix is started by root only")
         # Not under trial's own folder, which is for one user, and whose name is too long for sockets.
         self._folder = TemporaryDirectory(prefix="mxisd-tests-")
         folder = Path(self._folder.name)
@@ -83,7 +88,7 @@ class Postfix:
         (folder / "certificate.pem").write_bytes(self.authority.pem("localhost"))
         _fill(folder / "etc" / "main.cf", MAIN, folder=folder, user=pwd.getpwnam("nobody"))
         _fill(folder / "etc" / "master.cf", MASTER, port=self.port, tls_port=self.tls_port)
-        subprocess.run(["postfix", "-c", folder / "etc", "check"], check=True, capture_output=True)
+        subprocess.run([postfix, "-c", folder / "etc", "check"], check=True, capture_output=True)
         # Not by "postfix start", which puts processes in between that signals do not pass.
         self._process = Process([MASTER_PROGRAM, "-c", folder / "etc", "-d"], folder / "start.log")
         self._process.wait_until(lambda: listens(self.port) and listens(self.tls_port))
