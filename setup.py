@@ -30,7 +30,6 @@ setup(
         "PyNaCl>=1.5",
         "phonenumbers>=9",
         "email-validator>=2.2",
-        "Jinja2>=3.1",
         "cryptography>=45",
         "prometheus_client>=0.22",
         "google-re2>=1.1",
