@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..clock import Random
-from ..config import Config
+from ..config import Config, ConfigError
 from ..config.notification import Message as SendGridMessage
 from ..config.threepid import HttpGateway, Templates
 from ..matrix.ids import is_ip_literal, split_server_name
@@ -21,7 +21,7 @@ from .gateway import PLACEHOLDERS, GatewayConnector
 from .log import LogConnector, NoConnector
 from .mail import MailTemplate
 from .messages import Kind, Site
-from .notifier import Channel, Connector, Notifier
+from .notifier import Channel, Connector, Notifier, SendFailed
 from .samples import names
 from .sendgrid import SendGridConnector
 from .smtp import MailServer, SmtpConnector, Trace, debug, mailable
@@ -44,7 +44,7 @@ def build_notifier(config: Config, reactor: Any, http: Http, random: Random, tra
     Channels for the media that are configured.
 
     ``http`` reaches whatever server the administrator named, and ``trace`` hears what is said to the mail server.
-    Raises :class:`~mxisd.notify.template.TemplateError`.
+    Raises :class:`~mxisd.notify.template.TemplateError`, :class:`ConfigError`.
     """
     channels: dict[str, Channel[Any]] = {}
     mail = _mail_connector(config, reactor, http, random, trace)
@@ -150,7 +150,7 @@ def _mail_connector(
     site, raw = mail_site(config), config.threepid.medium.email
     if _by_sendgrid(config):
         key = config.notification.handlers.sendgrid.api.key or ""
-        return SendGridConnector(http, key, _sender(site))
+        return SendGridConnector(http, key, _sender(site, "notification.handlers.sendgrid.identity.from"))
     if raw.connector == "log":
         return LogConnector()
     if raw.connector == "none":
@@ -167,7 +167,8 @@ def _mail_connector(
         password=smtp.password,
         own_name=_own_name(config.server.name),
     )
-    return SmtpConnector(reactor, server, trust.connection_to(smtp.host, smtp.port), _sender(site), random, trace)
+    sender = _sender(site, "threepid.medium.email.identity.from")
+    return SmtpConnector(reactor, server, trust.connection_to(smtp.host, smtp.port), sender, random, trace)
 
 
 def _text_connector(config: Config, http: Http) -> Connector[str] | None:
@@ -190,8 +191,13 @@ def _gateway(http: Http, gateway: HttpGateway) -> GatewayConnector:
     return GatewayConnector(http, gateway.url or "", gateway.method, gateway.headers, gateway.body or "")
 
 
-def _sender(site: Site) -> Address:
-    address, _ = mailable(site.from_email)
+def _sender(site: Site, key: str) -> Address:
+    try:
+        address, is_ascii = mailable(site.from_email)
+    except SendFailed as error:
+        raise ConfigError([f"{key}: {error}"]) from None
+    if not is_ascii:
+        raise ConfigError([f"{key}: expected a mailbox in ASCII, which every server takes, found {address!r}"])
     return Address(site.from_name, addr_spec=address)
 
 

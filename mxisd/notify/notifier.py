@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -14,7 +15,7 @@ C_contra = TypeVar("C_contra", contravariant=True)
 
 class SendFailed(Exception):
     """
-    A message could not be sent, for a reason to be told to the administrator.
+    A message could not be sent, for a reason to be told to the administrator; the address is not in it.
 
     ``permanent``: it never will be, since the address or the message was refused; else it may be at another time.
     """
@@ -46,7 +47,13 @@ class Channel(Generic[C]):
     async def send(self, message: Message) -> None:
         """See :meth:`Notifier.send`."""
         template = self._templates[message.kind].best(message.accept_language)
-        await self._connector.deliver(message.threepid.address, template.render(values(message, self._site)))
+        address = message.threepid.address
+        try:
+            await self._connector.deliver(address, template.render(values(message, self._site)))
+        except SendFailed as error:
+            # Servers like to quote it, and reasons are logged.
+            reason = re.sub(re.escape(address), "(the address)", error.reason, flags=re.IGNORECASE)
+            raise SendFailed(error.permanent, reason) from error
 
 
 class Notifier:

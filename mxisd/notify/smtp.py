@@ -201,6 +201,10 @@ class _Conversation(ESMTPClient):
         self._tlsMode = True
         self.esmtpState_ehlo(code, resp)
 
+    def tryTLS(self, code: int, resp: bytes, items: dict[bytes, bytes | None]) -> None:
+        # twisted.mail knows the extensions in upper case only, and would take a "starttls" for none.
+        super().tryTLS(code, resp, {name.upper(): value for name, value in items.items()})
+
     def authenticate(self, code: int, resp: bytes, items: dict[bytes, bytes | None]) -> None:
         self._extensions = items
         user = (self._server.login or "").encode()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from msgspec import json
@@ -13,6 +15,7 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
+from mxisd.config import ConfigError
 from mxisd.matrix.outbound import Answer
 from mxisd.matrix.threepid import ThreePid
 from mxisd.notify import Notifier, SendFailed, Validation
@@ -20,10 +23,12 @@ from mxisd.notify.build import build_notifier, mail_site, mail_templates
 from mxisd.notify.messages import values
 from mxisd.notify.samples import samples
 from mxisd.notify.template import TemplateError
+from mxisd.web.pages import Pages
 from tests.config.case import ConfigCase
 from tests.matrix.servers import Server
 from tests.notify.mailserver import MailServer
 
+ROOT = Path(__file__).parents[2]
 EMAIL = ThreePid("email", "bob@example.com")
 PHONE = ThreePid("msisdn", "15557654321")
 SENDER = "identity: {from: is@example.org, name: Server}"
@@ -83,6 +88,25 @@ class BuildTest(ConfigCase, TestCase):
         self.assertIn("From: Server <is@example.org>\r\n", mail)
         self.assertIn("Subject: Verify your email address\r\n", mail)
         self.assertIn("https://id.example.org/validate", mail)
+
+    async def test_reasons_do_not_name_the_address(self) -> None:
+        server = Server(reactor, MailServer({"RCPT": "550 <BOB@example.com>: no such user"}))
+        self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
+        smtp = f"smtp: {{host: 127.0.0.1, port: {server.port}, tls: 0}}"
+        notifier = self.notifier(f"threepid: {{medium: {{email: {{{SENDER}, connectors: {{{smtp}}}}}}}}}")
+        with self.assertRaises(SendFailed) as raised:
+            await notifier.send(self.validation(EMAIL))
+        self.assertTrue(raised.exception.permanent)
+        self.assertTrue(str(raised.exception).endswith("550 <(the address)>: no such user"))
+
+    def test_senders(self) -> None:
+        email = "threepid: {medium: {email: {identity: {from: '%s'}, connectors: {smtp: {host: mail}}}}}"
+        for good in ("is@localhost", "is@example.test", "is@bücher.example", "a.b+c@intranet"):
+            self.notifier(email % good)
+        for bad in ("märchen@example.org", "a..b@example.org"):
+            with self.assertRaises(ConfigError) as raised:
+                self.notifier(email % bad)
+            self.assertIn("threepid.medium.email.identity.from: ", str(raised.exception))
 
     async def test_own_template_in_two_languages(self) -> None:
         self.write("own.eml", "Subject: Yours\n\nFollow %VALIDATION_LINK%")
@@ -186,3 +210,24 @@ class BuildTest(ConfigCase, TestCase):
         self.notifier(LOGGED % f"invite: own.eml, {placeholders}")
         (problem,) = self.problems(LOGGED % "placeholder: {lower: x}")
         self.assertIn("a name in capital letters, such as REGISTER_URL", problem)
+
+
+class DocumentationTest(ConfigCase):
+    def test_every_example_works(self) -> None:
+        text = (ROOT / "docs" / "notifications.md").read_text(encoding="utf-8")
+        examples = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+        self.assertGreater(len(examples), 4)
+        for example in examples:
+            for name in re.findall(r"/etc/mxisd/([\w.-]+)", example):
+                self.write(name, "Subject: x\n\n%DOMAIN%" if name.endswith(".eml") else "%DOMAIN%")
+            config = self.config(example.replace("/etc/mxisd/", f"{self.directory}/"), SMS_TOKEN="secret")
+            self.assertEqual([warning for warning in config.warnings if "without effect" in warning], [])
+            build_notifier(config, reactor, Web(), os.urandom)
+            Pages(config.view)
+
+    def test_every_placeholder_is_documented(self) -> None:
+        text = (ROOT / "docs" / "notifications.md").read_text(encoding="utf-8")
+        site = mail_site(self.config())
+        for message in samples(EMAIL, site).values():
+            for name in values(message, site):
+                self.assertIn(f"`{name.removesuffix('_URL_ENCODED')}`", text)

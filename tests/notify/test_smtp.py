@@ -224,6 +224,11 @@ class TlsTest(SmtpCase):
             self.assertEqual([line.split()[0] for line in mails.lines[:3]], ["EHLO", "STARTTLS", "EHLO"])
             self.assertEqual(len(mails.mails), 1)
 
+    async def test_offered_in_small_letters(self) -> None:
+        mails = mailserver.MailServer({"EHLO": "250-mail\r\n250 starttls"}, tls=self.authority.issue(HOST))
+        await self.connector(self.listen(mails), 1).deliver("bob@example.com", letter())
+        self.assertIn("STARTTLS", mails.lines)
+
     async def test_offered_and_not_wanted(self) -> None:
         mails = mailserver.MailServer(tls=self.authority.issue(HOST))
         await self.connector(self.listen(mails), 0).deliver("bob@example.com", letter())
