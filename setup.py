@@ -44,6 +44,7 @@ setup(
     entry_points={
         "console_scripts": [
             "mxisd-notify = mxisd.notify.command:main",
+            "mxisd-ldap = mxisd.stores.ldap.command:main",
             "mxisd-policy = mxisd.invites.command:main",
         ]
     },

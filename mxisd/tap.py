@@ -69,9 +69,7 @@ from .sessions.validation import ValidationSessions
 from .storage.contract import Storage
 from .storage.sqlite import SQLiteService
 from .storage.sqlite.schema import UnusableDatabase
-from .stores.localpart import UserIds
-from .stores.memory import MemoryStore
-from .stores.store import Store
+from .stores.build import build_stores
 from .stores.stores import Stores
 from .web import appservice
 from .web.appservice import AppServiceEndpoints
@@ -117,6 +115,8 @@ class Options(UsageOptions):
 
 def check(path: Path) -> int:
     """Say on standard output what is wrong with a configuration; return what the process should exit with."""
+    from twisted.internet import reactor
+
     try:
         config = load(path, os.environ)
         # And whatever else only has to be read.
@@ -124,6 +124,7 @@ def check(path: Path) -> int:
         Pages(config.view)
         mail_templates(config)
         text_templates(config)
+        build_stores(config, reactor)
     except START_ERRORS as error:
         sys.stdout.write(f"{error}\n")
         return 1
@@ -219,11 +220,10 @@ class Parts:
     @cached_property
     def stores(self) -> Stores:
         """The identity stores that are switched on."""
-        stores = []
-        if self.config.memory.enabled:
-            memory = MemoryStore(self.config.memory.identities, UserIds(self.config.matrix.domain))
-            stores.append(Store("memory", profiles=memory))
-        return Stores(stores)
+        built = build_stores(self.config, self.reactor)
+        for service in built.services:
+            self.run(service)
+        return built.stores
 
     @cached_property
     def lookup(self) -> Lookup:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from msgspec import field
 
-from .section import Secret, Section
-from .values import Port
+from .section import Finding, Secret, Section
+from .values import ExistingFile, Port
 
 
 class Connection(Section):
+    """``tls`` is TLS from the first byte; whose certificates are good is in ``ca_file``, or known to the system."""
+
     tls: bool = False
+    start_tls: bool = False
+    ca_file: ExistingFile | None = None
     host: str | None = None
     port: Port = 389
     bind_dn: str | None = None
     bind_password: Secret | None = None
     base_dn: str | None = None
     base_dns: tuple[str, ...] = field(default=(), name="baseDNs")
+
+    @property
+    def all_base_dns(self) -> tuple[str, ...]:
+        """Those of both keys, each once."""
+        return tuple(dict.fromkeys((*self.base_dns, *((self.base_dn,) if self.base_dn else ()))))
 
 
 class Uid(Section):
@@ -37,6 +46,7 @@ class Attribute(Section):
     uid: Uid = Uid()
     name: str = "displayName"
     threepid: Mapping[str, tuple[str, ...]] = field(default_factory=_threepid_attributes)
+    role: tuple[str, ...] = ()
 
 
 class Auth(Section):
@@ -56,6 +66,7 @@ class Identity(Section):
     filter: str | None = None
     token: str = "%3pid"  # noqa: S105 - what stands for the address in a filter
     medium: Mapping[str, str] = {}
+    lookup: bool = False
 
 
 class Profile(Section):
@@ -74,3 +85,21 @@ class Ldap(Section):
     directory: Directory = Directory()
     identity: Identity = Identity()
     profile: Profile = Profile()
+
+    def mistakes(self) -> Iterable[Finding]:
+        if not self.enabled:
+            return
+        connection = self.connection
+        if not connection.host:
+            yield Finding("connection.host", "required: expected the name or the address of the server")
+        if not connection.all_base_dns:
+            yield Finding("connection.baseDNs", "required: expected the names of the entries that the users are below")
+        if connection.tls and connection.start_tls:
+            yield Finding("connection.startTls", "expected either tls or startTls")
+        if self.active_directory and self.attribute.uid.type != "uid":
+            yield Finding("attribute.uid.type", "expected uid, since activeDirectory makes localparts of user names")
+
+    def cautions(self) -> Iterable[Finding]:
+        connection = self.connection
+        if self.enabled and connection.bind_password and not (connection.tls or connection.start_tls):
+            yield Finding("connection", "neither tls nor startTls: passwords are sent as they are")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from .section import Section
-from .values import BaseUrl
+from collections.abc import Iterable
+
+from .section import Finding, Section, Unfit
+from .values import BaseUrl, url
 
 _BASE = "/_mxisd/backend/api/v1"
 
@@ -27,8 +29,35 @@ class Endpoints(Section):
     identity: Identity = Identity()
     profile: Profile = Profile()
 
+    @property
+    def given(self) -> Iterable[tuple[str, str]]:
+        """All of them, by key."""
+        yield "auth", self.auth
+        yield "directory", self.directory
+        yield "identity.single", self.identity.single
+        yield "identity.bulk", self.identity.bulk
+        yield "profile.displayName", self.profile.display_name
+        yield "profile.threepids", self.profile.threepids
+        yield "profile.roles", self.profile.roles
+
 
 class Rest(Section):
     enabled: bool = False
     host: BaseUrl | None = None
     endpoints: Endpoints = Endpoints()
+
+    def mistakes(self) -> Iterable[Finding]:
+        if not self.enabled:
+            return
+        for key, endpoint in self.endpoints.given:
+            if endpoint.startswith("/"):
+                if not self.host:
+                    yield Finding("host", f"required: expected the base of URLs, since endpoints.{key} is only a path")
+                    return
+            elif endpoint:
+                try:
+                    url(endpoint)
+                except Unfit as unfit:
+                    yield Finding(
+                        f"endpoints.{key}", f"expected a path that begins with / or {unfit}, found {endpoint!r}"
+                    )

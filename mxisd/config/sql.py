@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from .section import Secret, Section
+from .section import Finding, Secret, Section
 
 IdType = Literal["localpart", "uid", "mxid"]
 
@@ -63,6 +63,28 @@ class Sql(Section):
     profile: Profile = Profile()
     lookup: Query = Query()
 
+    @property
+    def used(self) -> bool:
+        """Whether any feature is on."""
+        return any(map(self.offers, (self.directory, self.identity, self.profile)))
+
+    def offers(self, feature: Feature) -> bool:
+        """Whether a feature is on."""
+        return self.enabled if feature.enabled is None else feature.enabled
+
+    def mistakes(self) -> Iterable[Finding]:
+        if self.used and not self.connection:
+            yield Finding("connection", "required: expected where the database is")
+
+    def cautions(self) -> Iterable[Finding]:
+        if self.auth.enabled:
+            yield Finding("auth.enabled", "passwords cannot be checked in a database: use rest, exec or ldap for that")
+
 
 class SynapseSql(Sql):
     legacy_room_names: bool = False
+
+    def mistakes(self) -> Iterable[Finding]:
+        yield from Sql.mistakes(self)
+        if self.used and self.type not in {"sqlite", "postgresql"}:
+            yield Finding("type", f"expected sqlite or postgresql, found '{self.type}'")

@@ -17,15 +17,10 @@ NOT_BUILT: tuple[tuple[str, str], ...] = (
     ("hashing.rotation", "new peppers from time to time"),
     ("internal", "endpoints for the administrator"),
     ("invite.reminder", "reminders"),
-    ("ldap", "this identity store"),
     ("logging", "levels of the log"),
     ("lookup", "asking other identity servers"),
-    ("memory", "this identity store"),
-    ("netiq", "this identity store"),
     ("rest", "this identity store"),
-    ("sql", "this identity store"),
     ("storage.provider.redis", "this storage"),
-    ("synapseSql", "this identity store"),
     ("wordpress", "this identity store"),
 )
 """Keys, sections included, and what is missing.  Who builds it deletes the line here, and documents the keys."""

@@ -36,6 +36,8 @@ LDAP: dict[str, object] = {
     "filter": None,
     "connection": {
         "tls": False,
+        "startTls": False,
+        "caFile": None,
         "host": None,
         "port": 389,
         "bindDn": None,
@@ -57,10 +59,11 @@ LDAP: dict[str, object] = {
                 "otherHomePhone",
             ),
         },
+        "role": (),
     },
     "auth": {"filter": None},
     "directory": {"attribute": {"other": ()}, "filter": None},
-    "identity": {"filter": None, "token": "%3pid", "medium": {}},
+    "identity": {"filter": None, "token": "%3pid", "medium": {}, "lookup": False},
     "profile": {"filter": None},
 }
 PROCESS: dict[str, object] = {
@@ -220,6 +223,7 @@ DEFAULTS = {
     "profile": {"public": False},
     "logging": {"root": "info", "app": "info", "requests": False},
     "internal": {"enabled": False},
+    "stores": {"localparts": "map"},
     "memory": {"enabled": False, "hashEnabled": False, "identities": ()},
     "sql": SQL,
     "synapseSql": SQL | {"legacyRoomNames": False},

@@ -113,8 +113,8 @@ VALUES = [
         "appsvc.user.inviteExpired: expected another user than appsvc.user.main",
     ),
     (
-        "appsvc: {enabled: true, endpoint: {toHS: {url: 'http://x', token: x}, toAS: {url: 'http://x'}}}",
-        "appsvc.endpoint.toAS.token: expected a token, since appsvc.enabled is true",
+        "appsvc: {enabled: true, endpoint: {toHS: {url: 'http://x', token: x}, toAS: {url: 'http://x', token: a b}}}",
+        "appsvc.endpoint.toAS.token: expected a token of ASCII characters without spaces, since appsvc.enabled is true",
     ),
     (
         "exec: {token: {mxd: x}}",
@@ -126,6 +126,39 @@ VALUES = [
     ),
     ("storage: {backend: postgresql}", "storage.backend: postgresql is not supported; use sqlite"),
     ("storage: {backend: redis}", "storage.backend: redis is not built yet; use sqlite"),
+    ("sql: {enabled: true}", "sql.connection: required: expected where the database is"),
+    ("sql: {identity: {enabled: true}}", "sql.connection: required: expected where the database is"),
+    (
+        "synapseSql: {enabled: true, type: mariadb, connection: //localhost/synapse}",
+        "synapseSql.type: expected sqlite or postgresql, found 'mariadb'",
+    ),
+    (
+        "ldap: {enabled: true, connection: {baseDn: dc=x}}",
+        "ldap.connection.host: required: expected the name or the address of the server",
+    ),
+    (
+        "netiq: [{enabled: true, connection: {host: x}}]",
+        "netiq[0].connection.baseDNs: required: expected the names of the entries that the users are below",
+    ),
+    (
+        "ldap: {enabled: true, connection: {host: x, baseDn: dc=x, tls: true, startTls: true}}",
+        "ldap.connection.startTls: expected either tls or startTls",
+    ),
+    (
+        "ldap: {enabled: on, activeDirectory: on, connection: {host: x, baseDn: x}, attribute: {uid: {type: mxid}}}",
+        "ldap.attribute.uid.type: expected uid, since activeDirectory makes localparts of user names",
+    ),
+    (
+        "rest: {enabled: true}",
+        "rest.host: required: expected the base of URLs, since endpoints.auth is only a path",
+    ),
+    (
+        "rest: {enabled: true, host: 'http://x', endpoints: {auth: auth/login}}",
+        (
+            "rest.endpoints.auth: expected a path that begins with / or a URL such as https://example.org/path, "
+            "found 'auth/login'"
+        ),
+    ),
     (
         "firebase: {enabled: true}",
         "firebase.enabled: Firebase is not supported; ask it from a service of your own by the rest store",
@@ -318,7 +351,7 @@ class YamlTests(ConfigCase):
     def test_anchors_and_merges(self) -> None:
         config = self.config(
             """
-            ldap: &ldap {enabled: true, filter: (a=b)}
+            ldap: &ldap {enabled: true, filter: (a=b), connection: {host: c, baseDn: d}}
             netiq: {<<: *ldap, filter: (c=d)}
             """
         )
@@ -331,5 +364,5 @@ class YamlTests(ConfigCase):
         self.assertEqual((twilio.account_sid, twilio.auth_token), ("a", "b"))
 
     def test_several_directory_servers(self) -> None:
-        ldap = self.config("ldap: [{enabled: true}, {connection: {host: b}}]").ldap
+        ldap = self.config("ldap: [{enabled: false}, {connection: {host: b}}]").ldap
         self.assertEqual([server.connection.host for server in ldap], [None, "b"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
-from twisted.application.service import MultiService
+from twisted.application.service import IService
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
@@ -27,15 +27,19 @@ class StoreCase(TestCase):
     """
 
     async def build(self) -> Store:
-        """The store; its services are children of ``self.services``."""
+        """The store, :meth:`started` if it has to be."""
         raise NotImplementedError
 
+    def started(self, store: Store, *services: IService) -> Store:
+        """A store whose services run during the test."""
+        for service in services:
+            service.startService()
+            self.addCleanup(service.stopService)
+        return store
+
     async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
-        self.services = MultiService()
         self.user_ids = UserIds(DOMAIN)
         self.store = await self.build()
-        self.services.startService()
-        self.addCleanup(self.services.stopService)
 
 
 class SourceContract(StoreCase):

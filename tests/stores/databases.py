@@ -90,7 +90,7 @@ class SqlPromises(
     async def build(self) -> Store:
         type_, connection = self.make()
         config = replace(self.config, type=type_, connection=Secret(connection))
-        return sql_store("sql", config, reactor, self.user_ids, self.services)
+        return self.started(*sql_store("sql", config, reactor, self.user_ids))
 
 
 def in_sqlite(path: str) -> tuple[str, str]:

@@ -73,7 +73,7 @@ class SynapseCase(contract.StoreCase):
     async def build(self) -> Store:
         type_, connection = self.make()
         config = replace(self.config, type=type_, connection=Secret(connection))
-        return synapse_store("synapseSql", config, DOMAIN, reactor, self.user_ids, self.services)
+        return self.started(*synapse_store("synapseSql", config, DOMAIN, reactor, self.user_ids))
 
 
 class SynapsePromises(

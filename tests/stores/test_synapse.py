@@ -6,20 +6,12 @@ import sqlite3
 from contextlib import closing
 from unittest import skipUnless
 
-from twisted.application.service import MultiService
-from twisted.internet import reactor
-from twisted.trial.unittest import SynchronousTestCase
-
-from mxisd.config.problems import ConfigError
-from mxisd.config.section import Secret
 from mxisd.config.sql import Identity, SynapseSql
 from mxisd.matrix.threepid import EMAIL, ThreePid
-from mxisd.stores.localpart import UserIds
-from mxisd.stores.sql.build import synapse_store
 from tests.servers import postgresql
 
 from . import synapse_databases as synapse
-from .people import ALICE, BOB, CAROL, DOMAIN
+from .people import ALICE, BOB, CAROL
 
 INSTALLED = skipUnless(synapse.has("synapse"), "Synapse is not installed in .cache/synapse-venv")
 
@@ -94,11 +86,3 @@ class OwnQueryTests(synapse.SynapseCase):
         asked = [ThreePid("same", "same"), ThreePid(EMAIL, "alice@example.org"), ThreePid("equal", "equal")]
         found = await self.store.source.lookup(asked)
         self.assertEqual(found, {asked[0]: CAROL.user_id, asked[2]: CAROL.user_id})
-
-
-class ConfigurationTests(SynchronousTestCase):
-    def test_knows_two_kinds_of_database(self) -> None:
-        config = SynapseSql(enabled=True, type="mariadb", connection=Secret("//localhost/synapse"))
-        with self.assertRaises(ConfigError) as raised:
-            synapse_store("synapseSql", config, DOMAIN, reactor, UserIds(DOMAIN), MultiService())
-        self.assertEqual(str(raised.exception), "synapseSql.type: expected sqlite or postgresql, found 'mariadb'")

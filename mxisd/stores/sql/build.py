@@ -5,51 +5,46 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from twisted.application.service import IServiceCollection
+from twisted.application.service import Service
 
 from ...config.problems import ConfigError
-from ...config.sql import Feature, Sql, TypedQuery
+from ...config.sql import Sql, TypedQuery
+from ..library import MissingLibrary
 from ..localpart import UserIds
 from ..pool import Pool
 from ..store import Store
 from .database import Database
-from .drivers import MissingLibrary, driver
+from .drivers import driver
 from .location import BadLocation
 from .query import Query
 from .store import Queries, SqlStore, Typed
 from .synapse import synapse_queries
 
 
-def sql_store(key: str, config: Sql, reactor: Any, user_ids: UserIds, services: IServiceCollection) -> Store:
+def sql_store(key: str, config: Sql, reactor: Any, user_ids: UserIds) -> tuple[Store, Service]:
     """
-    The store of a section, by the key of which it is called.  Its threads are one of the services.
+    The store of a section, by the key of which it is called, and its threads.
 
     Raises :class:`ConfigError`.
     """
-    database = open_database(key, config.type, config.connection, reactor, services)
+    database, threads = database_of(key, config.type, config.connection or "", reactor)
     queries = _queries(key, config, database)
 
     async def constant() -> Queries:
         return queries
 
-    return _store(key, config, database, constant, user_ids)
+    return _store(key, config, database, constant, user_ids), threads
 
 
-def synapse_store(
-    key: str, config: Sql, domain: str, reactor: Any, user_ids: UserIds, services: IServiceCollection
-) -> Store:
+def synapse_store(key: str, config: Sql, domain: str, reactor: Any, user_ids: UserIds) -> tuple[Store, Service]:
     """The same for the database of the Synapse that serves ``domain``."""
-    if config.type not in {"sqlite", "postgresql"}:
-        raise ConfigError([f"{key}.type: expected sqlite or postgresql, found '{config.type}'"])
-    database = open_database(key, config.type, config.connection, reactor, services)
+    database, threads = database_of(key, config.type, config.connection or "", reactor)
     queries = synapse_queries(key, database, domain, _queries(key, config, database))
-    return _store(key, config, database, queries, user_ids)
+    return _store(key, config, database, queries, user_ids), threads
 
 
-def open_database(key: str, type_: str, connection: str | None, reactor: Any, services: IServiceCollection) -> Database:
+def database_of(key: str, type_: str, connection: str, reactor: Any) -> tuple[Database, Service]:
     """The database that ``type`` and ``connection`` of a section describe.  Raises :class:`ConfigError`."""
-    if not connection:
-        raise ConfigError([f"{key}.connection: required: expected where the database is"])
     try:
         found = driver(type_, connection)
     except BadLocation as error:
@@ -57,24 +52,19 @@ def open_database(key: str, type_: str, connection: str | None, reactor: Any, se
     except MissingLibrary as error:
         raise ConfigError([f"{key}.type: {error}"]) from None
     pool: Pool[Any] = Pool(key, found, reactor)
-    pool.setServiceParent(services)  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
-    return Database(pool, found)
+    return Database(pool, found), pool
 
 
 def _store(
     key: str, config: Sql, database: Database, queries: Callable[[], Awaitable[Queries]], user_ids: UserIds
 ) -> Store:
     store = SqlStore(key, database, queries, user_ids)
-
-    def offered(feature: Feature) -> bool:
-        return config.enabled if feature.enabled is None else feature.enabled
-
     return Store(
         key,
-        source=store if offered(config.identity) else None,
-        profiles=store if offered(config.profile) else None,
-        directory=store if offered(config.directory) else None,
-        listing=store if offered(config.identity) else None,
+        source=store if config.offers(config.identity) else None,
+        profiles=store if config.offers(config.profile) else None,
+        directory=store if config.offers(config.directory) else None,
+        listing=store if config.offers(config.identity) else None,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from twisted.logger import Logger
 
+from ..library import library
 from ..pool import Connector
 from .location import BadLocation, Location, parse
 from .query import Dialect
@@ -21,10 +22,6 @@ log = Logger()
 # Seconds.  Nobody waits longer for a lookup.
 CONNECT_TIMEOUT = 5
 QUERY_TIMEOUT = 10
-
-
-class MissingLibrary(Exception):
-    """A client library that is not installed."""
 
 
 class Driver(Connector[Any], Protocol):
@@ -41,20 +38,13 @@ def driver(kind: str, connection: str) -> Driver:
     """
     How to connect to a database of a kind: ``sqlite``, ``postgresql``, ``mariadb`` or ``mysql``.
 
-    Raises :class:`MissingLibrary` and :class:`BadLocation`, the latter for a connection that cannot be.
+    Raises :class:`~mxisd.stores.library.MissingLibrary`, and :class:`BadLocation` for a connection that cannot be.
     """
     if kind == "sqlite":
         return SQLite(connection)
     if kind == "postgresql":
         return PostgreSQL(parse(connection, "postgresql"))
     return MySQL(parse(connection, "mysql"))
-
-
-def _library(name: str, extra: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError:
-        raise MissingLibrary(f"the library {name} is not installed: pip install 'mxisd[{extra}]'") from None
 
 
 class SQLite:
@@ -87,7 +77,7 @@ class PostgreSQL:
     dialect: Dialect = "postgresql"
 
     def __init__(self, location: Location) -> None:
-        self._psycopg = _library("psycopg", "postgresql")
+        self._psycopg = library("psycopg", "postgresql")
         # As the JDBC driver does: a value without a type is not enough for functions that take several.
         self._text = import_module("psycopg.types.string").StrDumperVarchar
         self._arguments: dict[str, Any] = {
@@ -137,7 +127,7 @@ class MySQL:
     dialect: Dialect = "mysql"
 
     def __init__(self, location: Location) -> None:
-        self._pymysql = _library("pymysql", "mysql")
+        self._pymysql = library("pymysql", "mysql")
         self._many = import_module("pymysql.cursors").SSCursor
         self._arguments: dict[str, Any] = {
             "host": location.host,

@@ -1,0 +1,69 @@
+"""The identity stores that a configuration describes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from twisted.application.service import Service
+
+from ..config import Config
+from ..config.ldap import Ldap
+from .ldap.build import ldap_store
+from .localpart import UserIds, mapped, strict
+from .memory import MemoryStore
+from .sql.build import sql_store, synapse_store
+from .store import Store
+from .stores import Stores
+
+
+class Built(NamedTuple):
+    """What is there to work with."""
+
+    stores: Stores
+    services: tuple[Service, ...]
+    """What has to run for them."""
+    memory: MemoryStore | None
+    """To be given other users when the configuration is read again; if it is enabled."""
+
+
+def build_stores(config: Config, reactor: Any) -> Built:
+    """The stores that are enabled.  Raises :class:`~mxisd.config.ConfigError`."""
+    user_ids = user_ids_of(config)
+    stores: list[Store] = []
+    services: list[Service] = []
+
+    def add(store: Store, service: Service) -> None:
+        stores.append(store)
+        services.append(service)
+
+    memory = MemoryStore(config.memory.identities, user_ids) if config.memory.enabled else None
+    if memory is not None:
+        listing = memory if config.memory.hash_enabled else None
+        stores.append(Store("memory", memory, memory, memory, listing, memory))
+    if config.sql.used:
+        add(*sql_store("sql", config.sql, reactor, user_ids))
+    if config.synapse_sql.used:
+        add(*synapse_store("synapseSql", config.synapse_sql, config.matrix.domain, reactor, user_ids))
+    for key, section in ldap_sections(config):
+        store, _, service = ldap_store(key, section, config.outbound.ca_file, reactor, user_ids)
+        add(store, service)
+    return Built(Stores(stores), tuple(services), memory)
+
+
+def user_ids_of(config: Config) -> UserIds:
+    """How names become user IDs."""
+    return UserIds(config.matrix.domain, strict if config.stores.localparts == "refuse" else mapped)
+
+
+def ldap_sections(config: Config) -> list[tuple[str, Ldap]]:
+    """The directory servers that are enabled, by their keys."""
+    return [*_enabled("ldap", config.ldap), *_enabled("netiq", config.netiq)]
+
+
+def _enabled(key: str, sections: Sequence[Ldap]) -> list[tuple[str, Ldap]]:
+    return [
+        (key if len(sections) == 1 else f"{key}[{index}]", section)
+        for index, section in enumerate(sections)
+        if section.enabled
+    ]

@@ -1,0 +1,1 @@
+"""``ldap`` and ``netiq``: users in a directory server."""

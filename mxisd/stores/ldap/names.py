@@ -1,0 +1,70 @@
+"""User IDs by what a directory server calls its users."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..localpart import UserIds
+
+
+class Names(Protocol):
+    """From the attribute that identifies an entry to user IDs, and back."""
+
+    def user_id(self, uid: str) -> str | None:
+        """The user ID; ``None`` if there is none for that value."""
+        ...
+
+    def uid(self, user_id: str) -> str | None:
+        """The value of the attribute; ``None`` for users who cannot be in the directory."""
+        ...
+
+
+class Localparts:
+    """The attribute is the localpart."""
+
+    def __init__(self, user_ids: UserIds) -> None:
+        self._user_ids = user_ids
+
+    def user_id(self, uid: str) -> str | None:
+        return self._user_ids.of_name(uid)
+
+    def uid(self, user_id: str) -> str | None:
+        return self._user_ids.name_of(user_id)
+
+
+class FullUserIds:
+    """The attribute is the whole user ID, of whatever case."""
+
+    def __init__(self, user_ids: UserIds) -> None:
+        self._user_ids = user_ids
+
+    def user_id(self, uid: str) -> str | None:
+        return self._user_ids.of_mxid(uid.lower())
+
+    def uid(self, user_id: str) -> str | None:
+        return self._user_ids.of_mxid(user_id)
+
+
+class PrincipalNames:
+    """
+    Active Directory with several domains: the attribute is ``name@domain``, the localpart ``name/domain``.
+
+    Of the default domain it is only the name.
+    """
+
+    def __init__(self, user_ids: UserIds, default_domain: str | None) -> None:
+        self._user_ids = user_ids
+        self._default = (default_domain or "").lower()
+
+    def user_id(self, uid: str) -> str | None:
+        name, at, domain = uid.lower().partition("@")
+        if not at or not name or not domain:
+            return None
+        return self._user_ids.of_name(name if domain == self._default else f"{name}/{domain}")
+
+    def uid(self, user_id: str) -> str | None:
+        name = self._user_ids.name_of(user_id)
+        if name is None:
+            return None
+        name, _, domain = name.rpartition("/") if "/" in name else (name, "", self._default)
+        return f"{name}@{domain}" if name and domain else None

@@ -1,0 +1,259 @@
+"""The ``ldap`` store, on an OpenLDAP."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest import skipUnless
+
+from msgspec.structs import replace
+from twisted.internet import reactor
+
+from mxisd.config.ldap import Attribute, Auth, Connection, Directory, DirectoryAttribute, Identity, Ldap, Uid
+from mxisd.config.section import Secret
+from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
+from mxisd.stores.ldap.build import ldap_store
+from mxisd.stores.ldap.command import check
+from mxisd.stores.ldap.server import ServerFailed
+from mxisd.stores.ldap.store import Check, Match
+from mxisd.stores.store import Store
+from tests.matrix.servers import Authority
+from tests.servers.folder import folder
+from tests.servers.slapd import ROOT, Slapd, available
+
+from . import contract
+from .ldif import ldif
+from .people import ALICE, BOB, CAROL, DOMAIN, Person
+
+INSTALLED = skipUnless(available(), "OpenLDAP is not installed")
+
+
+@cache
+def authority() -> Authority:
+    return Authority(folder("authority") / "authority.pem")
+
+
+@cache
+def slapd() -> Slapd:
+    """The one that all tests read from."""
+    certificate = folder("certificate") / "server.pem"
+    certificate.write_bytes(authority().pem("127.0.0.1"))
+    return Slapd(ldif(), certificate)
+
+
+class LdapCase(contract.StoreCase):
+    """A store on :func:`slapd`."""
+
+    connection = Connection(
+        host="127.0.0.1",
+        bind_dn=f"cn=reader,{ROOT}",
+        bind_password=Secret("reader"),
+        base_dn=f"ou=guests,{ROOT}",
+        base_dns=(f"ou=people,{ROOT}",),
+    )
+    config = Ldap(
+        enabled=True,
+        lookup=True,
+        attribute=Attribute(
+            uid=Uid(value="uid"),
+            threepid={"email": ("otherMailbox", "mail"), "msisdn": ("mobile", "telephoneNumber"), "none": ()},
+            role=("employeeType",),
+        ),
+    )
+
+    async def build(self) -> Store:
+        connection = replace(self.connection, port=slapd().tls_port if self.connection.tls else slapd().port)
+        config = replace(self.config, connection=connection)
+        store, self.ldap, threads = ldap_store("ldap", config, Path(authority().path), reactor, self.user_ids)
+        return self.started(store, threads)
+
+
+@INSTALLED
+class LdapTests(
+    LdapCase,
+    contract.SourceContract,
+    contract.ProfilesContract,
+    contract.DirectoryContract,
+    contract.ListingContract,
+    contract.AuthenticationContract,
+):
+    async def test_shows_how_a_lookup_comes_out(self) -> None:
+        self.assertEqual(
+            await self.ldap.check(ThreePid(EMAIL, "alice@example.org")),
+            Check(
+                "(|(otherMailbox=alice@example.org)(mail=alice@example.org))",
+                (Match(f"cn=0,ou=people,{ROOT}", ALICE.user_id),),
+            ),
+        )
+        self.assertEqual(
+            await self.ldap.check(ThreePid(MSISDN, "*)")),
+            Check(r"(|(mobile=+\2a\29)(telephoneNumber=+\2a\29)(mobile=\2a\29)(telephoneNumber=\2a\29))", ()),
+        )
+        self.assertIsNone(await self.ldap.check(ThreePid("none", "1")))
+
+    async def test_can_be_tried_out(self) -> None:
+        said: list[str] = []
+        self.assertTrue(await check(self.ldap, ThreePid(EMAIL, "alice@example.org"), said.append))
+        self.assertFalse(await check(self.ldap, ThreePid(EMAIL, "nobody@example.org"), said.append))
+        self.assertFalse(await check(self.ldap, ThreePid("badge", "1"), said.append))
+        self.assertEqual(
+            said,
+            [
+                "ldap: (|(otherMailbox=alice@example.org)(mail=alice@example.org))",
+                f"  cn=0,ou=people,{ROOT}: {ALICE.user_id}",
+                "ldap: (|(otherMailbox=nobody@example.org)(mail=nobody@example.org))",
+                "  no entry",
+                "ldap: neither attribute.threepid nor identity.medium has the medium badge",
+            ],
+        )
+
+    async def test_finds_by_what_the_server_takes_for_the_same(self) -> None:
+        # Spaces at the ends and in a row do not count to caseIgnoreMatch.
+        asked = [ThreePid(EMAIL, " alice@example.org"), ThreePid(EMAIL, "bob@example.org")]
+        self.assertEqual(await self.source.lookup(asked[:1]), {asked[0]: ALICE.user_id})
+        self.assertEqual(await self.source.lookup(asked), dict(zip(asked, (ALICE.user_id, BOB.user_id), strict=True)))
+
+    async def test_takes_nobody_for_a_user_whose_name_the_server_takes_for_the_same(self) -> None:
+        user_id = f"@bob=20=20m=c3=bcller:{DOMAIN}"
+        self.assertIsNone(await self.profiles.display_name(user_id))
+        self.assertIsNone(await self.authentication.authenticate(user_id, BOB.password))
+
+
+@INSTALLED
+class TlsTests(LdapCase, contract.SourceContract):
+    """TLS from the first byte."""
+
+    connection = replace(LdapCase.connection, tls=True)
+
+
+@INSTALLED
+class StartTlsTests(LdapCase, contract.SourceContract, contract.AuthenticationContract):
+    """TLS after a while."""
+
+    connection = replace(LdapCase.connection, start_tls=True)
+
+
+@INSTALLED
+class CertificateTests(LdapCase):
+    """Servers that may be others are told nothing."""
+
+    async def refused(self, **changes: Any) -> None:
+        for tls in ({"tls": True, "port": slapd().tls_port}, {"start_tls": True, "port": slapd().port}):
+            connection = replace(self.connection, **{**tls, **changes})
+            config = replace(self.config, connection=connection)
+            store, _, threads = ldap_store("ldap", config, Path(authority().path), reactor, self.user_ids)
+            self.started(store, threads)
+            assert store.source and store.authentication
+            with self.assertRaisesRegex(ServerFailed, "is its certificate for"):
+                await store.source.lookup([ThreePid(EMAIL, "alice@example.org")])
+            with self.assertRaisesRegex(ServerFailed, "is its certificate for"):
+                await store.authentication.authenticate(ALICE.user_id, ALICE.password)
+
+    async def test_of_an_unknown_authority(self) -> None:
+        other = Authority(folder("authority") / "other.pem")
+        await self.refused(ca_file=Path(other.path))
+
+    async def test_for_another_name(self) -> None:
+        await self.refused(host="localhost")
+
+
+@INSTALLED
+class OwnFiltersTests(LdapCase):
+    config = replace(
+        LdapCase.config,
+        # Without parentheses, as some write it.
+        filter="employeeType=staff",
+        identity=Identity(medium={"email": "(|(mail=%3pid)(cn=%3pid))", "org.example.number": "(cn=%3pid)"}),
+        directory=Directory(attribute=DirectoryAttribute(other=("cn",)), filter="(objectClass=*)"),
+        auth=Auth(filter="(employeeType=moderators)"),
+    )
+
+    async def test_are_used(self) -> None:
+        store = self.store
+        assert store.source and store.profiles and store.directory and store.authentication
+        asked = [
+            ThreePid(EMAIL, "alice@example.org"),
+            ThreePid(EMAIL, "1"),
+            ThreePid("org.example.number", "0"),
+            ThreePid("org.example.number", "*"),
+            ThreePid(EMAIL, "user1@crowd.example"),
+            ThreePid(MSISDN, "15550001111"),
+        ]
+        found = await store.source.lookup(asked)
+        self.assertEqual(found, dict(zip(asked, (ALICE.user_id, BOB.user_id, ALICE.user_id), strict=False)))
+        self.assertEqual(await store.profiles.display_name(BOB.user_id), BOB.display_name)
+        self.assertIsNone(await store.profiles.display_name(CAROL.user_id))
+        self.assertEqual(len(await store.directory.search_by_name("2", 10)), 10)
+        self.assertIsNotNone(await store.authentication.authenticate(ALICE.user_id, ALICE.password))
+        self.assertIsNone(await store.authentication.authenticate(BOB.user_id, BOB.password))
+
+
+@cache
+def two_domains() -> Slapd:
+    """Active Directory's way to name users."""
+    people = (
+        Person("Alice@a.example", "Alice of A", ((EMAIL, "alice@a.example"),)),
+        Person("alice@b.example", "Alice of B", ((EMAIL, "alice@b.example"),), password="other"),
+        Person("alice", "Nobody", ((EMAIL, "nobody@b.example"),)),
+    )
+    return Slapd(ldif(people))
+
+
+@INSTALLED
+class ActiveDirectoryTests(LdapCase):
+    config = replace(LdapCase.config, active_directory=True, default_domain="A.example")
+
+    async def build(self) -> Store:
+        config = replace(self.config, connection=replace(self.connection, port=two_domains().port))
+        store, self.ldap, threads = ldap_store("ldap", config, None, reactor, self.user_ids)
+        return self.started(store, threads)
+
+    async def test_only_users_of_other_domains_have_the_domain_in_their_name(self) -> None:
+        store = self.store
+        assert store.source and store.profiles and store.authentication
+        asked = [ThreePid(EMAIL, f"{name}.example") for name in ("alice@a", "alice@b", "nobody@b")]
+        at_a, at_b = f"@alice:{DOMAIN}", f"@alice/b.example:{DOMAIN}"
+        self.assertEqual(await store.source.lookup(asked), dict(zip(asked, (at_a, at_b), strict=False)))
+        self.assertEqual(await store.profiles.display_name(at_a), "Alice of A")
+        self.assertEqual(await store.profiles.display_name(at_b), "Alice of B")
+        self.assertIsNotNone(await store.authentication.authenticate(at_b, "other"))
+        self.assertIsNone(await store.authentication.authenticate(at_a, "other"))
+
+
+@INSTALLED
+class FullUserIdsTests(LdapCase):
+    config = replace(LdapCase.config, attribute=replace(LdapCase.config.attribute, uid=Uid(type="mxid", value="sn")))
+
+    async def build(self) -> Store:
+        entries = ldif((ALICE,)).replace("sn:: LQ==", f"sn: {ALICE.user_id.upper()}")
+        config = replace(self.config, connection=replace(self.connection, port=Slapd(entries).port))
+        store, self.ldap, threads = ldap_store("ldap", config, None, reactor, self.user_ids)
+        return self.started(store, threads)
+
+    async def test_are_taken_in_lower_case(self) -> None:
+        assert self.store.source and self.store.profiles
+        threepid = ThreePid(EMAIL, "alice@example.org")
+        self.assertEqual(await self.store.source.lookup([threepid]), {threepid: ALICE.user_id})
+        self.assertEqual(await self.store.profiles.display_name(ALICE.user_id), ALICE.display_name)
+
+
+@INSTALLED
+class RestartTests(LdapCase):
+    async def build(self) -> Store:
+        self.server = Slapd(ldif((ALICE,)))
+        config = replace(self.config, connection=replace(self.connection, port=self.server.port))
+        store, self.ldap, threads = ldap_store("ldap", config, None, reactor, self.user_ids)
+        return self.started(store, threads)
+
+    async def test_goes_on_after_the_server_was_away(self) -> None:
+        assert self.store.source
+        source = self.store.source
+        threepid = ThreePid(EMAIL, "alice@example.org")
+        await contract.together(source.lookup([threepid]) for _ in range(20))
+        self.server.stop()
+        with self.assertRaisesRegex(ServerFailed, "Can't contact"):
+            await source.lookup([threepid])
+        self.server.start()
+        found = await contract.together(source.lookup([threepid]) for _ in range(20))
+        self.assertEqual(found, [{threepid: ALICE.user_id}] * 20)
