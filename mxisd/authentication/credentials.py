@@ -17,9 +17,9 @@ from .attempts import Attempts
 log = Logger()
 
 # Seconds.  That a password is wrong is said at multiples of this only: how long a store took would tell whether there
-# is such a user.  More would not harm us, but Synapse's module blocks the whole of Synapse while it waits.
+# is such a user.  Not more, since a widespread module for Synapse blocks all of it while it waits.
 BEAT = 0.25
-# Seconds for the stores: the module itself would wait forever.
+# Seconds for the stores: that module would wait forever.
 PATIENCE = 30.0
 
 

@@ -43,7 +43,6 @@ from .server import Server
 from .session import Session
 from .sql import Sql, SynapseSql
 from .storage import Storage
-from .stores import Stores
 from .threepid import ThreePid
 from .unbuilt import unbuilt
 from .view import View
@@ -78,7 +77,6 @@ class Sections(Section):
     profile: Profile = Profile()
     logging: Logging = Logging()
     internal: Internal = Internal()
-    stores: Stores = Stores()
     memory: Memory = Memory()
     sql: Sql = Sql()
     synapse_sql: SynapseSql = SynapseSql()
@@ -105,8 +103,15 @@ class Sections(Section):
             yield Finding("threepid.medium.email.connectors.smtp.host", "not set: no email can be sent")
         if not self.matrix.homeserver.url and not self.dns.overwrite.homeserver.client:
             missing = "without matrix.homeserver.url mxisd does not stand in front of the homeserver"
-            if self.register != Register():
-                yield Finding("register.policy", f"without effect: {missing}")
+            unused = {
+                "register.policy": self.register,
+                "auth.rewrite": self.auth.rewrite,
+                "directory": self.directory,
+                "profile": self.profile,
+            }
+            for key, section in unused.items():
+                if section != type(section)():
+                    yield Finding(key, f"without effect: {missing}")
             if self.invite.policy.if_sender.has_role or self.invite.policy.rules:
                 yield Finding(
                     "invite.policy", f"invites are judged only when the homeserver stores them here: {missing}"

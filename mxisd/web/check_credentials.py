@@ -1,7 +1,7 @@
 """
-``check_credentials``: what the homeserver asks, with the module ``matrix-synapse-rest-password-provider``.
+``check_credentials``: what the homeserver asks, with a module such as ``contrib/synapse/mxisd_password.py``.
 
-The path is mxisd's, and in no specification.
+The path is mxisd's, and in no specification; ``matrix-synapse-rest-password-provider`` was the first to ask.
 """
 
 from __future__ import annotations

@@ -71,6 +71,23 @@ class WarningTests(ConfigCase):
         ]:
             self.assertEqual(self.warnings(text), [warning])
 
+    def test_what_needs_to_stand_in_front_of_the_homeserver(self) -> None:
+        for text, key in [
+            ("auth: {rewrite: {user: {rules: [{regex: a, medium: b}]}}}", "auth.rewrite"),
+            ("directory: {exclude: {threepid: true}}", "directory"),
+            ("profile: {public: true}", "profile"),
+        ]:
+            warning = (
+                f"{key}: without effect: without matrix.homeserver.url mxisd does not stand in front of the homeserver"
+            )
+            self.assertIn(warning, self.warnings(text))
+            config = self.whole(f"matrix: {{domain: example.org, homeserver: {{url: 'http://localhost'}}}}\n{text}")
+            self.assertNotIn(warning, config.warnings)
+
+    def test_profiles_for_everybody(self) -> None:
+        warning = "profile.public: the addresses and roles of all users are shown to anybody who asks"
+        self.assertIn(warning, self.warnings("profile: {public: true}"))
+
     def test_email_without_a_server(self) -> None:
         self.assertIn(NO_EMAIL, self.config().warnings)
         self.assertNotIn(NO_EMAIL, self.config("threepid: {medium: {email: {connector: none}}}").warnings)
@@ -115,8 +132,10 @@ class UnbuiltTests(ConfigCase):
 
     def test_what_is_set_without_effect(self) -> None:
         for text, key in [
-            ("rest: {enabled: true, host: 'http://x'}", "rest"),
-            ("wordpress: {rest: {credential: {passwordFile: secret}}}", "wordpress"),
+            ("ldap: {enabled: true, connection: {host: x}}", "ldap"),
+            ("ldap: [{connection: {host: x}}]", "ldap"),
+            ("ldap: {connection: {bindPasswordFile: secret}}", "ldap"),
+            ("memory: {identities: [{username: x}]}", "memory"),
             ("lookup: {recursive: {enabled: true}}", "lookup"),
             ("lookup: {bulk: {enabled: false}}", "lookup"),
             ("hashing: {rotationPolicy: per_seconds}", "hashing.rotationPolicy"),
@@ -124,8 +143,8 @@ class UnbuiltTests(ConfigCase):
             self.write("secret", "x")
             self.assertEqual(self.warned(text), [key])
         self.assertEqual(
-            self.config("exec: {enabled: yes}").warnings[0],
-            "exec: accepted, but without effect: not built yet (this identity store)",
+            self.config("sql: {enabled: yes}").warnings[0],
+            "sql: accepted, but without effect: not built yet (this identity store)",
         )
 
     def test_what_is_off_anyway(self) -> None:
@@ -134,7 +153,7 @@ class UnbuiltTests(ConfigCase):
         )
 
     def test_names_that_begin_alike(self) -> None:
-        self.assertEqual(self.warned("hashing: {rotationPolicy: per_seconds}"), ["hashing.rotationPolicy"])
+        self.assertEqual(self.warned("synapseSql: {enabled: true}"), ["synapseSql"])
 
     def test_the_list_names_keys(self) -> None:
         self.assertEqual({key for key, _ in NOT_BUILT} - set(known_keys(Sections)), set())

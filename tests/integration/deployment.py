@@ -94,6 +94,7 @@ class Deployment:
         if policies is not None:
             asking = {"url": self.mxisd.url, "token": policies["invite"]["policy"]["token"]}
             modules.append({"module": "mxisd_policy.MxisdPolicy", "config": asking})
+            modules.append({"module": "mxisd_password.MxisdPassword", "config": {"url": self.mxisd.url}})
         self.synapse = Synapse(folder / "synapse", DOMAIN, synapse_port, self.url, authority.path, modules)
 
     def anybody(self) -> MatrixClient:
