@@ -43,6 +43,7 @@ from .server import Server
 from .session import Session
 from .sql import Sql, SynapseSql
 from .storage import Storage
+from .stores import Stores
 from .threepid import ThreePid
 from .unbuilt import unbuilt
 from .view import View
@@ -77,6 +78,7 @@ class Sections(Section):
     profile: Profile = Profile()
     logging: Logging = Logging()
     internal: Internal = Internal()
+    stores: Stores = Stores()
     memory: Memory = Memory()
     sql: Sql = Sql()
     synapse_sql: SynapseSql = SynapseSql()

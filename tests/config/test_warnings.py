@@ -132,10 +132,8 @@ class UnbuiltTests(ConfigCase):
 
     def test_what_is_set_without_effect(self) -> None:
         for text, key in [
-            ("ldap: {enabled: true, connection: {host: x}}", "ldap"),
-            ("ldap: [{connection: {host: x}}]", "ldap"),
-            ("ldap: {connection: {bindPasswordFile: secret}}", "ldap"),
-            ("memory: {identities: [{username: x}]}", "memory"),
+            ("rest: {enabled: true, host: 'http://x'}", "rest"),
+            ("wordpress: {rest: {credential: {passwordFile: secret}}}", "wordpress"),
             ("lookup: {recursive: {enabled: true}}", "lookup"),
             ("lookup: {bulk: {enabled: false}}", "lookup"),
             ("hashing: {rotationPolicy: per_seconds}", "hashing.rotationPolicy"),
@@ -143,8 +141,8 @@ class UnbuiltTests(ConfigCase):
             self.write("secret", "x")
             self.assertEqual(self.warned(text), [key])
         self.assertEqual(
-            self.config("sql: {enabled: yes}").warnings[0],
-            "sql: accepted, but without effect: not built yet (this identity store)",
+            self.config("exec: {enabled: yes}").warnings[0],
+            "exec: accepted, but without effect: not built yet (this identity store)",
         )
 
     def test_what_is_off_anyway(self) -> None:
@@ -153,7 +151,7 @@ class UnbuiltTests(ConfigCase):
         )
 
     def test_names_that_begin_alike(self) -> None:
-        self.assertEqual(self.warned("synapseSql: {enabled: true}"), ["synapseSql"])
+        self.assertEqual(self.warned("hashing: {rotationPolicy: per_seconds}"), ["hashing.rotationPolicy"])
 
     def test_the_list_names_keys(self) -> None:
         self.assertEqual({key for key, _ in NOT_BUILT} - set(known_keys(Sections)), set())
