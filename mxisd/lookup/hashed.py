@@ -58,7 +58,8 @@ class HashedLookup:
     async def _pepper(self) -> str:
         while not (peppers := await self._hashes.peppers()):
             pepper = Pepper(pepper=token(self._random)[: self._pepper_length], made_at=now(self._clock))
-            await self._hashes.rotate(pepper, after=None, keep=2)
+            if await self._hashes.prepare(pepper, after=None):
+                await self._hashes.publish(pepper.pepper, keep=2)
         return peppers[0].pepper
 
     async def _wrong_pepper(self) -> MatrixError:

@@ -8,11 +8,14 @@ decide alike.  The tests in ``tests/storage/contract.py`` are this contract, run
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 from ..matrix.threepid import ThreePid
 from .records import Binding, Delivery, End, Failure, Invite, Kind, Pepper, Session, State
+
+Portion: TypeAlias = Sequence[tuple[Sequence[str], str]]
+"""Some thousand addresses at most: of each its digests, one for each pepper that was named, and the user ID."""
 
 
 class StorageUnavailable(Exception):
@@ -73,30 +76,52 @@ class Bindings(Protocol):
 
 
 class Hashes(Protocol):
-    """The index of hashed addresses: those of all bindings, and those that identity stores list."""
+    """
+    The index of hashed addresses: those of all bindings, and those that identity stores list.
+
+    What concerns the whole index takes many small steps, between which others can read and write.
+    """
 
     async def peppers(self) -> list[Pepper]:
         """The peppers for which the index answers, the current one first."""
         ...
 
-    async def rotate(self, pepper: Pepper, *, after: str | None, keep: int) -> bool:
+    async def prepare(self, pepper: Pepper, *, after: str | None) -> bool:
         """
-        Index all bindings under a new pepper, make it the current one, and forget all but the ``keep`` newest.
+        Index all bindings under a new pepper, and from now on those that are made.  It is not in use yet.
 
-        Without effect and ``False`` if the current one is not ``after``, or someone is at it already: of many processes
-        whose time has come, one does the work.  Others can write meanwhile.
+        ``False`` if the current one is not ``after``, or someone else is at it: of many processes whose time has come,
+        one does the work.  A pepper that is prepared and never published is forgotten sooner or later.
+        """
+        ...
+
+    async def publish(self, pepper: str, *, keep: int) -> bool:
+        """
+        Make a prepared pepper the current one, and forget all but the ``keep`` newest.
+
+        ``False`` if it is not prepared, or was forgotten.
         """
         ...
 
     async def find(self, pepper: str, digests: Sequence[str]) -> dict[str, str] | None:
-        """User IDs by digest, as :func:`mxisd.matrix.hashing.digest` makes it; ``None`` if the pepper is not in use."""
+        """
+        User IDs by digest, as :func:`mxisd.matrix.hashing.digest` makes it; ``None`` if the pepper is not in use.
+
+        Where several know one, bindings count most, then the sources in their order.
+        """
         ...
 
-    async def replace(self, source: str, pepper: str, entries: Iterable[tuple[str, str]]) -> None:
-        """
-        Make (digest, user ID) pairs all that a source lists under a pepper.  Bindings come before sources.
+    async def arrange(self, sources: Sequence[str]) -> None:
+        """Let there be these sources, in this order, and forget what others have listed."""
+        ...
 
-        What it listed before counts until all are taken in.  Without effect if the pepper is not in use.
+    async def replace(self, source: str, peppers: Sequence[str], portions: AsyncIterable[Portion]) -> None:
+        """
+        Let what is in ``portions`` be all that a source lists.
+
+        Nothing changes before the last portion is there.  After that one digest after the other comes to lead where it
+        is to lead; whoever is interrupted does it again.  No effect for peppers that are neither in use nor prepared,
+        nor for a source that is not among those arranged.
         """
         ...
 

@@ -6,8 +6,8 @@ What is promised here is what the domain builds on.  How an engine keeps its pro
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator
-from itertools import count
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from itertools import count, islice
 from typing import Any, TypeVar
 
 from msgspec import structs
@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
-from mxisd.storage.contract import Storage
+from mxisd.storage.contract import Portion, Storage
 from mxisd.storage.records import Binding, Delivery, Invite, Kind, Pepper, Session
 
 T = TypeVar("T")
@@ -339,21 +339,38 @@ class StorageContract(TestCase):
         self.assertIsNone(await self.storage.hashes.find("never", []))
         self.assertEqual(await self.storage.hashes.find("a", []), {})
 
-    async def test_a_rotation_whose_time_has_passed_has_no_effect(self) -> None:
+    async def test_a_pepper_whose_time_has_passed_is_not_prepared(self) -> None:
         await self.rotate("first")
-        rotate = self.storage.hashes.rotate
+        prepare = self.storage.hashes.prepare
         for pepper, after in (("second", None), ("second", "zeroth"), ("first", "first")):
-            self.assertFalse(await rotate(Pepper(pepper=pepper, made_at=NOW), after=after, keep=2))
+            self.assertFalse(await prepare(Pepper(pepper=pepper, made_at=NOW), after=after))
+            self.assertFalse(await self.storage.hashes.publish(pepper, keep=2))
         self.assertEqual(await self.storage.hashes.peppers(), [Pepper(pepper="first", made_at=NOW)])
         self.assertIsNone(await self.storage.hashes.find("second", []))
 
-    async def test_of_many_who_rotate_at_once_one_does(self) -> None:
+    async def test_a_prepared_pepper_is_not_in_use(self) -> None:
+        await self.rotate("first")
+        await self.storage.bindings.bind(binding(), "example.org")
+        self.assertTrue(await self.storage.hashes.prepare(Pepper(pepper="second", made_at=NOW), after="first"))
+        self.assertEqual(await self.storage.hashes.peppers(), [Pepper(pepper="first", made_at=NOW)])
+        self.assertIsNone(await self.storage.hashes.find("second", [digest(EMAIL, "second")]))
+        self.assertTrue(await self.storage.hashes.publish("second", keep=1))
+        self.assertFalse(await self.storage.hashes.publish("second", keep=1))
+        sought = digest(EMAIL, "second")
+        self.assertEqual(await self.storage.hashes.find("second", [sought]), {sought: ALICE})
+        self.assertEqual(await self.storage.hashes.peppers(), [Pepper(pepper="second", made_at=NOW)])
+
+    async def test_of_many_who_prepare_a_pepper_at_once_one_publishes_it(self) -> None:
+        async def rotate(pepper: Pepper) -> bool:
+            prepared = await self.storage.hashes.prepare(pepper, after=None)
+            return prepared and await self.storage.hashes.publish(pepper.pepper, keep=2)
+
         peppers = [Pepper(pepper=f"pepper{number}", made_at=NOW) for number in range(5)]
-        done = await together(*(self.storage.hashes.rotate(pepper, after=None, keep=2) for pepper in peppers))
+        done = await together(*(rotate(pepper) for pepper in peppers))
         self.assertEqual(sorted(done), [False] * 4 + [True])
         self.assertEqual(await self.storage.hashes.peppers(), [peppers[done.index(True)]])
 
-    async def test_a_rotation_takes_in_what_changes_meanwhile(self) -> None:
+    async def test_preparing_takes_in_what_changes_meanwhile(self) -> None:
         bindings = self.storage.bindings
         old, removed, new = ([ThreePid("email", f"{which}{n}") for n in range(1200)] for which in "abc")
         await together(*(bindings.bind(binding(threepid), "example.org") for threepid in old + removed))
@@ -388,59 +405,117 @@ class StorageContract(TestCase):
         self.assertEqual(await self.storage.hashes.find("pepper", asked), {asked[-1]: ALICE})
 
     async def test_what_a_source_lists_is_found_and_replaced_as_a_whole(self) -> None:
-        hashes = self.storage.hashes
         await self.rotate("pepper")
-        await hashes.replace("ldap", "pepper", [("one", ALICE), ("two", BOB)])
-        await hashes.replace("sql", "pepper", iter([("three", ALICE)]))
+        await self.storage.hashes.arrange(["ldap", "sql"])
+        await self.lists("ldap", {"one": ALICE, "two": BOB})
+        await self.lists("sql", {"three": ALICE})
         asked = ["one", "two", "three", "four"]
-        self.assertEqual(await hashes.find("pepper", asked), {"one": ALICE, "two": BOB, "three": ALICE})
-        await hashes.replace("ldap", "pepper", [("two", ALICE), ("four", BOB)])
-        self.assertEqual(await hashes.find("pepper", asked), {"two": ALICE, "three": ALICE, "four": BOB})
-        await hashes.replace("ldap", "pepper", [])
-        self.assertEqual(await hashes.find("pepper", asked), {"three": ALICE})
+        self.assertEqual(await self.found(asked), {"one": ALICE, "two": BOB, "three": ALICE})
+        await self.lists("ldap", {"two": ALICE, "four": BOB})
+        self.assertEqual(await self.found(asked), {"two": ALICE, "three": ALICE, "four": BOB})
+        await self.lists("ldap", {})
+        self.assertEqual(await self.found(asked), {"three": ALICE})
 
-    async def test_a_source_may_list_very_many(self) -> None:
+    async def test_a_source_may_list_very_many_and_then_others(self) -> None:
         await self.rotate("pepper")
-        entries = [(f"hash{n}", f"@{n}:example.org") for n in range(5000)]
-        await self.storage.hashes.replace("sql", "pepper", entries)
-        self.assertEqual(await self.storage.hashes.find("pepper", [entry for entry, _ in entries]), dict(entries))
+        await self.storage.hashes.arrange(["sql"])
+        people = {digest(ThreePid("email", f"{n}"), "pepper"): f"@{n}:example.org" for n in range(7000)}
+        digests = list(people)
+        few = dict.fromkeys(digests[:10], ALICE)
+        others = {digest_: people[digest_] for digest_ in digests[3000:]} | dict.fromkeys(digests[:500], BOB)
+        for listed in (people, people, others, few, people, {}):
+            await self.lists("sql", listed)
+            self.assertEqual(await self.found(digests), listed)
 
     async def test_a_listing_that_breaks_off_replaces_nothing(self) -> None:
-        hashes = self.storage.hashes
-        await self.rotate("pepper")
-        await hashes.replace("ldap", "pepper", [("one", ALICE)])
-
-        def entries() -> Iterator[tuple[str, str]]:
-            for number in range(3000):
-                yield f"hash{number}", BOB
+        async def portions() -> AsyncIterator[Portion]:
+            for number in range(3):
+                yield [((f"hash{number}",), BOB)]
             raise ConnectionError("the directory went away")
 
+        await self.rotate("pepper")
+        await self.storage.hashes.arrange(["ldap"])
+        await self.lists("ldap", {"one": ALICE})
         with self.assertRaises(ConnectionError):
-            await hashes.replace("ldap", "pepper", entries())
-        self.assertEqual(await hashes.find("pepper", ["one", "hash1"]), {"one": ALICE})
-        await hashes.replace("ldap", "pepper", [("two", ALICE)])
-        self.assertEqual(await hashes.find("pepper", ["one", "two", "hash1"]), {"two": ALICE})
+            await self.storage.hashes.replace("ldap", ["pepper"], portions())
+        self.assertEqual(await self.found(["one", "hash1"]), {"one": ALICE})
+        await self.lists("ldap", {"two": ALICE})
+        self.assertEqual(await self.found(["one", "two", "hash1"]), {"two": ALICE})
+
+    async def test_a_source_lists_under_several_peppers_at_once(self) -> None:
+        async def portions() -> AsyncIterator[Portion]:
+            yield [(("one", "eins", "un"), ALICE)]
+            yield [(("two", "zwei", "deux"), BOB)]
+
+        await self.storage.hashes.arrange(["sql"])
+        await self.rotate("english")
+        await self.storage.hashes.prepare(Pepper(pepper="german", made_at=NOW), after="english")
+        await self.storage.hashes.replace("sql", ["english", "german", "unknown"], portions())
+        await self.storage.hashes.publish("german", keep=2)
+        asked = ["one", "eins", "un", "two", "zwei", "deux"]
+        self.assertEqual(await self.found(asked, "english"), {"one": ALICE, "two": BOB})
+        self.assertEqual(await self.found(asked, "german"), {"eins": ALICE, "zwei": BOB})
+        self.assertIsNone(await self.storage.hashes.find("unknown", asked))
+
+    async def test_of_several_sources_the_first_counts(self) -> None:
+        hashes = self.storage.hashes
+        await self.rotate("pepper")
+        await hashes.arrange(["z", "a"])
+        await self.lists("a", {"one": ALICE, "two": ALICE})
+        await self.lists("z", {"one": BOB})
+        self.assertEqual(await self.found(["one", "two"]), {"one": BOB, "two": ALICE})
+        await hashes.arrange(["a", "z"])
+        self.assertEqual(await self.found(["one", "two"]), {"one": ALICE, "two": ALICE})
+
+    async def test_a_source_that_is_no_more_is_forgotten(self) -> None:
+        hashes = self.storage.hashes
+        await self.rotate("pepper")
+        await hashes.arrange(["ldap", "sql"])
+        await self.lists("ldap", {"one": ALICE})
+        await self.lists("sql", {"two": BOB})
+        await hashes.arrange(["sql"])
+        await self.lists("ldap", {"three": ALICE})
+        for sources in (["sql"], ["sql", "ldap"]):
+            await hashes.arrange(sources)
+            self.assertEqual(await self.found(["one", "two", "three"]), {"two": BOB})
 
     async def test_bindings_come_before_what_sources_list(self) -> None:
         await self.rotate("pepper")
+        await self.storage.hashes.arrange(["!"])
         sought = digest(EMAIL, "pepper")
-        await self.storage.hashes.replace("!", "pepper", [(sought, BOB)])
-        self.assertEqual(await self.storage.hashes.find("pepper", [sought]), {sought: BOB})
+        await self.lists("!", {sought: BOB})
+        self.assertEqual(await self.found([sought]), {sought: BOB})
         await self.storage.bindings.bind(binding(), "example.org")
-        self.assertEqual(await self.storage.hashes.find("pepper", [sought]), {sought: ALICE})
+        self.assertEqual(await self.found([sought]), {sought: ALICE})
         await self.storage.bindings.unbind(EMAIL, ALICE)
-        self.assertEqual(await self.storage.hashes.find("pepper", [sought]), {sought: BOB})
+        self.assertEqual(await self.found([sought]), {sought: BOB})
 
     async def test_listing_under_a_pepper_that_is_no_more_has_no_effect(self) -> None:
-        await self.storage.hashes.replace("sql", "gone", [("one", ALICE)])
-        self.assertIsNone(await self.storage.hashes.find("gone", ["one"]))
-        await self.rotate("gone")
-        self.assertEqual(await self.storage.hashes.find("gone", ["one"]), {})
+        await self.storage.hashes.arrange(["sql"])
+        await self.lists("sql", {"one": ALICE})
+        self.assertIsNone(await self.storage.hashes.find("pepper", ["one"]))
+        await self.rotate("pepper")
+        self.assertEqual(await self.found(["one"]), {})
 
     async def rotate(self, pepper: str, made_at: int = NOW) -> None:
-        peppers = await self.storage.hashes.peppers()
+        hashes = self.storage.hashes
+        peppers = await hashes.peppers()
         after = peppers[0].pepper if peppers else None
-        self.assertTrue(await self.storage.hashes.rotate(Pepper(pepper=pepper, made_at=made_at), after=after, keep=2))
+        self.assertTrue(await hashes.prepare(Pepper(pepper=pepper, made_at=made_at), after=after))
+        self.assertTrue(await hashes.publish(pepper, keep=2))
+
+    async def lists(self, source: str, entries: Mapping[str, str]) -> None:
+        """Have a source list user IDs by digest, in portions of some hundred."""
+
+        async def portions() -> AsyncIterator[Portion]:
+            remaining = iter(entries.items())
+            while some := tuple(islice(remaining, 700)):
+                yield [((digest_,), mxid) for digest_, mxid in some]
+
+        await self.storage.hashes.replace(source, ["pepper"], portions())
+
+    async def found(self, digests: Sequence[str], pepper: str = "pepper") -> dict[str, str] | None:
+        return await self.storage.hashes.find(pepper, digests)
 
     # Invites.
 
@@ -863,7 +938,8 @@ class StorageContract(TestCase):
         await self.storage.sessions.take_guess(opened.sid)
         await self.rotate("pepper")
         await self.queue("bound@example.com", NOW)
-        await self.storage.hashes.replace("sql", "pepper", [("listed", BOB)])
+        await self.storage.hashes.arrange(["sql"])
+        await self.lists("sql", {"listed": BOB})
         await self.storage.accounts.register("aa", ALICE, NOW)
         await self.storage.accounts.accept_terms(ALICE, ["https://example.org/a"], NOW)
         await self.storage.transactions.done("1", NOW)

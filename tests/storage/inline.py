@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from mxisd.storage.sqlite import SQLiteStorage
 from mxisd.storage.sqlite.database import Database
 from mxisd.storage.sqlite.schema import migrate, open_connection
+from mxisd.storage.sqlite.sorter import Sorter, open_sorter
 from mxisd.storage.sqlite.worker import Batch, Job, run_reads, run_writes
 
 
@@ -32,4 +33,5 @@ def storage_in_memory() -> SQLiteStorage:
     """A new and empty store."""
     connection = open_connection(":memory:")
     migrate(connection)
-    return SQLiteStorage(Database(InlineWorker(connection, run_reads), InlineWorker(connection, run_writes)))
+    sorter = Sorter(InlineWorker(open_sorter(), run_reads))
+    return SQLiteStorage(Database(InlineWorker(connection, run_reads), InlineWorker(connection, run_writes)), sorter)

@@ -17,6 +17,7 @@ from .occasions import SQLiteOccasions
 from .outbox import SQLiteOutbox
 from .schema import open_connection, upgrade
 from .sessions import SQLiteSessions
+from .sorter import Sorter, open_sorter
 from .transactions import SQLiteTransactions
 from .worker import ThreadWorker, run_reads, run_writes
 
@@ -24,10 +25,10 @@ from .worker import ThreadWorker, run_reads, run_writes
 class SQLiteStorage:
     """The storage contract on SQLite."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, sorter: Sorter) -> None:
         self.sessions = SQLiteSessions(database)
         self.bindings = SQLiteBindings(database)
-        self.hashes = SQLiteHashes(database)
+        self.hashes = SQLiteHashes(database, sorter)
         self.invites = SQLiteInvites(database)
         self.outbox = SQLiteOutbox(database)
         self.accounts = SQLiteAccounts(database)
@@ -37,7 +38,7 @@ class SQLiteStorage:
 
 class SQLiteService(Service):
     """
-    The threads of a database file: one writes, one reads.
+    The threads of a database file: one writes, one reads, and one sorts.
 
     The file is made, or brought to the current schema, at construction: a database that cannot be used stops the
     start.  Raises :class:`~mxisd.storage.sqlite.schema.UnusableDatabase`.
@@ -49,14 +50,16 @@ class SQLiteService(Service):
         upgrade(path)
         self._writer = ThreadWorker("sqlite-writer", lambda: open_connection(path), reactor, run_writes)
         self._reader = ThreadWorker("sqlite-reader", lambda: open_connection(path), reactor, run_reads)
-        self.storage = SQLiteStorage(Database(self._reader, self._writer))
+        self._sorter = ThreadWorker("sqlite-sorter", open_sorter, reactor, run_reads)
+        self.storage = SQLiteStorage(Database(self._reader, self._writer), Sorter(self._sorter))
 
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
         self._writer.start()
         self._reader.start()
+        self._sorter.start()
 
     def stopService(self) -> Deferred[list[tuple[bool, None]]]:
         super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
         # What was queued before is still written: a stop loses nothing that was promised.
-        return DeferredList([self._writer.stop(), self._reader.stop()])
+        return DeferredList([self._writer.stop(), self._reader.stop(), self._sorter.stop()])

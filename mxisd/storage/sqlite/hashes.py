@@ -3,80 +3,106 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from functools import partial
 
 from msgspec import json
 
 from ...matrix.hashing import digest
 from ...matrix.threepid import ThreePid
+from ..contract import Portion
 from ..records import Pepper
 from .database import Database
+from .sorter import STEP, Bound, Row, Sorter
 
-# The source of what we have bound ourselves; being the empty string, it sorts before all others.
+# The source of what we have bound ourselves.
 BINDINGS = ""
-# Whatever concerns a whole listing goes in steps of so many hashes: others want to write as well.
-STEP = 1000
 
 
 class SQLiteHashes:
     """
     :class:`mxisd.storage.contract.Hashes` on SQLite.
 
-    A listing is what one source lists under one pepper.  It is made aside, and counts once it is complete; the hashes
-    of a listing that is no more are garbage, which is swept up bit by bit.
+    A listing is what one source lists under one pepper.  It is compared with what is to be in it, page by page, and
+    only what differs is written.  The hashes of a listing that is no more are garbage, swept up bit by bit.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, sorter: Sorter) -> None:
         self._database = database
-        self._rotating = False
+        self._sorter = sorter
 
     async def peppers(self) -> list[Pepper]:
         return await self._database.read(_peppers)
 
-    async def rotate(self, pepper: Pepper, *, after: str | None, keep: int) -> bool:
-        if self._rotating:
-            return False
-        self._rotating = True
-        try:
-            return await self._rotate(pepper, after, keep)
-        finally:
-            self._rotating = False
-
-    async def _rotate(self, pepper: Pepper, after: str | None, keep: int) -> bool:
-        listing = await self._database.write(_begin, pepper, after)
+    async def prepare(self, pepper: Pepper, *, after: str | None) -> bool:
+        listing = await self._database.write(_prepare, pepper, after)
         if listing is None:
             return False
-        last: ThreePid | None = ThreePid("", "")
-        while last is not None:
-            last = await self._database.write(_index_some, listing, pepper.pepper, last)
-        await self._database.write(_finish, listing, keep)
         await self._sweep()
+        async with self._sorter as sorter:
+            async for bindings in self._bindings():
+                await sorter.add(partial(_hashed, bindings, listing, pepper.pepper))
+            async for page, _ in sorter.pages(listing):
+                await self._database.write(_index_bindings, listing, page)
         return True
+
+    async def _bindings(self) -> AsyncIterator[list[ThreePid]]:
+        last = ThreePid("", "")
+        while some := await self._database.read(_some_bindings, last):
+            yield some
+            last = some[-1]
+
+    async def publish(self, pepper: str, *, keep: int) -> bool:
+        published = await self._database.write(_publish, pepper, keep)
+        await self._sweep()
+        return published
 
     async def find(self, pepper: str, digests: Sequence[str]) -> dict[str, str] | None:
         found = await self._database.find(_find, digests, pepper)
         return None if found is None else {digest: found[digest] for digest in digests if digest in found}
 
-    async def replace(self, source: str, pepper: str, entries: Iterable[tuple[str, str]]) -> None:
-        listing = await self._database.write(_begin_source, pepper, source)
-        entries = iter(entries)
-        while listing is not None and (some := list(islice(entries, STEP))):
-            await self._database.write(_list_some, listing, some)
-        if listing is not None:
-            await self._database.write(_publish, listing)
-            await self._sweep()
+    async def arrange(self, sources: Sequence[str]) -> None:
+        await self._database.write(_arrange, sources)
+        await self._sweep()
+
+    async def replace(self, source: str, peppers: Sequence[str], portions: AsyncIterable[Portion]) -> None:
+        listings = await self._database.write(_listings, source, peppers)
+        async with self._sorter as sorter:
+            async for portion in portions:
+                await sorter.add(partial(_rows, portion, listings))
+            for listing in listings:
+                if listing is not None:
+                    await self._merge(listing, sorter)
+
+    async def _merge(self, listing: int, sorter: Sorter) -> None:
+        reached: Bound | None = ""
+        async for page, upper in sorter.pages(listing):
+            while reached is not None and reached != upper:
+                reached = await self._database.write(_merge, listing, reached, upper, page)
 
     async def _sweep(self) -> None:
         while await self._database.write(_sweep_some):
             pass
 
 
+def _hashed(bindings: Sequence[ThreePid], listing: int, pepper: str) -> list[Row]:
+    return [(listing, digest(threepid, pepper), json.encode(threepid).decode()) for threepid in bindings]
+
+
+def _rows(portion: Portion, listings: Sequence[int | None]) -> list[Row]:
+    return [
+        (listing, digest_, mxid)
+        for digests, mxid in portion
+        for digest_, listing in zip(digests, listings, strict=True)
+        if listing is not None
+    ]
+
+
 def index_binding(db: sqlite3.Connection, threepid: ThreePid, mxid: str) -> None:
-    """Index a new binding under every pepper, also one whose listing is being made."""
+    """Index a new binding under every pepper, also one that is being prepared."""
     db.executemany(
         "INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)",
-        [(row["id"], digest(threepid, row["pepper"]), mxid) for row in _of_bindings(db)],
+        [(listing, digest(threepid, pepper), mxid) for listing, pepper in _of_bindings(db)],
     )
 
 
@@ -84,60 +110,82 @@ def forget_binding(db: sqlite3.Connection, threepid: ThreePid) -> None:
     """Take a binding that is no more out of the index."""
     db.executemany(
         "DELETE FROM hashes WHERE listing = ? AND digest = ?",
-        [(row["id"], digest(threepid, row["pepper"])) for row in _of_bindings(db)],
+        [(listing, digest(threepid, pepper)) for listing, pepper in _of_bindings(db)],
     )
 
 
-def _of_bindings(db: sqlite3.Connection) -> list[sqlite3.Row]:
-    return db.execute(
-        "SELECT id, pepper, made_at, complete FROM listings WHERE source = '' ORDER BY id DESC"
-    ).fetchall()
+def _of_bindings(db: sqlite3.Connection) -> list[tuple[int, str]]:
+    rows = db.execute(
+        """SELECT listings.id, peppers.pepper FROM peppers
+           JOIN listings ON listings.pepper = peppers.id AND source = ''"""
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 def _peppers(db: sqlite3.Connection) -> list[Pepper]:
-    return [Pepper(pepper=row["pepper"], made_at=row["made_at"]) for row in _of_bindings(db) if row["complete"]]
+    rows = db.execute("SELECT pepper, made_at FROM peppers WHERE in_use ORDER BY id DESC")
+    return [Pepper(pepper=row["pepper"], made_at=row["made_at"]) for row in rows]
 
 
-def _begin(db: sqlite3.Connection, pepper: Pepper, after: str | None) -> int | None:
-    peppers = [known.pepper for known in _peppers(db)]
-    if pepper.pepper in peppers or (peppers[0] if peppers else None) != after:
+def _prepare(db: sqlite3.Connection, pepper: Pepper, after: str | None) -> int | None:
+    known = [each.pepper for each in _peppers(db)]
+    if pepper.pepper in known or (known[0] if known else None) != after:
         return None
-    # An incomplete one is left from a process that ended in the middle.
-    db.execute("DELETE FROM listings WHERE source = '' AND NOT complete")
-    return _new_listing(db, pepper.pepper, BINDINGS, pepper.made_at)
+    # No other process has this file: one that was prepared before has been given up.
+    _forget(db, db.execute("SELECT id FROM peppers WHERE NOT in_use").fetchall())
+    made = db.execute("INSERT INTO peppers (pepper, made_at) VALUES (?, ?)", (pepper.pepper, pepper.made_at))
+    return _add_listing(db, made.lastrowid, BINDINGS)
 
 
-def _new_listing(db: sqlite3.Connection, pepper: str, source: str, made_at: int | None = None) -> int | None:
-    return db.execute(
-        "INSERT INTO listings (pepper, source, made_at) VALUES (?, ?, ?)", (pepper, source, made_at)
-    ).lastrowid
+def _add_listing(db: sqlite3.Connection, pepper: int | None, source: str) -> int | None:
+    return db.execute("INSERT INTO listings (pepper, source) VALUES (?, ?)", (pepper, source)).lastrowid
 
 
-def _index_some(db: sqlite3.Connection, listing: int, pepper: str, last: ThreePid) -> ThreePid | None:
-    """Index the bindings after one, in the order of their key; return the last of them if there may be more."""
-    rows = db.execute(
-        "SELECT medium, address, mxid FROM bindings WHERE (address, medium) > (?, ?) ORDER BY address, medium LIMIT ?",
+def _forget(db: sqlite3.Connection, peppers: Sequence[sqlite3.Row]) -> None:
+    for (pepper,) in peppers:
+        db.execute("DELETE FROM listings WHERE pepper = ?", (pepper,))
+        db.execute("DELETE FROM peppers WHERE id = ?", (pepper,))
+
+
+def _some_bindings(db: sqlite3.Connection, last: ThreePid) -> list[ThreePid]:
+    """The bindings after one, in the order of their key.  One row: each row costs a wait for the interpreter."""
+    row = db.execute(
+        """SELECT json_group_array(json_array(medium, address)) FROM (
+               SELECT medium, address FROM bindings WHERE (address, medium) > (?, ?)
+               ORDER BY address, medium LIMIT ?)""",
         (last.address, last.medium, STEP),
-    ).fetchall()
-    hashed = ((listing, digest(ThreePid(medium, address), pepper), mxid) for medium, address, mxid in rows)
-    db.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", hashed)
-    return ThreePid(rows[-1]["medium"], rows[-1]["address"]) if len(rows) == STEP else None
+    ).fetchone()
+    return json.decode(row[0], type=list[ThreePid])
 
 
-def _finish(db: sqlite3.Connection, listing: int, keep: int) -> None:
-    db.execute("UPDATE listings SET complete = 1 WHERE id = ?", (listing,))
+def _index_bindings(db: sqlite3.Connection, listing: int, page: str) -> None:
+    # What was unbound, or bound to someone else, since it was read is as it is now.
     db.execute(
-        """DELETE FROM listings WHERE pepper NOT IN (
-               SELECT pepper FROM listings WHERE source = '' AND complete ORDER BY id DESC LIMIT ?)""",
-        (keep,),
+        """INSERT OR REPLACE INTO hashes
+           SELECT listings.id, asked.value->>0, mxid FROM json_each(:page) AS asked
+           CROSS JOIN bindings ON medium = json_extract(asked.value->>1, '$[0]')
+               AND address = json_extract(asked.value->>1, '$[1]')
+           CROSS JOIN listings ON listings.id = :listing""",
+        {"page": page, "listing": listing},
     )
 
 
+def _publish(db: sqlite3.Connection, pepper: str, keep: int) -> bool:
+    published = db.execute("UPDATE peppers SET in_use = 1 WHERE pepper = ? AND NOT in_use", (pepper,)).rowcount
+    _forget(
+        db, db.execute("SELECT id FROM peppers WHERE in_use ORDER BY id DESC LIMIT -1 OFFSET ?", (keep,)).fetchall()
+    )
+    return bool(published)
+
+
 def _find(db: sqlite3.Connection, digests: list[str], pepper: str) -> dict[str, str] | None:
+    # One row each: each row that is fetched costs the thread a wait for the interpreter.
     listings = json.decode(
         db.execute(
             """SELECT json_group_array(id) FROM (
-                   SELECT id FROM listings WHERE pepper = ? AND complete ORDER BY source DESC)""",
+                   SELECT listings.id FROM peppers JOIN listings ON listings.pepper = peppers.id
+                   LEFT JOIN sources ON name = source
+                   WHERE peppers.pepper = ? AND in_use ORDER BY position DESC NULLS LAST)""",
             (pepper,),
         ).fetchone()[0]
     )
@@ -145,9 +193,8 @@ def _find(db: sqlite3.Connection, digests: list[str], pepper: str) -> dict[str, 
         return None
     asked = json.encode(digests).decode()
     found: dict[str, str] = {}
-    # Of several sources the first counts, since it is read last.
+    # Of several sources the first counts, since it is read last, and most of all our bindings.
     for listing in listings:
-        # One row: each row that is fetched costs the thread a wait for the interpreter.
         (answer,) = db.execute(
             """SELECT json_group_object(digest, mxid) FROM json_each(?) AS asked
                CROSS JOIN hashes ON listing = ? AND digest = asked.value""",
@@ -157,24 +204,55 @@ def _find(db: sqlite3.Connection, digests: list[str], pepper: str) -> dict[str, 
     return found
 
 
-def _begin_source(db: sqlite3.Connection, pepper: str, source: str) -> int | None:
-    if pepper not in {known.pepper for known in _peppers(db)}:
+def _arrange(db: sqlite3.Connection, names: Sequence[str]) -> None:
+    db.execute("DELETE FROM sources")
+    db.executemany("INSERT INTO sources (position, name) VALUES (?, ?)", enumerate(names))
+    db.execute("DELETE FROM listings WHERE source <> '' AND source NOT IN (SELECT name FROM sources)")
+
+
+def _listings(db: sqlite3.Connection, source: str, peppers: Sequence[str]) -> list[int | None]:
+    """The listings of a source under peppers; ``None`` for a pepper that is no more, or all if the source is not."""
+    if not db.execute("SELECT 1 FROM sources WHERE name = ?", (source,)).fetchone():
+        return [None for _ in peppers]
+    return [_listing(db, source, pepper) for pepper in peppers]
+
+
+def _listing(db: sqlite3.Connection, source: str, pepper: str) -> int | None:
+    known = db.execute("SELECT id FROM peppers WHERE pepper = ?", (pepper,)).fetchone()
+    if known is None:
         return None
-    return _new_listing(db, pepper, source)
+    row = db.execute("SELECT id FROM listings WHERE pepper = ? AND source = ?", (known["id"], source)).fetchone()
+    return row["id"] if row else _add_listing(db, known["id"], source)
 
 
-def _list_some(db: sqlite3.Connection, listing: int, entries: Iterable[tuple[str, str]]) -> None:
-    db.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", ((listing, *entry) for entry in entries))
+def _merge(db: sqlite3.Connection, listing: int, after: Bound, upper: Bound, page: str) -> Bound | None:
+    """
+    Let a listing have nothing but a page of entries after one digest, and up to another one.
 
-
-def _publish(db: sqlite3.Connection, listing: int) -> None:
-    """Let a listing take the place of older ones; without effect if it was overtaken, or its pepper is no more."""
+    Returns up to where that is done, since a long stretch is not deleted at once; ``None`` if the listing is no more.
+    """
+    if not db.execute("SELECT 1 FROM listings WHERE id = ?", (listing,)).fetchone():
+        return None
+    values: dict[str, object] = {"listing": listing, "after": after, "upper": upper, "page": page, "step": 2 * STEP}
+    far = db.execute(
+        """SELECT digest FROM hashes WHERE listing = :listing AND digest > :after AND digest <= :upper
+           ORDER BY digest LIMIT 1 OFFSET :step""",
+        values,
+    ).fetchone()
+    reached: Bound = far["digest"] if far is not None else upper
+    values["upper"] = reached
     db.execute(
-        """DELETE FROM listings AS old WHERE EXISTS (
-               SELECT 1 FROM listings WHERE id = ? AND source = old.source AND pepper = old.pepper AND id > old.id)""",
-        (listing,),
+        """DELETE FROM hashes WHERE listing = :listing AND digest > :after AND digest <= :upper
+           AND digest NOT IN (SELECT value->>0 FROM json_each(:page))""",
+        values,
     )
-    db.execute("UPDATE listings SET complete = 1 WHERE id = ?", (listing,))
+    db.execute(
+        """INSERT INTO hashes SELECT :listing, value->>0, value->>1 FROM json_each(:page)
+           WHERE value->>0 > :after AND value->>0 <= :upper
+           ON CONFLICT DO UPDATE SET mxid = excluded.mxid WHERE mxid <> excluded.mxid""",
+        values,
+    )
+    return reached
 
 
 def _sweep_some(db: sqlite3.Connection) -> bool:
@@ -186,13 +264,13 @@ def _sweep_some(db: sqlite3.Connection) -> bool:
                UNION ALL
                SELECT (SELECT min(listing) FROM hashes WHERE listing > present.listing)
                FROM present WHERE listing IS NOT NULL)
-           SELECT listing FROM present WHERE listing NOT IN (SELECT id FROM listings)"""
+           SELECT listing FROM present WHERE listing IS NOT NULL AND listing NOT IN (SELECT id FROM listings)"""
     ).fetchone()
     if row is None:
         return False
     db.execute(
         """DELETE FROM hashes WHERE listing = :listing AND digest IN (
                SELECT digest FROM hashes WHERE listing = :listing LIMIT :step)""",
-        {"listing": row["listing"], "step": STEP},
+        {"listing": row["listing"], "step": 2 * STEP},
     )
     return True

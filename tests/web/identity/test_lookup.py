@@ -81,7 +81,9 @@ class V2Lookup(AppTestCase):
         self.assertEqual(self.pepper(), details["lookup_pepper"])
 
     def test_vectors_of_the_specification(self) -> None:
-        self.result_of(self.app.storage.hashes.rotate(Pepper(pepper="matrixrocks", made_at=0), after=None, keep=2))
+        hashes = self.app.storage.hashes
+        self.result_of(hashes.prepare(Pepper(pepper="matrixrocks", made_at=0), after=None))
+        self.result_of(hashes.publish("matrixrocks", keep=2))
         for email in ("alice@example.com", "bob@example.com"):
             self.bind(email)
         known = [

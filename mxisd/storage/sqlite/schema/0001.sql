@@ -22,16 +22,27 @@ CREATE TABLE bindings (
     PRIMARY KEY (address, medium)
 ) WITHOUT ROWID;
 
--- What one source lists under one pepper.  The source '' is our bindings: it comes before all others, and with it, once
--- complete, the pepper is in use.
+CREATE TABLE peppers (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    pepper TEXT NOT NULL UNIQUE,
+    made_at INTEGER NOT NULL,
+    in_use INTEGER NOT NULL DEFAULT 0
+);
+
+-- The identity stores that can be listed, in the order in which they count.
+CREATE TABLE sources (
+    position INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+);
+
+-- What one source lists under one pepper.  The source '' is our bindings.  AUTOINCREMENT: the hashes of a listing that is
+-- no more are swept up later, and must not be taken for those of another.
 CREATE TABLE listings (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    pepper TEXT NOT NULL,
+    pepper INTEGER NOT NULL REFERENCES peppers (id),
     source TEXT NOT NULL,
-    made_at INTEGER,
-    complete INTEGER NOT NULL DEFAULT 0
+    UNIQUE (pepper, source)
 );
-CREATE INDEX listings_by_pepper ON listings (pepper, source);
 
 CREATE TABLE hashes (
     listing INTEGER NOT NULL,
