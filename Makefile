@@ -56,8 +56,8 @@ $(BIN)/.installed-dev: $(BIN)/python setup.py .cache/packages
 
 .cache/packages: Makefile
 	@mkdir -p $(@D)
-	@missing=$$(dpkg-query -W -f '$${Package} $${Status}\n' $(TEST_PACKAGES) 2>/dev/null | grep -v 'installed$$' | cut -d' ' -f1; \
-		for each in $(TEST_PACKAGES); do dpkg-query -W $$each >/dev/null 2>&1 || echo $$each; done); \
+	@missing=$$(for each in $(TEST_PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$each 2>/dev/null | grep -q ' installed$$' || echo $$each; done); \
 	[ -z "$$missing" ] || ./.ci/install-packages $$missing
 	@touch $@
 
