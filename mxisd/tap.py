@@ -57,7 +57,7 @@ from .matrix.outbound import Outbound
 from .matrix.signing import KeyFileError, Signer, load_or_create
 from .matrix.threepid import redacted
 from .matrix.tls import CaFileError, Trust
-from .notify import Notifier
+from .notify import InviteMessage, Notifier, Reminder
 from .notify.build import build_notifier, mail_templates, text_templates
 from .notify.template import TemplateError
 from .periodic import Periodic
@@ -239,7 +239,8 @@ class Parts:
 
     @cached_property
     def messages(self) -> Deliveries:
-        return self._deliveries(MessageDelivery(self.storage.invites, self.notifier), per_destination=16)
+        courier = MessageDelivery("message", self.storage.invites, self.notifier, InviteMessage)
+        return self._deliveries(courier, per_destination=16)
 
     def _deliveries(self, courier: Courier, per_destination: int) -> Deliveries:
         give_up_after = self.config.invite.delivery.give_up_after * 1000
@@ -271,6 +272,7 @@ class Parts:
 
     @cached_property
     def invites(self) -> Invites:
+        remind_after = self.config.invite.remind_after
         return Invites(
             self.storage.invites,
             self.invite_policy,
@@ -279,6 +281,7 @@ class Parts:
             self.signer,
             self.reactor,
             self.random,
+            None if remind_after is None else remind_after * MINUTE,
         )
 
     @cached_property
@@ -380,8 +383,16 @@ class Parts:
 
     # What happens as time passes.
 
+    def _run_reminders(self) -> None:
+        life = self.config.invite.expiration.after * MINUTE
+        courier = MessageDelivery(
+            "reminder", self.storage.invites, self.notifier, lambda invite: Reminder(invite, invite.created + life)
+        )
+        self._deliveries(courier, per_destination=4)
+
     def run_timers(self) -> None:
         """Look up pending invites, and forget what is over."""
+        self._run_reminders()
         config, storage = self.config.invite, self.storage
         kept = config.history.days * DAY
         for name, work, seconds in (

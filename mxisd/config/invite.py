@@ -84,6 +84,25 @@ class Invite(Section):
     policy: Policy = Policy()
     full_display_name: bool = False
 
+    def mistakes(self) -> Iterable[Finding]:
+        before = self.reminder.before
+        if before is not None and before >= self.expiration.after:
+            yield Finding(
+                "reminder.before",
+                f"expected less than invite.expiration.after ({self.expiration.after}), found {before}",
+            )
+
+    def cautions(self) -> Iterable[Finding]:
+        if self.reminder.before is not None and not self.expiration.enabled:
+            yield Finding("reminder.before", "nobody is reminded, since invites do not expire")
+
+    @property
+    def remind_after(self) -> int | None:
+        """Minutes from an invite to its reminder."""
+        if self.reminder.before is None or not self.expiration.enabled:
+            return None
+        return self.expiration.after - self.reminder.before
+
     def resolved(self, expiry_user: str) -> Invite:
         resolve_to = self.expiration.resolve_to or expiry_user
         return replace(self, expiration=replace(self.expiration, resolve_to=resolve_to))

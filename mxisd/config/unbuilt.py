@@ -16,7 +16,6 @@ NOT_BUILT: tuple[tuple[str, str], ...] = (
     ("hashing.refresh", "hashes of identity stores"),
     ("hashing.rotation", "new peppers from time to time"),
     ("internal", "endpoints for the administrator"),
-    ("invite.reminder", "reminders"),
     ("logging", "levels of the log"),
     ("lookup", "asking other identity servers"),
     ("rest", "this identity store"),

@@ -50,7 +50,9 @@ class Invites:
         signer: Signer,
         clock: IReactorTime,
         random: Random,
+        remind_after: int | None = None,
     ) -> None:
+        """``remind_after``: how many ms after an invite there is to be one more message about it."""
         self._store = store
         self._policy = policy
         self._lookup = lookup
@@ -58,6 +60,7 @@ class Invites:
         self._signer = signer
         self._clock = clock
         self._random = random
+        self._remind_after = remind_after
 
     async def store(self, threepid: ThreePid, room_id: str, sender: str, fields: dict[str, object]) -> Invite:
         """
@@ -91,7 +94,8 @@ class Invites:
                 due=current,
                 notified_at=current,
             ),
-            remind_before=current - QUIET,
+            resend_before=current - QUIET,
+            reminder_due=None if self._remind_after is None else current + self._remind_after,
         )
         self._deliveries.wake()
         return invite

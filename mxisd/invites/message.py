@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
-from ..notify import InviteMessage, SendFailed
+from ..notify import InviteMessage, Reminder, SendFailed
 from ..storage.contract import Invites
-from ..storage.records import Delivery, Kind
+from ..storage.records import Delivery, Invite, Kind
 from .delivery import Outcome
+
+# Puts an invite into a message.
+Compose: TypeAlias = Callable[[Invite], InviteMessage | Reminder]
 
 
 class Messages(Protocol):
     """Where messages are handed in."""
 
-    async def send(self, message: InviteMessage) -> None: ...
+    async def send(self, message: InviteMessage | Reminder) -> None: ...
 
 
 class MessageDelivery:
-    """Sends the message about an invite, unless the invite has ended meanwhile."""
+    """Sends messages about invites, unless they have ended meanwhile."""
 
-    kind: Kind = "message"
     repeatable = True
 
-    def __init__(self, invites: Invites, messages: Messages) -> None:
+    def __init__(self, kind: Kind, invites: Invites, messages: Messages, compose: Compose) -> None:
+        self.kind: Kind = kind
         self._invites = invites
         self._messages = messages
+        self._compose = compose
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """See :class:`~mxisd.invites.delivery.Courier`."""
@@ -32,7 +37,7 @@ class MessageDelivery:
         if invite is None or invite.ended is not None:
             return Outcome("moot", "the invite has ended")
         try:
-            await self._messages.send(InviteMessage(invite))
+            await self._messages.send(self._compose(invite))
         except SendFailed as error:
             return Outcome("refused" if error.permanent else "later", str(error))
         return Outcome("done", "sent")

@@ -127,12 +127,12 @@ class Hashes(Protocol):
 
 
 class Invites(Protocol):
-    async def add(self, invite: Invite, *, remind_before: int) -> Invite:
+    async def add(self, invite: Invite, *, resend_before: int, reminder_due: int | None = None) -> Invite:
         """
-        Keep an invite and queue its message.
+        Keep an invite and queue its message, and a reminder for later if it is to have one.
 
         If one is pending for the same address, room and sender, that one is returned instead, and a message is
-        queued only if the last one was queued before ``remind_before`` and has left.
+        queued only if the last one was queued before ``resend_before`` and has left.
         """
         ...
 

@@ -88,7 +88,7 @@ class Invite(Struct, frozen=True, kw_only=True):
         return ThreePid(self.medium, self.address)
 
 
-Kind = Literal["onbind", "message"]
+Kind = Literal["onbind", "message", "reminder"]
 State = Literal["queued", "done", "refused", "abandoned", "unknown"]
 Failure = Literal["lost", "errors"]
 

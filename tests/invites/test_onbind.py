@@ -82,7 +82,7 @@ class Case(SynchronousTestCase):
 class OnbindTest(Case):
     def setUp(self) -> None:
         super().setUp()
-        self.result(self.storage.invites.add(INVITE, remind_before=0))
+        self.result(self.storage.invites.add(INVITE, resend_before=0))
         self.server = Server()
         self.courier = OnbindDelivery(self.storage.invites, self.server, SIGNER)
 
@@ -198,9 +198,9 @@ class Post:
 class MessageTest(Case):
     def setUp(self) -> None:
         super().setUp()
-        self.result(self.storage.invites.add(INVITE, remind_before=0))
+        self.result(self.storage.invites.add(INVITE, resend_before=0))
         self.post = Post()
-        self.courier = MessageDelivery(self.storage.invites, self.post)
+        self.courier = MessageDelivery("message", self.storage.invites, self.post, InviteMessage)
 
     def deliver(self, token: str = "token") -> Outcome:
         return self.result(self.courier.deliver(self.delivery(token)))

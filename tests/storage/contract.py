@@ -548,6 +548,18 @@ class StorageContract(TestCase):
             ),
         )
 
+    async def test_a_reminder_waits_for_its_time(self) -> None:
+        await self.storage.invites.add(invite(), resend_before=NOW, reminder_due=NOW + HOUR)
+        self.assertEqual(await self.claim("reminder", NOW + HOUR - 1), [])
+        (reminder,) = await self.claim("reminder", NOW + HOUR)
+        self.assertEqual((reminder.created, reminder.destination), (NOW + HOUR, "email"))
+
+    async def test_an_ended_invite_has_no_reminder(self) -> None:
+        kept = invite()
+        await self.storage.invites.add(kept, resend_before=NOW, reminder_due=NOW + HOUR)
+        await self.storage.invites.end(kept.token, "expired", None, None, NOW)
+        self.assertEqual(await self.claim("reminder", NOW + HOUR), [])
+
     async def test_the_same_invite_again_is_the_one_there_is(self) -> None:
         first = invite(notified_at=NOW)
         await self.add(first)
@@ -555,7 +567,7 @@ class StorageContract(TestCase):
         again = structs.replace(
             first, token="again", ephemeral_public_key="again", created=NOW + 1, notified_at=NOW + 1
         )
-        self.assertEqual(await self.storage.invites.add(again, remind_before=NOW), first)
+        self.assertEqual(await self.storage.invites.add(again, resend_before=NOW), first)
         self.assertIsNone(await self.storage.invites.get("again"))
         self.assertEqual(await self.claim("message", NOW + 1), [])
 
@@ -565,7 +577,7 @@ class StorageContract(TestCase):
         await self.deliver_message()
         later = structs.replace(first, token="later", ephemeral_public_key="later", created=NOW + HOUR)
         reminded = structs.replace(first, notified_at=NOW + HOUR)
-        self.assertEqual(await self.storage.invites.add(later, remind_before=NOW + 1), reminded)
+        self.assertEqual(await self.storage.invites.add(later, resend_before=NOW + 1), reminded)
         self.assertEqual(await self.storage.invites.get(first.token), reminded)
         self.assertEqual([message.token for message in await self.claim("message", NOW + HOUR)], [first.token])
 
@@ -573,7 +585,7 @@ class StorageContract(TestCase):
         first = invite(notified_at=NOW)
         await self.add(first)
         later = structs.replace(first, token="later", ephemeral_public_key="later", created=NOW + HOUR)
-        await self.storage.invites.add(later, remind_before=NOW + 1)
+        await self.storage.invites.add(later, resend_before=NOW + 1)
         self.assertEqual(len(await self.storage.outbox.of_invite(first.token)), 1)
 
     async def test_invites_differ_by_address_room_and_sender(self) -> None:
@@ -738,7 +750,7 @@ class StorageContract(TestCase):
         self.assertEqual(await self.storage.invites.purge(NOW + 1), 50)
 
     def add(self, kept: Invite) -> Awaitable[Invite]:
-        return self.storage.invites.add(kept, remind_before=NOW - HOUR)
+        return self.storage.invites.add(kept, resend_before=NOW - HOUR)
 
     async def deliver_message(self) -> None:
         (message,) = await self.claim("message")

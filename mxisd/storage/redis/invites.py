@@ -21,7 +21,7 @@ class RedisInvites:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def add(self, invite: Invite, *, remind_before: int) -> Invite:
+    async def add(self, invite: Invite, *, resend_before: int, reminder_due: int | None = None) -> Invite:
         known = await self._redis.run(
             "invite_add",
             invite.token,
@@ -32,7 +32,8 @@ class RedisInvites:
             invite.created,
             invite.due,
             invite.ephemeral_public_key,
-            remind_before,
+            resend_before,
+            "" if reminder_due is None else reminder_due,
             *fields(invite),
         )
         return read(Invite, known) if known else invite

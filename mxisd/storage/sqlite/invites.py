@@ -20,8 +20,8 @@ class SQLiteInvites:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, invite: Invite, *, remind_before: int) -> Invite:
-        return await self._database.write(_add, invite, remind_before)
+    async def add(self, invite: Invite, *, resend_before: int, reminder_due: int | None = None) -> Invite:
+        return await self._database.write(_add, invite, resend_before, reminder_due)
 
     async def get(self, token: str) -> Invite | None:
         return await self._database.read(_get, token)
@@ -69,7 +69,7 @@ def end_invite(
         queue(db, "onbind", destination, invite.threepid, invite.token, mxid, now)
 
 
-def _add(db: sqlite3.Connection, invite: Invite, remind_before: int) -> Invite:
+def _add(db: sqlite3.Connection, invite: Invite, resend_before: int, reminder_due: int | None) -> Invite:
     row = db.execute(
         """SELECT * FROM invites
            WHERE address = :address AND medium = :medium AND room_id = :room_id AND sender = :sender
@@ -84,9 +84,11 @@ def _add(db: sqlite3.Connection, invite: Invite, remind_before: int) -> Invite:
             parameters(invite),
         )
         queue(db, "message", invite.medium, invite.threepid, invite.token, None, invite.created)
+        if reminder_due is not None:
+            queue(db, "reminder", invite.medium, invite.threepid, invite.token, None, reminder_due)
         return invite
     known = read(Invite, row)
-    if (known.notified_at or 0) >= remind_before or has_queued_message(db, known.token):
+    if (known.notified_at or 0) >= resend_before or has_queued_message(db, known.token):
         return known
     db.execute("UPDATE invites SET notified_at = ? WHERE token = ?", (invite.created, known.token))
     queue(db, "message", known.medium, known.threepid, known.token, None, invite.created)

@@ -47,13 +47,13 @@ def queue(
     threepid: ThreePid,
     token: str | None,
     mxid: str | None,
-    now: int,
+    due: int,
 ) -> None:
-    """Queue a delivery that is due at once, within the transaction of its cause."""
+    """Queue a delivery, within the transaction of its cause; its time to be given up is counted from ``due``."""
     db.execute(
         """INSERT INTO deliveries (kind, destination, medium, address, token, mxid, created, due)
            VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
-        (kind, destination, *threepid, token, mxid, now, now),
+        (kind, destination, *threepid, token, mxid, due, due),
     )
 
 
@@ -71,7 +71,7 @@ def abandon_messages(db: sqlite3.Connection, token: str, why: str) -> None:
     """Give up the messages about an invite that are still queued."""
     db.execute(
         """UPDATE deliveries SET state = 'abandoned', answer = ?
-           WHERE token = ? AND kind = 'message' AND state = 'queued'""",
+           WHERE token = ? AND kind <> 'onbind' AND state = 'queued'""",
         (why, token),
     )
 

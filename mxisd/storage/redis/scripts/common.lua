@@ -99,7 +99,7 @@ local function end_invite(token, how, mxid, destination, now)
     call('ZADD', key('ended'), now, token)
     for id in deliveries_of(token) do
         local kind, state = unpack(call('HMGET', key('delivery', id), 'kind', 'state'))
-        if kind == 'message' and state == 'queued' then
+        if kind ~= 'onbind' and state == 'queued' then
             settle(id, 'abandoned', 'the invite has ended: ' .. how, now)
         end
     end

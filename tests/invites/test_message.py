@@ -1,0 +1,80 @@
+"""Messages about invites, and reminders of them."""
+
+from __future__ import annotations
+
+from msgspec import structs
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from mxisd.clock import DAY, HOUR
+from mxisd.config.invite import Expiration, Invite, Reminder
+from mxisd.invites.delivery import Deliveries
+from mxisd.invites.message import MessageDelivery
+from mxisd.notify import InviteMessage
+from mxisd.notify import Reminder as ReminderMessage
+from mxisd.storage.records import Invite as InviteRecord
+from tests.storage.inline import storage_in_memory
+
+INVITE = InviteRecord(
+    token="token",
+    medium="email",
+    address="bob@example.com",
+    room_id="!room",
+    sender="@alice:example.org",
+    created=1_700_000_000_000,
+    ephemeral_public_key="public",
+    ephemeral_private_key="private",
+)
+
+
+class Mailbox:
+    def __init__(self) -> None:
+        self.messages: list[InviteMessage | ReminderMessage] = []
+
+    async def send(self, message: InviteMessage | ReminderMessage) -> None:
+        self.messages.append(message)
+
+
+class Reminders(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(INVITE.created / 1000)
+        self.storage = storage_in_memory()
+        self.mailbox = Mailbox()
+        courier = MessageDelivery(
+            "reminder", self.storage.invites, self.mailbox, lambda invite: ReminderMessage(invite, invite.created + DAY)
+        )
+        deliveries = Deliveries(self.storage.outbox, courier, self.clock, bytes, give_up_after=DAY)
+        deliveries.startService()
+        self.addCleanup(deliveries.stopService)
+        add = self.storage.invites.add(INVITE, resend_before=0, reminder_due=INVITE.created + 23 * HOUR)
+        self.successResultOf(Deferred.fromCoroutine(add))
+
+    def wait(self, seconds: int) -> None:
+        self.clock.pump([60] * (seconds // 60))
+
+    def test_one_in_time(self) -> None:
+        self.wait(23 * 3600 - 120)
+        self.assertEqual(self.mailbox.messages, [])
+        self.wait(24 * 3600)
+        self.assertEqual(self.mailbox.messages, [ReminderMessage(INVITE, INVITE.created + DAY)])
+
+    def test_none_for_an_invite_that_has_ended(self) -> None:
+        end = self.storage.invites.end("token", "cancelled", None, None, INVITE.created + 1)
+        self.successResultOf(Deferred.fromCoroutine(end))
+        self.wait(48 * 3600)
+        self.assertEqual(self.mailbox.messages, [])
+
+
+class Configuration(SynchronousTestCase):
+    def test_when(self) -> None:
+        invite = Invite(expiration=Expiration(after=100), reminder=Reminder(before=30))
+        self.assertEqual(invite.remind_after, 70)
+        self.assertIsNone(Invite().remind_after)
+        unexpiring = structs.replace(invite, expiration=Expiration(enabled=False))
+        self.assertIsNone(unexpiring.remind_after)
+
+    def test_must_come_before_the_end(self) -> None:
+        (mistake,) = Invite(expiration=Expiration(after=30), reminder=Reminder(before=30)).mistakes()
+        self.assertEqual(mistake.key, "reminder.before")
