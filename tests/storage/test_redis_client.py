@@ -254,7 +254,7 @@ class Interruptions(Case):
                 started.start()
             kept = invite()
             try:
-                acknowledged.append(await storage.invites.add(kept, remind_before=0))
+                acknowledged.append(await storage.invites.add(kept, resend_before=0))
             except StorageUnavailable:
                 await self.becomes_available(redis)
         self.assertGreater(len(acknowledged), 290)
@@ -298,12 +298,12 @@ class Refusals(Case):
         started = self.redis_server()
         redis = self.client(started.url)
         storage = RedisStorage(redis, REMEMBER)
-        kept = await storage.invites.add(invite(), remind_before=0)
+        kept = await storage.invites.add(invite(), resend_before=0)
         started.ask("CONFIG", "SET", "maxmemory", "1")
         before = started.ask("DBSIZE")
         for write in (
             storage.bindings.bind(binding(), "example.org"),
-            storage.invites.add(invite(), remind_before=0),
+            storage.invites.add(invite(), resend_before=0),
             storage.invites.end(kept.token, "expired", None, "example.org", NOW),
         ):
             self.assertIn("OOM", await self.unavailable(write))

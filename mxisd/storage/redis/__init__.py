@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+from ...config.storage import Redis as Settings
+from ..contract import StorageUnavailable
 from .accounts import RedisAccounts
 from .bindings import RedisBindings
 from .client import Redis
+from .durability import cautions
 from .hashes import Peppers, RedisHashes
 from .invites import RedisInvites
 from .occasions import RedisOccasions
 from .outbox import RedisOutbox
+from .servers import server
 from .sessions import RedisSessions
 from .transactions import RedisTransactions
+
+log = Logger()
 
 
 class RedisStorage:
@@ -26,3 +38,35 @@ class RedisStorage:
         self.accounts = RedisAccounts(redis)
         self.transactions = RedisTransactions(redis)
         self.occasions = RedisOccasions(redis)
+
+
+class RedisService(Service):
+    """
+    The connections to a Redis.  It may be away, even at the start: they are made when it is there.
+
+    Raises :class:`~mxisd.matrix.tls.CaFileError`.
+    """
+
+    name = "redis"
+
+    def __init__(self, settings: Settings, reactor: Any, remember: int) -> None:
+        where = server(settings, reactor)
+        self._redis = Redis(where, reactor, settings.pool_size, settings.timeout / 1000, settings.prefix)
+        self._look: Deferred[None] = Deferred()
+        self.storage = RedisStorage(self._redis, remember)
+
+    def startService(self) -> None:
+        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        self._redis.startService()
+        self._look = Deferred.fromCoroutine(self._warn())
+        self._look.addErrback(lambda failure: failure.trap(CancelledError, StorageUnavailable))
+
+    def stopService(self) -> Deferred[Any]:
+        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        self._look.cancel()
+        return self._redis.stopService()
+
+    async def _warn(self) -> None:
+        await self._redis.ready()
+        for caution in await cautions(self._redis):
+            log.warn("Redis {caution}", caution=caution)

@@ -16,13 +16,16 @@ from twisted.python.failure import Failure
 from txredisapi import RedisError, ResponseError
 
 from ..contract import StorageUnavailable
-from .connection import Argument, Connection
+from .connection import Argument, Connection, Refused
 from .script import script
 from .servers import Server
 
 log = Logger()
 
 T = TypeVar("T")
+
+# The version of what the keys are and what is in them: see scripts/common.lua.
+SCHEMA = 1
 
 # What Redis answers when it cannot do now what it could do at another time.  When a script is told so, Redis 6 puts the
 # code into the middle of another message.
@@ -77,8 +80,8 @@ class Redis(Service):
         return closed
 
     async def ready(self) -> None:
-        """Wait until Redis is there, however long that takes; meanwhile the log says what prevents it."""
-        while not self._ready:
+        """Wait until Redis is there, or we stop; meanwhile the log says what prevents it."""
+        while self.running and not self._ready:
             try:
                 await self._connection()
             except StorageUnavailable:
@@ -149,7 +152,7 @@ class Redis(Service):
         failures = 0
         while self.running:
             try:
-                attempt = Deferred.fromCoroutine(self._server.connect())
+                attempt = Deferred.fromCoroutine(self._connect())
                 connection = await attempt.addTimeout(self._timeout, self._clock)
             except Exception as error:
                 failures += 1
@@ -159,6 +162,24 @@ class Redis(Service):
                 await self._offer(connection)
             if self.running:
                 await deferLater(self._clock, min(FIRST_PAUSE * 1.5 ** min(failures, 32), LAST_PAUSE))
+
+    async def _connect(self) -> Connection:
+        connection = await self._server.connect()
+        try:
+            await self._check_schema(connection)
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
+    async def _check_schema(self, connection: Connection) -> None:
+        """See that the data is of a kind that we know.  It may be another server's after a fail-over."""
+        key = self.key("schema")
+        found = await connection.execute_command("GET", key)
+        if found is None:
+            await connection.execute_command("SET", key, SCHEMA, "NX")
+        elif int(found) > SCHEMA:
+            raise Refused(f"what is in it (schema {int(found)}) was made by a newer mxisd; this one knows {SCHEMA}")
 
     async def _offer(self, connection: Connection) -> None:
         """Have a connection used until it is lost."""

@@ -13,9 +13,9 @@ from .client import Redis, together
 
 # Work on the whole index goes in steps of so many bindings or hashes, each well under a millisecond of Redis' time.
 STEP = 500
-# What is being made goes away if its maker shows no sign of life for so long; a store may take its time to be listed.
+# What is being made is given up when its maker shows no sign of life for so long; a store may take its time to list.
 # Milliseconds.
-LIFE = 600_000
+PATIENCE = 600_000
 # Hashes sought by one script.
 PORTION = 2000
 
@@ -45,14 +45,13 @@ class RedisHashes:
         return [_pepper(entry) for entry in entries]
 
     async def prepare(self, pepper: Pepper, *, after: str | None) -> bool:
-        entry = (pepper.made_at, pepper.pepper)
-        if not await self._redis.run("hash_prepare", *entry, after or "", LIFE):
+        if not await self._redis.run("hash_prepare", pepper.made_at, pepper.pepper, after or "", PATIENCE):
             return False
         cursor = b"0"
         while True:
             cursor, names = await self._redis.run("binding_names", cursor, STEP)
             digests = chain.from_iterable((name, _digest(name, pepper.pepper)) for name in names)
-            if not await self._redis.run("hash_fill", *entry, LIFE, *digests):
+            if not await self._redis.run("hash_index", pepper.pepper, PATIENCE, *digests):
                 return False
             if cursor == b"0":
                 return True
@@ -77,11 +76,11 @@ class RedisHashes:
         async for portion in portions:
             for first in range(0, len(portion), STEP):
                 some = portion[first : first + STEP]
-                for index, name in enumerate(staged.values()):
+                for index, (pepper, name) in enumerate(staged.items()):
                     entries = chain.from_iterable((digests[index], mxid) for digests, mxid in some)
-                    await self._redis.run("hash_stage", name, LIFE, *entries)
+                    await self._redis.run("hash_stage", name, pepper, PATIENCE, *entries)
         for pepper, name in staged.items():
-            await self._redis.run("hash_replace", name, pepper, source, LIFE)
+            await self._redis.run("hash_replace", name, pepper, source)
 
 
 def _pepper(entry: bytes) -> Pepper:

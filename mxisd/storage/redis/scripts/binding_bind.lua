@@ -1,17 +1,13 @@
 -- Arguments: medium, address, user ID, bound at, signed, destination, and for each pepper in use: pepper, digest.
 -- Returns the peppers in use if these are not they; otherwise a list with, in it, the list of the invites ended.
 local medium, address, mxid, bound_at, signed, destination = unpack(ARGV, 1, 6)
-local all, filling = peppers()
+local all = peppers()
 if not are_current(all, 7) then
     return all
 end
 call('HSET', key('bindings'), medium .. ' ' .. address, mxid .. ' ' .. bound_at .. ' ' .. signed)
 for i = 7, #ARGV, 2 do
     call('HSET', key('hashes', ARGV[i]), ARGV[i + 1], mxid)
-end
-if filling then
-    -- What is being made ends by itself if its maker dies.
-    call('PEXPIRE', key('hashes', ARGV[#ARGV - 1]), call('PTTL', key('filling')))
 end
 local tokens = call('HVALS', key('invites-of', medium, address))
 local ended = {}

@@ -5,11 +5,12 @@
 --   session-of:<medium>:<secret>:<address>      the sid of the last session opened for these
 --   bindings                           hash     "<medium> <address>" -> "<user ID> <bound at> <signed>"
 --   peppers                            list     "<made at> <pepper>" of those in use, the current one first
---   filling                                     the same of a pepper that is being prepared
---   stores                             list     the names of the identity stores that are listed, as they count
+--   prepared                                    the same of one that is not in use yet
+--   preparing                                   is there while someone is at it
+--   sources                            list     the identity stores that can be listed, in the order in which they count
 --   hashes:<pepper>                    hash     digest -> user ID, of our bindings
---   hashes:<pepper>:<source>           hash     the same of what an identity store lists
---   sources:<pepper>                   set      the names of these stores
+--   hashes:<pepper>:<source>           hash     the same of what a source lists
+--   staged:<name>                      hash     the same of what it is going to list; goes away if it is left alone
 --   invite:<token>                     hash     an invite, and the IDs of its deliveries
 --   invites-of:<medium>:<address>      hash     "<sender> <room>" -> token, of pending invites
 --   ephemeral                          hash     public key -> token, of all invites
@@ -108,15 +109,11 @@ local function end_invite(token, how, mxid, destination, now)
     end
 end
 
--- The peppers under which bindings are indexed, as "<made at> <pepper>", with the one being prepared last;
--- and that one by itself, if there is one.
+-- The peppers under which bindings are indexed, as "<made at> <pepper>": those in use, and the prepared one last.
 local function peppers()
     local all = call('LRANGE', key('peppers'), 0, -1)
-    local filling = call('GET', key('filling'))
-    if filling then
-        all[#all + 1] = filling
-    end
-    return all, filling
+    all[#all + 1] = call('GET', key('prepared')) or nil
+    return all
 end
 
 local function pepper_of(entry)
@@ -126,15 +123,6 @@ end
 local function has_pepper(entries, pepper)
     for _, entry in ipairs(entries) do
         if pepper_of(entry) == pepper then
-            return true
-        end
-    end
-    return false
-end
-
-local function is_arranged(source)
-    for _, each in ipairs(call('LRANGE', key('stores'), 0, -1)) do
-        if each == source then
             return true
         end
     end
@@ -152,4 +140,13 @@ local function are_current(entries, first)
         end
     end
     return true
+end
+
+-- UNLINK frees the memory of what may be millions of hashes without holding up anyone.
+local function forget_pepper(entry)
+    local pepper = pepper_of(entry)
+    call('UNLINK', key('hashes', pepper))
+    for _, source in ipairs(call('LRANGE', key('sources'), 0, -1)) do
+        call('UNLINK', key('hashes', pepper, source))
+    end
 end

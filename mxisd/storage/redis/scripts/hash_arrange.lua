@@ -1,17 +1,16 @@
--- Let there be these identity stores that are listed, in this order, and forget what others have listed.
--- Arguments: their names.
-local arranged = {}
-call('DEL', key('stores'))
+-- Let there be these sources, in this order.  Arguments: their names.
+local named = {}
 for _, source in ipairs(ARGV) do
-    arranged[source] = true
-    call('RPUSH', key('stores'), source)
+    named[source] = true
 end
-for _, entry in ipairs((peppers())) do
-    local pepper = pepper_of(entry)
-    for _, source in ipairs(call('SMEMBERS', key('sources', pepper))) do
-        if not arranged[source] then
-            call('UNLINK', key('hashes', pepper, source))
-            call('SREM', key('sources', pepper), source)
+for _, source in ipairs(call('LRANGE', key('sources'), 0, -1)) do
+    if not named[source] then
+        for _, entry in ipairs(peppers()) do
+            call('UNLINK', key('hashes', pepper_of(entry), source))
         end
     end
+end
+call('DEL', key('sources'))
+if #ARGV > 0 then
+    call('RPUSH', key('sources'), unpack(ARGV))
 end

@@ -1,11 +1,16 @@
--- Begin to prepare a new pepper.  Arguments: made at, pepper, the current pepper or '', ms to live.
--- Returns 0 if another one is current, one is being prepared already, or the pepper is not new.
-local made_at, pepper, expected, life = unpack(ARGV)
-local all, filling = peppers()
-if filling or has_pepper(all, pepper) or (all[1] and pepper_of(all[1]) or '') ~= expected then
+-- Begin to index all bindings under a new pepper.  Arguments: made at, pepper, the current pepper or '', ms of patience.
+-- Returns 0 if another one is current, someone is at it already, or the pepper is not new.
+local made_at, pepper, after, patience = unpack(ARGV)
+local in_use = call('LRANGE', key('peppers'), 0, -1)
+local current = in_use[1] and pepper_of(in_use[1]) or ''
+if current ~= after or has_pepper(in_use, pepper) or call('EXISTS', key('preparing')) == 1 then
     return 0
 end
--- Until it is published it lives only as long as its maker shows signs of life.  Bindings are indexed under it from now
--- on.
-call('SET', key('filling'), made_at .. ' ' .. pepper, 'PX', life)
+local given_up = call('GET', key('prepared'))
+if given_up then
+    forget_pepper(given_up)
+end
+call('SET', key('preparing'), pepper, 'PX', patience)
+-- From now on what is bound is indexed under it too.
+call('SET', key('prepared'), made_at .. ' ' .. pepper)
 return 1
