@@ -9,6 +9,7 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 
 from signedjson.key import (
@@ -127,21 +128,37 @@ def load_or_create(path: Path) -> list[SigningKey]:
         raise KeyFileError(f"cannot use the signing keys in {path}: {error.strerror}") from error
 
 
-def _load(path: Path) -> list[SigningKey]:
+def read_keys(content: bytes, where: str) -> list[SigningKey]:
+    """
+    The signing keys in the content of such a file, which was found at ``where``.
+
+    Raises :class:`KeyFileError`.
+    """
     try:
-        keys = read_signing_keys(line for line in path.read_text("ascii").splitlines() if line.strip())
+        keys = read_signing_keys(line for line in content.decode("ascii").splitlines() if line.strip())
     except (ValueError, TypeError):
         # Not chained: the cause may quote the key.
-        raise KeyFileError(f"{path} is not a file of signing keys: expected lines 'ed25519 VERSION BASE64'") from None
+        raise KeyFileError(f"{where} is not a file of signing keys: expected lines 'ed25519 VERSION BASE64'") from None
     if not keys:
-        raise KeyFileError(f"{path} holds no signing key: expected a line 'ed25519 VERSION BASE64'")
+        raise KeyFileError(f"{where} holds no signing key: expected a line 'ed25519 VERSION BASE64'")
     return keys
+
+
+def new_keys() -> bytes:
+    """The content of a file with one new signing key."""
+    file = StringIO()
+    write_signing_keys(file, [generate_signing_key("0")])
+    return file.getvalue().encode("ascii")
+
+
+def _load(path: Path) -> list[SigningKey]:
+    return read_keys(path.read_bytes(), str(path))
 
 
 def _create(path: Path) -> None:
     """Put a new key in place whole or not at all; a file that another process put there first stays."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.") as temporary:  # of mode 0600
-        write_signing_keys(temporary.file, [generate_signing_key("0")])  # type: ignore[arg-type] # it only writes
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as temporary:  # of mode 0600
+        temporary.write(new_keys())
         temporary.flush()
         os.fsync(temporary.fileno())
         try:

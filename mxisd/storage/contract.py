@@ -8,7 +8,7 @@ decide alike.  The tests in ``tests/storage/contract.py`` are this contract, run
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from ..matrix.threepid import ThreePid
@@ -258,6 +258,14 @@ class Occasions(Protocol):
         ...
 
 
+class Keys(Protocol):
+    """The keys to sign with, where they are shared by processes that share no file."""
+
+    async def signing_keys(self, make: Callable[[], bytes]) -> bytes:
+        """What has been kept, or else what ``make`` returns, which is kept from then on: all get the same."""
+        ...
+
+
 class Storage(Protocol):
     """An engine, by concern."""
 
@@ -284,3 +292,6 @@ class Storage(Protocol):
 
     @property
     def occasions(self) -> Occasions: ...
+
+    @property
+    def keys(self) -> Keys: ...

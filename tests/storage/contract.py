@@ -7,6 +7,7 @@ What is promised here is what the domain builds on.  How an engine keeps its pro
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from functools import partial
 from itertools import count, islice
 from typing import Any, TypeVar
 
@@ -940,6 +941,13 @@ class StorageContract(TestCase):
     async def test_of_many_who_want_an_occasion_one_gets_it(self) -> None:
         taken = await together(*(self.storage.occasions.take("a", NOW, HOUR) for _ in range(20)))
         self.assertEqual(taken.count(True), 1)
+
+    # Keys.
+
+    async def test_all_sign_with_the_same_keys(self) -> None:
+        first = await together(*(self.storage.keys.signing_keys(partial(bytes, [0, 255, n])) for n in range(5)))
+        self.assertEqual(len(set(first)), 1)
+        self.assertEqual(await self.storage.keys.signing_keys(lambda: b"another"), first[0])
 
     # What outlives the process.
 

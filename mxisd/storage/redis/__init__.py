@@ -16,6 +16,7 @@ from .client import Redis
 from .durability import cautions
 from .hashes import Peppers, RedisHashes
 from .invites import RedisInvites
+from .keys import RedisKeys
 from .occasions import RedisOccasions
 from .outbox import RedisOutbox
 from .servers import server
@@ -38,6 +39,7 @@ class RedisStorage:
         self.accounts = RedisAccounts(redis)
         self.transactions = RedisTransactions(redis)
         self.occasions = RedisOccasions(redis)
+        self.keys = RedisKeys(redis)
 
 
 class RedisService(Service):

@@ -13,6 +13,7 @@ from .bindings import SQLiteBindings
 from .database import Database
 from .hashes import SQLiteHashes
 from .invites import SQLiteInvites
+from .keys import SQLiteKeys
 from .occasions import SQLiteOccasions
 from .outbox import SQLiteOutbox
 from .schema import open_connection, upgrade
@@ -34,6 +35,7 @@ class SQLiteStorage:
         self.accounts = SQLiteAccounts(database)
         self.transactions = SQLiteTransactions(database)
         self.occasions = SQLiteOccasions(database)
+        self.keys = SQLiteKeys(database)
 
 
 class SQLiteService(Service):

@@ -24,6 +24,8 @@
 --   terms:<user ID>                    hash     URL -> when it was accepted
 --   transactions                       sorted   transaction IDs by when they were done
 --   occasions                          sorted   occasions by when they may be taken again
+--   signing-keys                                the content of a file of signing keys
+--   schema                                      the version of all this
 --
 -- Optional arguments are '' where they are missing.  A name that is kept in a line with others goes before the last
 -- one of them, since only the last can have spaces in it.

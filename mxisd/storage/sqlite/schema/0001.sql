@@ -118,3 +118,9 @@ CREATE TABLE occasions (
     occasion TEXT PRIMARY KEY,
     until INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+-- What a file of signing keys would hold, if there is none.
+CREATE TABLE signing_keys (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    content BLOB NOT NULL
+);

@@ -1,0 +1,24 @@
+"""The keys to sign with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from .client import Redis
+
+
+class RedisKeys:
+    """:class:`mxisd.storage.contract.Keys` on Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._key = redis.key("signing-keys")
+
+    async def signing_keys(self, make: Callable[[], bytes]) -> bytes:
+        kept = await self._redis.command("GET", self._key)
+        if kept is None:
+            # Of many who find none, one is first.
+            await self._redis.command("SET", self._key, make(), "NX")
+            kept = await self._redis.command("GET", self._key)
+        return cast("bytes", kept)
