@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from functools import partial
 
 from msgspec import json
@@ -17,6 +17,8 @@ from .sorter import STEP, Bound, Row, Sorter
 
 # The source of what we have bound ourselves.
 BINDINGS = ""
+# In place of the user ID of a binding that is no more.
+NOBODY = ""
 
 
 class SQLiteHashes:
@@ -40,17 +42,16 @@ class SQLiteHashes:
             return False
         await self._sweep()
         async with self._sorter as sorter:
-            async for bindings in self._bindings():
-                await sorter.add(partial(_hashed, bindings, listing, pepper.pepper))
+            await sorter.add(self._hashed_bindings(listing, pepper.pepper))
             async for page, _ in sorter.pages(listing):
                 await self._database.write(_index_bindings, listing, page)
         return True
 
-    async def _bindings(self) -> AsyncIterator[list[ThreePid]]:
+    async def _hashed_bindings(self, listing: int, pepper: str) -> AsyncIterator[Callable[[], list[Row]]]:
         last = ThreePid("", "")
         while some := await self._database.read(_some_bindings, last):
-            yield some
-            last = some[-1]
+            yield partial(_hashed, some, listing, pepper)
+            last = ThreePid(*some[-1][:2])
 
     async def publish(self, pepper: str, *, keep: int) -> bool:
         published = await self._database.write(_publish, pepper, keep)
@@ -68,8 +69,7 @@ class SQLiteHashes:
     async def replace(self, source: str, peppers: Sequence[str], portions: AsyncIterable[Portion]) -> None:
         listings = await self._database.write(_listings, source, peppers)
         async with self._sorter as sorter:
-            async for portion in portions:
-                await sorter.add(partial(_rows, portion, listings))
+            await sorter.add(partial(_rows, portion, listings) async for portion in portions)
             for listing in listings:
                 if listing is not None:
                     await self._merge(listing, sorter)
@@ -85,8 +85,8 @@ class SQLiteHashes:
             pass
 
 
-def _hashed(bindings: Sequence[ThreePid], listing: int, pepper: str) -> list[Row]:
-    return [(listing, digest(threepid, pepper), json.encode(threepid).decode()) for threepid in bindings]
+def _hashed(bindings: Sequence[tuple[str, str, str]], listing: int, pepper: str) -> list[Row]:
+    return [(listing, digest(ThreePid(medium, address), pepper), mxid) for medium, address, mxid in bindings]
 
 
 def _rows(portion: Portion, listings: Sequence[int | None]) -> list[Row]:
@@ -100,26 +100,30 @@ def _rows(portion: Portion, listings: Sequence[int | None]) -> list[Row]:
 
 def index_binding(db: sqlite3.Connection, threepid: ThreePid, mxid: str) -> None:
     """Index a new binding under every pepper, also one that is being prepared."""
-    db.executemany(
-        "INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)",
-        [(listing, digest(threepid, pepper), mxid) for listing, pepper in _of_bindings(db)],
-    )
+    _set(db, [(listing, digest(threepid, pepper), mxid) for listing, pepper, _ in _of_bindings(db)])
 
 
 def forget_binding(db: sqlite3.Connection, threepid: ThreePid) -> None:
     """Take a binding that is no more out of the index."""
-    db.executemany(
-        "DELETE FROM hashes WHERE listing = ? AND digest = ?",
-        [(listing, digest(threepid, pepper)) for listing, pepper in _of_bindings(db)],
-    )
+    for listing, pepper, in_use in _of_bindings(db):
+        entry = (listing, digest(threepid, pepper))
+        if in_use:
+            db.execute("DELETE FROM hashes WHERE listing = ? AND digest = ?", entry)
+        else:
+            # The binding may still be on its way into a listing that is being made.
+            _set(db, [(*entry, NOBODY)])
 
 
-def _of_bindings(db: sqlite3.Connection) -> list[tuple[int, str]]:
-    rows = db.execute(
-        """SELECT listings.id, peppers.pepper FROM peppers
+def _set(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    db.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", rows)
+
+
+def _of_bindings(db: sqlite3.Connection) -> list[sqlite3.Row]:
+    """The listing of bindings, the pepper, and whether that is in use, of every pepper."""
+    return db.execute(
+        """SELECT listings.id, peppers.pepper, in_use FROM peppers
            JOIN listings ON listings.pepper = peppers.id AND source = ''"""
-    )
-    return [(row[0], row[1]) for row in rows]
+    ).fetchall()
 
 
 def _peppers(db: sqlite3.Connection) -> list[Pepper]:
@@ -147,26 +151,24 @@ def _forget(db: sqlite3.Connection, peppers: Sequence[sqlite3.Row]) -> None:
         db.execute("DELETE FROM peppers WHERE id = ?", (pepper,))
 
 
-def _some_bindings(db: sqlite3.Connection, last: ThreePid) -> list[ThreePid]:
-    """The bindings after one, in the order of their key.  One row: each row costs a wait for the interpreter."""
+def _some_bindings(db: sqlite3.Connection, last: ThreePid) -> list[tuple[str, str, str]]:
+    """Medium, address and user ID of the bindings after one, in the order of their key."""
+    # One row: each row that is fetched costs the thread a wait for the interpreter.
     row = db.execute(
-        """SELECT json_group_array(json_array(medium, address)) FROM (
-               SELECT medium, address FROM bindings WHERE (address, medium) > (?, ?)
+        """SELECT json_group_array(json_array(medium, address, mxid)) FROM (
+               SELECT medium, address, mxid FROM bindings WHERE (address, medium) > (?, ?)
                ORDER BY address, medium LIMIT ?)""",
         (last.address, last.medium, STEP),
     ).fetchone()
-    return json.decode(row[0], type=list[ThreePid])
+    return json.decode(row[0], type=list[tuple[str, str, str]])
 
 
 def _index_bindings(db: sqlite3.Connection, listing: int, page: str) -> None:
-    # What was unbound, or bound to someone else, since it was read is as it is now.
+    # What is there already is of bindings that were made or unmade since they were read.
     db.execute(
-        """INSERT OR REPLACE INTO hashes
-           SELECT listings.id, asked.value->>0, mxid FROM json_each(:page) AS asked
-           CROSS JOIN bindings ON medium = json_extract(asked.value->>1, '$[0]')
-               AND address = json_extract(asked.value->>1, '$[1]')
-           CROSS JOIN listings ON listings.id = :listing""",
-        {"page": page, "listing": listing},
+        """INSERT INTO hashes SELECT listings.id, asked.value->>0, asked.value->>1 FROM listings
+           CROSS JOIN json_each(?) AS asked WHERE listings.id = ? ON CONFLICT DO NOTHING""",
+        (page, listing),
     )
 
 
@@ -197,8 +199,8 @@ def _find(db: sqlite3.Connection, digests: list[str], pepper: str) -> dict[str, 
     for listing in listings:
         (answer,) = db.execute(
             """SELECT json_group_object(digest, mxid) FROM json_each(?) AS asked
-               CROSS JOIN hashes ON listing = ? AND digest = asked.value""",
-            (asked, listing),
+               CROSS JOIN hashes ON listing = ? AND digest = asked.value AND mxid <> ?""",
+            (asked, listing, NOBODY),
         ).fetchone()
         found |= json.decode(answer, type=dict[str, str])
     return found

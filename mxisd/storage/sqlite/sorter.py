@@ -8,11 +8,11 @@ are gigabytes.  So they go into a temporary database first, by a thread of its o
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from functools import partial
 
 from msgspec import json
-from twisted.internet.defer import DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 
 from .worker import Worker
 
@@ -57,10 +57,14 @@ class Sorter:
         finally:
             self._lock.release()
 
-    async def add(self, rows: Callable[[], Iterable[Row]]) -> None:
-        """Add the rows that a function makes; it is called in the thread."""
-        # One statement: each row that is bound by itself costs the thread a wait for the interpreter.
-        await self._worker.run(lambda db: _add(db, json.encode(list(rows())).decode()))
+    async def add(self, portions: AsyncIterable[Callable[[], Iterable[Row]]]) -> None:
+        """Add rows, which functions make; these are called in the thread."""
+        added: Deferred[None] = succeed(None)
+        async for rows in portions:
+            # While one portion is added the next one is fetched.
+            await added
+            added = self._worker.run(partial(_add, rows=rows))
+        await added
 
     async def pages(self, listing: int) -> AsyncIterator[tuple[str, Bound]]:
         """
@@ -69,12 +73,14 @@ class Sorter:
         They come as the JSON text ``[[digest, value], …]``, with the digest that ends the page, and is :data:`END` for
         the last one, which may be empty.
         """
-        await self._worker.run(
-            lambda db: db.execute("CREATE INDEX IF NOT EXISTS in_order ON entries (listing, digest, value)")
-        )
+        await self._worker.run(_index)
+        coming = self._worker.run(partial(_page, listing=listing, after=""))
         upper: Bound = ""
         while upper != END:
-            page, upper = await self._worker.run(partial(_page, listing=listing, after=upper))
+            page, upper = await coming
+            if upper != END:
+                # While one page is written the next one is read.
+                coming = self._worker.run(partial(_page, listing=listing, after=upper))
             yield page, upper
 
 
@@ -83,8 +89,14 @@ def _empty(db: sqlite3.Connection) -> None:
     db.execute("CREATE TABLE entries (listing INTEGER, digest TEXT, value TEXT)")
 
 
-def _add(db: sqlite3.Connection, rows: str) -> None:
-    db.execute("INSERT INTO entries SELECT value->>0, value->>1, value->>2 FROM json_each(?)", (rows,))
+def _add(db: sqlite3.Connection, rows: Callable[[], Iterable[Row]]) -> None:
+    # One statement: each row that is bound by itself costs the thread a wait for the interpreter.
+    text = json.encode(list(rows())).decode()
+    db.execute("INSERT INTO entries SELECT value->>0, value->>1, value->>2 FROM json_each(?)", (text,))
+
+
+def _index(db: sqlite3.Connection) -> None:
+    db.execute("CREATE INDEX IF NOT EXISTS in_order ON entries (listing, digest, value)")
 
 
 def _page(db: sqlite3.Connection, listing: int, after: Bound) -> tuple[str, Bound]:
