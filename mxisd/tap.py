@@ -16,11 +16,13 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from twisted.application import strports
+from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.usage import Options as UsageOptions
 
+from . import workers
 from .accounts.accounts import Accounts
 from .accounts.terms import Terms
 from .appservice.bot import Bot
@@ -65,8 +67,10 @@ from .profile.knowledge import Knowledge
 from .registration.policy import RegistrationPolicy
 from .sessions.binding import Publication
 from .sessions.notices import UnbindNotices
-from .sessions.validation import ValidationSessions
+from .sessions.validation import REMEMBERED, ValidationSessions
 from .storage.contract import Storage
+from .storage.redis import RedisService
+from .storage.signing_keys import SharedKeys
 from .storage.sqlite import SQLiteService
 from .storage.sqlite.schema import UnusableDatabase
 from .stores.build import build_stores
@@ -105,7 +109,11 @@ START_ERRORS = (ConfigError, CaFileError, KeyFileError, RegistrationError, Templ
 class Options(UsageOptions):
     """The command line of ``twistd mxisd``."""
 
-    optParameters = [["config", "c", "mxisd.yaml", "The configuration file."]]  # noqa: RUF012  # as Twisted has it
+    optParameters = [  # noqa: RUF012  # as Twisted has it
+        ["config", "c", "mxisd.yaml", "The configuration file."],
+        ["workers", "w", 0, "Serve with so many processes on this machine; needs storage.backend: redis.", int],
+        ["sockets", None, None, "For a worker: the file descriptors of the sockets that it inherits."],
+    ]
     optFlags = [["check", None, "Check the configuration and exit: 0 if the server would start, else 1."]]  # noqa: RUF012
 
     def postOptions(self) -> None:
@@ -119,12 +127,7 @@ def check(path: Path) -> int:
 
     try:
         config = load(path, os.environ)
-        # And whatever else only has to be read.
-        Trust(config.outbound.ca_file)
-        Pages(config.view)
-        mail_templates(config)
-        text_templates(config)
-        build_stores(config, reactor)
+        read_all(config, reactor)
     except START_ERRORS as error:
         sys.stdout.write(f"{error}\n")
         return 1
@@ -134,12 +137,25 @@ def check(path: Path) -> int:
     return 0
 
 
+def read_all(config: Config, reactor: Any) -> None:
+    """Whatever a configuration points to that only has to be read.  Raises :data:`START_ERRORS`."""
+    Trust(config.outbound.ca_file)
+    Pages(config.view)
+    mail_templates(config)
+    text_templates(config)
+    build_stores(config, reactor)
+
+
 def makeService(options: Options) -> IService:  # the name that twistd looks for
     """The service of a command line."""
     from twisted.internet import reactor
 
+    path = Path(options["config"])
     try:
-        service = service_from(load(Path(options["config"]), os.environ), reactor)
+        config = load(path, os.environ)
+        if options["workers"]:
+            return supervisor(config, path, options["workers"], reactor)
+        service = service_from(config, reactor, options["sockets"])
     except START_ERRORS as error:
         raise SystemExit(f"mxisd cannot start:\n{error}") from None
     # What is there now stays to the end: the collector need not look through it again and again.
@@ -148,8 +164,17 @@ def makeService(options: Options) -> IService:  # the name that twistd looks for
     return service
 
 
-def service_from(config: Config, reactor: Any) -> IService:
-    """The whole server.  Raises :data:`START_ERRORS`."""
+def supervisor(config: Config, path: Path, number: int, reactor: Any) -> IService:
+    """What serves with several processes.  Raises :data:`START_ERRORS`."""
+    if problems := list(workers.mistakes(config)):
+        raise ConfigError(problems)
+    read_all(config, reactor)
+    command = workers.command(path.absolute(), len(config.server.bind))
+    return workers.Supervisor(config.server.bind, command, number, reactor)
+
+
+def service_from(config: Config, reactor: Any, sockets: str | None = None) -> IService:
+    """The whole server, on sockets of its own or, in a worker, those that it inherits.  Raises :data:`START_ERRORS`."""
     for warning in config.warnings:
         log.warn("{warning}", warning=warning)
     parts = Parts(config, reactor)
@@ -157,8 +182,13 @@ def service_from(config: Config, reactor: Any) -> IService:
     paths |= parts.interceptions() | parts.application_service()
     parts.run_timers()
     site = Site(tree(paths), api.BODY_LIMITS | appservice.BODY_LIMITS)
-    for description in config.server.bind:
-        parts.run(strports.service(description, site, reactor))
+    if sockets:
+        for endpoint in workers.inherited(sockets, reactor):
+            parts.run(StreamServerEndpointService(endpoint, site))
+        parts.run(workers.Lifeline(reactor))
+    else:
+        for description in config.server.bind:
+            parts.run(strports.service(description, site, reactor))
     log.info("mxisd serves {url} at {bind}", url=config.server.public_url, bind=", ".join(config.server.bind))
     return parts.service
 
@@ -181,11 +211,16 @@ class Parts:
 
     @cached_property
     def signer(self) -> Signer:
-        return Signer(self.config.server.name, load_or_create(self.config.key.path))
+        path = self.config.key.path
+        keys = load_or_create(path) if path else self.run(SharedKeys(self.storage.keys, self.reactor))
+        return Signer(self.config.server.name, keys)
 
     @cached_property
     def storage(self) -> Storage:
-        return self.run(SQLiteService(self.config.storage.provider.sqlite.database, self.reactor)).storage
+        backend, provider = self.config.storage.backend, self.config.storage.provider
+        if backend == "redis":
+            return self.run(RedisService(provider.redis, self.reactor, REMEMBERED)).storage
+        return self.run(SQLiteService(provider.sqlite.database, self.reactor)).storage
 
     @cached_property
     def resolver(self) -> Resolver:

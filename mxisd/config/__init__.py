@@ -152,7 +152,7 @@ def _resolved(config: Config, directory: Path) -> Config:
     return replace(
         config,
         server=config.server.resolved(domain),
-        key=config.key.resolved(directory),
+        key=config.key.resolved(directory, config.storage.key_file),
         storage=config.storage.resolved(directory),
         session=config.session.resolved(domain),
         invite=config.invite.resolved(config.appsvc.expiry_user(domain)),

@@ -10,7 +10,9 @@ from .section import Section
 
 
 class Key(Section):
-    path: Path = Path("mxisd.signing.key")
+    path: Path | None = None
 
-    def resolved(self, directory: Path) -> Key:
-        return replace(self, path=directory / self.path)
+    def resolved(self, directory: Path, default: Path | None) -> Key:
+        """With the full path; ``default`` is for when none is set."""
+        path = self.path or default
+        return replace(self, path=path and directory / path)

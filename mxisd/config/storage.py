@@ -67,9 +67,12 @@ class Storage(Section):
     def mistakes(self) -> Iterable[Finding]:
         # Not a warning: starting on another engine would look as if everything had been lost.
         if self.backend == "postgresql":
-            yield Finding("backend", "postgresql is not supported; use sqlite")
-        if self.backend == "redis":
-            yield Finding("backend", "redis is not built yet; use sqlite")
+            yield Finding("backend", "postgresql is not supported; use sqlite or redis")
+
+    @property
+    def key_file(self) -> Path | None:
+        """Where the signing key is unless told otherwise; in Redis, ``None``, since all processes need the same."""
+        return None if self.backend == "redis" else Path("mxisd.signing.key")
 
     def resolved(self, directory: Path) -> Storage:
         sqlite = replace(self.provider.sqlite, database=directory / self.provider.sqlite.database)

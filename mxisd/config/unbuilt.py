@@ -19,7 +19,6 @@ NOT_BUILT: tuple[tuple[str, str], ...] = (
     ("logging", "levels of the log"),
     ("lookup", "asking other identity servers"),
     ("rest", "this identity store"),
-    ("storage.provider.redis", "this storage"),
     ("wordpress", "this identity store"),
 )
 """Keys, sections included, and what is missing.  Who builds it deletes the line here, and documents the keys."""

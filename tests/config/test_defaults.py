@@ -352,6 +352,14 @@ class DerivedTests(ConfigCase):
         self.assertEqual(config.key.path, self.directory / "keys/signing.key")
         self.assertEqual(str(config.storage.provider.sqlite.database), "/var/lib/mxisd/mxisd.db")
 
+    def test_processes_on_one_redis_share_their_key_without_a_file(self) -> None:
+        self.assertIsNone(self.config("storage: {backend: redis}").key.path)
+        told = self.config("""
+            key: {path: signing.key}
+            storage: {backend: redis}
+        """)
+        self.assertEqual(told.key.path, self.directory / "signing.key")
+
     def test_pages_where_mxisd_had_them_before(self) -> None:
         self.write("old.html", "")
         self.write("new.html", "")

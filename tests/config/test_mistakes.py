@@ -124,8 +124,7 @@ VALUES = [
         "forward: {servers: [matrix-net]}",
         "forward.servers: expected a label of matrix.identity.servers (matrix-org), found 'matrix-net'",
     ),
-    ("storage: {backend: postgresql}", "storage.backend: postgresql is not supported; use sqlite"),
-    ("storage: {backend: redis}", "storage.backend: redis is not built yet; use sqlite"),
+    ("storage: {backend: postgresql}", "storage.backend: postgresql is not supported; use sqlite or redis"),
     ("sql: {enabled: true}", "sql.connection: required: expected where the database is"),
     ("sql: {identity: {enabled: true}}", "sql.connection: required: expected where the database is"),
     (

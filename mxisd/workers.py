@@ -1,0 +1,195 @@
+"""``twistd mxisd --workers``: several processes on one machine, behind the same listening sockets."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint, serverFromString
+from twisted.internet.error import ReactorNotRunning
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IProcessTransport, IStreamServerEndpoint
+from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
+from twisted.internet.stdio import StandardIO
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from .config import Config
+
+log = Logger()
+
+# The first socket that a worker inherits, after its standard ones.
+FIRST = 3
+# Seconds before one that has died is replaced: the first time, and at most.
+FIRST_PAUSE = 1.0
+LAST_PAUSE = 30.0
+# One that has served for so many seconds is not taken to die at once again.
+SOUND = 60.0
+# Seconds that workers have to end in order: more than they wait for deliveries under way.
+PATIENCE = 30.0
+
+
+def mistakes(config: Config) -> Iterator[str]:
+    """Why a configuration is not for several processes."""
+    if config.storage.backend != "redis":
+        yield f"storage.backend: --workers needs redis, which processes can share; {config.storage.backend} serves one"
+    for description in config.server.bind:
+        # Of TLS a worker would know nothing, and the last breath of one would remove a Unix socket for all.
+        if not description.startswith("tcp:"):
+            yield f"server.bind: --workers needs endpoints that begin with tcp:, found {description}"
+
+
+def command(config: Path, sockets: int) -> list[str]:
+    """What starts a worker with the interpreter and the libraries of this process."""
+    run = "from twisted.scripts.twistd import run; run()"
+    numbers = ",".join(str(FIRST + index) for index in range(sockets))
+    return [sys.executable, "-c", run, "-n", "--pidfile=", "mxisd", "--config", str(config), "--sockets", numbers]
+
+
+class Supervisor(Service):
+    """
+    Listens, has ``number`` workers accept the connections, and replaces those that die.
+
+    A worker is ``command``, with the sockets as its file descriptors from :data:`FIRST` on.  What it prints goes to
+    our log, and it ends in order when its standard input does: so none outlives us, however we end.
+    """
+
+    name = "workers"
+
+    def __init__(self, bind: Sequence[str], command: Sequence[str], number: int, reactor: Any) -> None:
+        self._bind = bind
+        self._reactor = reactor
+        self._ports: list[IListeningPort] = []
+        self._workers = [Worker(index + 1, command, self._descriptors, reactor) for index in range(number)]
+
+    def privilegedStartService(self) -> None:
+        # Before privileges are dropped, as with any server.
+        for description in self._bind:
+            endpoint = serverFromString(self._reactor, description)
+            listening = endpoint.listen(Factory())
+            listening.addCallbacks(self._hold, Failure.raiseException)
+
+    def startService(self) -> None:
+        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        for worker in self._workers:
+            worker.start()
+
+    def stopService(self) -> Deferred[Any]:
+        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        return DeferredList([worker.stop() for worker in self._workers]).addCallback(self._close)
+
+    def _hold(self, port: Any) -> None:
+        """Keep a socket open, but leave its connections to the workers."""
+        port.stopReading()
+        self._ports.append(port)
+
+    def _descriptors(self) -> list[int]:
+        return [port.fileno() for port in self._ports]  # type: ignore[attr-defined]  # all that listen have it
+
+    def _close(self, _: object) -> Deferred[Any]:
+        return DeferredList([Deferred.fromCoroutine(_closed(port)) for port in self._ports])
+
+
+async def _closed(port: Any) -> None:
+    await port.stopListening()
+
+
+class Worker(ProcessProtocol):
+    """One process after another."""
+
+    def __init__(self, number: int, command: Sequence[str], sockets: Callable[[], list[int]], reactor: Any) -> None:
+        self._number = number
+        self._command = command
+        self._sockets = sockets
+        self._reactor = reactor
+        self._process: IProcessTransport | None = None
+        self._started = 0.0
+        self._pause = FIRST_PAUSE
+        self._again: IDelayedCall | None = None
+        self._ended: Deferred[None] | None = None
+        self._rest = b""
+
+    def start(self) -> None:
+        self._again, self._started, self._rest = None, self._reactor.seconds(), b""
+        descriptors: dict[int, str | int] = {0: "w", 1: "r", 2: "r"}
+        descriptors |= dict(enumerate(self._sockets(), FIRST))
+        self._process = self._reactor.spawnProcess(
+            self, self._command[0], self._command, env=os.environ, childFDs=descriptors
+        )
+        log.info("worker {number} is process {pid}", number=self._number, pid=self._process.pid)
+
+    def stop(self) -> Deferred[None]:
+        """End the process in order, or by force when that takes too long; fires when it has ended."""
+        self._ended = Deferred()
+        if self._again is not None:
+            self._again.cancel()
+        if self._process is None:
+            self._ended.callback(None)
+        else:
+            # Not SIGTERM: who sent us one may have sent it to all of us.
+            self._process.closeStdin()
+            force = self._reactor.callLater(PATIENCE, self._process.signalProcess, "KILL")
+            self._ended.addCallback(lambda _: force.cancel() if force.active() else None)
+        return self._ended
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N803  # as inherited
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            log.info("worker {number}: {line}", number=self._number, line=line.decode(errors="replace"))
+
+    def processEnded(self, reason: Failure) -> None:
+        self._process = None
+        if self._ended is not None:
+            self._ended.callback(None)
+            return
+        if self._reactor.seconds() - self._started >= SOUND:
+            self._pause = FIRST_PAUSE
+        log.error(
+            "worker {number} has died, and is replaced in {pause:g} s: {reason}",
+            number=self._number,
+            pause=self._pause,
+            reason=reason.getErrorMessage(),
+        )
+        self._again = self._reactor.callLater(self._pause, self.start)
+        self._pause = min(self._pause * 2, LAST_PAUSE)
+
+
+# In a worker.
+
+
+def inherited(descriptors: str, reactor: Any) -> list[IStreamServerEndpoint]:
+    """The sockets that a supervisor hands over: their file descriptors, with commas in between."""
+    return [
+        AdoptedStreamServerEndpoint(reactor, number, _family(number)) for number in map(int, descriptors.split(","))
+    ]
+
+
+def _family(descriptor: int) -> int:
+    with socket(fileno=os.dup(descriptor)) as copy:
+        return copy.family
+
+
+class Lifeline(Service):
+    """Ends this process when its standard input does, which the supervisor has the other end of."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def startService(self) -> None:
+        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        StandardIO(_UntilTheEnd(self._reactor), reactor=self._reactor)
+
+
+class _UntilTheEnd(Protocol):
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def connectionLost(self, reason: Any = None) -> None:
+        with suppress(ReactorNotRunning):
+            self._reactor.stop()
