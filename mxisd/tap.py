@@ -143,7 +143,7 @@ def read_all(config: Config, reactor: Any) -> None:
     Pages(config.view)
     mail_templates(config)
     text_templates(config)
-    build_stores(config, reactor)
+    _ = Parts(config, reactor).stores
 
 
 def makeService(options: Options) -> IService:  # the name that twistd looks for
@@ -255,7 +255,7 @@ class Parts:
     @cached_property
     def stores(self) -> Stores:
         """The identity stores that are switched on."""
-        built = build_stores(self.config, self.reactor)
+        built = build_stores(self.config, self.reactor, self.trusted, os.environ)
         for service in built.services:
             self.run(service)
         return built.stores

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, get_args
 
 from msgspec import field
 
-from .section import Section
+from .section import Finding, Section
+from .values import Duration
 
 Token = Literal["localpart", "domain", "mxid", "password", "medium", "address", "type", "query"]
 
@@ -74,9 +75,37 @@ class Profile(Section):
 
 
 class Exec(Section):
+    """A program that takes longer than ``timeout`` seconds is killed."""
+
     enabled: bool = False
+    timeout: Duration = 30
     token: Mapping[Token, str] = field(default_factory=_tokens)
     auth: Auth = Auth()
     directory: Directory = Directory()
     identity: Identity = Identity()
     profile: Profile = Profile()
+
+    @property
+    def used(self) -> bool:
+        """Whether any feature is on."""
+        return any(
+            map(self.offers, (self.auth.enabled, self.directory.enabled, self.identity.enabled, self.profile.enabled))
+        )
+
+    def offers(self, enabled: bool | None) -> bool:
+        """Whether a feature is on."""
+        return self.enabled if enabled is None else enabled
+
+    def mistakes(self) -> Iterable[Finding]:
+        search, lookup, profile = self.directory.search, self.identity.lookup, self.profile
+        only_json = {
+            "directory.search.byName": search.by_name,
+            "directory.search.byThreepid": search.by_threepid,
+            "identity.lookup.bulk": lookup.bulk,
+            "profile.displayName": profile.display_name,
+            "profile.threePid": profile.three_pid,
+            "profile.role": profile.role,
+        }
+        for key, process in only_json.items():
+            if process.command and process.output.type not in {None, "json"}:
+                yield Finding(f"{key}.output.type", f"expected json, found '{process.output.type}'")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 NOT_BUILT: tuple[tuple[str, str], ...] = (
-    ("exec", "this identity store"),
     ("forward", "asking other identity servers"),
     ("hashing.enabled", "switching hashed lookups off"),
     ("hashing.rotationPolicy", "new peppers from time to time"),
@@ -18,8 +17,6 @@ NOT_BUILT: tuple[tuple[str, str], ...] = (
     ("internal", "endpoints for the administrator"),
     ("logging", "levels of the log"),
     ("lookup", "asking other identity servers"),
-    ("rest", "this identity store"),
-    ("wordpress", "this identity store"),
 )
 """Keys, sections included, and what is missing.  Who builds it deletes the line here, and documents the keys."""
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal
 
-from .section import Secret, Section
+from .section import Finding, Secret, Section, Unfit, Value
 from .values import BaseUrl
+
+
+def _table_prefix(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z_$]+", text):
+        raise Unfit("the beginning of the names of tables: letters, digits, and _$")
+    return text
+
+
+TablePrefix = Annotated[str, Value(_table_prefix)]
 
 
 class Credential(Section):
@@ -27,7 +37,7 @@ class Query(Section):
 class Sql(Section):
     type: Literal["sqlite", "postgresql", "mariadb", "mysql"] = "mysql"
     connection: Secret | None = None
-    table_prefix: str = "wp_"
+    table_prefix: TablePrefix = "wp_"
     query: Query = Query()
 
 
@@ -35,3 +45,12 @@ class Wordpress(Section):
     enabled: bool = False
     rest: Rest = Rest()
     sql: Sql = Sql()
+
+    def mistakes(self) -> Iterable[Finding]:
+        if self.enabled and not self.rest.base:
+            yield Finding("rest.base", "required: expected the URL of the site")
+        if self.enabled and not self.sql.connection:
+            yield Finding("sql.connection", "required: expected where the database of the site is")
+        for key in self.sql.query.directory:
+            if key not in {"name", "threepid"}:
+                yield Finding(f"sql.query.directory.{key}", "unknown key; expected one of name, threepid")

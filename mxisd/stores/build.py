@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from twisted.application.service import Service
 
 from ..config import Config
 from ..config.ldap import Ldap
+from ..matrix.outbound import Http
+from .exec.store import ExecStore
 from .ldap.build import ldap_store
 from .localpart import UserIds, mapped, strict
 from .memory import MemoryStore
+from .rest import RestStore
 from .sql.build import sql_store, synapse_store
 from .store import Store
 from .stores import Stores
+from .wordpress import wordpress_store
 
 
 class Built(NamedTuple):
@@ -27,8 +32,13 @@ class Built(NamedTuple):
     """To be given other users when the configuration is read again; if it is enabled."""
 
 
-def build_stores(config: Config, reactor: Any) -> Built:
-    """The stores that are enabled.  Raises :class:`~mxisd.config.ConfigError`."""
+def build_stores(config: Config, reactor: Any, http: Http, environ: Mapping[str, str]) -> Built:
+    """
+    The stores that are enabled.
+
+    ``http`` reaches whatever server the administrator named; programs are given ``environ``.  Raises
+    :class:`~mxisd.config.ConfigError`.
+    """
     user_ids = user_ids_of(config)
     stores: list[Store] = []
     services: list[Service] = []
@@ -48,6 +58,15 @@ def build_stores(config: Config, reactor: Any) -> Built:
     for key, section in ldap_sections(config):
         store, _, service = ldap_store(key, section, config.outbound.ca_file, reactor, user_ids)
         add(store, service)
+    if config.rest.enabled:
+        stores.append(RestStore(config.rest, http, user_ids).offered())
+    if config.exec.used:
+        stores.append(ExecStore(config.exec, reactor, environ, user_ids).offered())
+    if config.wordpress.enabled:
+        add(*wordpress_store(config.wordpress, reactor, http, user_ids))
+    # Who is asked first; the numbers are mxisd's.
+    priorities = {"memory": math.inf, "wordpress": 15, "exec": config.exec.identity.priority or 0}
+    stores.sort(key=lambda store: priorities.get(store.name, 20), reverse=True)
     return Built(Stores(stores), tuple(services), memory)
 
 

@@ -245,6 +245,7 @@ DEFAULTS = {
     },
     "exec": {
         "enabled": False,
+        "timeout": 30,
         "token": {
             "localpart": "{localpart}",
             "domain": "{domain}",

@@ -159,6 +159,21 @@ VALUES = [
         ),
     ),
     (
+        "exec: {profile: {role: {command: x, output: {type: plain}}}}",
+        "exec.profile.role.output.type: expected json, found 'plain'",
+    ),
+    (
+        "wordpress: {enabled: true, sql: {connection: //localhost/x}}",
+        "wordpress.rest.base: required: expected the URL of the site",
+    ),
+    (
+        "wordpress: {sql: {tablePrefix: 'wp_; --'}}",
+        (
+            "wordpress.sql.tablePrefix: expected the beginning of the names of tables: letters, digits, and _$, "
+            "found 'wp_; --'"
+        ),
+    ),
+    (
         "firebase: {enabled: true}",
         "firebase.enabled: Firebase is not supported; ask it from a service of your own by the rest store",
     ),

@@ -132,17 +132,15 @@ class UnbuiltTests(ConfigCase):
 
     def test_what_is_set_without_effect(self) -> None:
         for text, key in [
-            ("rest: {enabled: true, host: 'http://x'}", "rest"),
-            ("wordpress: {rest: {credential: {passwordFile: secret}}}", "wordpress"),
+            ("internal: {enabled: true}", "internal"),
             ("lookup: {recursive: {enabled: true}}", "lookup"),
             ("lookup: {bulk: {enabled: false}}", "lookup"),
             ("hashing: {rotationPolicy: per_seconds}", "hashing.rotationPolicy"),
         ]:
-            self.write("secret", "x")
             self.assertEqual(self.warned(text), [key])
         self.assertEqual(
-            self.config("exec: {enabled: yes}").warnings[0],
-            "exec: accepted, but without effect: not built yet (this identity store)",
+            self.config("internal: {enabled: yes}").warnings[0],
+            "internal: accepted, but without effect: not built yet (endpoints for the administrator)",
         )
 
     def test_what_is_off_anyway(self) -> None:

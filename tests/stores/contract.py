@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from twisted.application.service import IService
@@ -45,6 +45,8 @@ class StoreCase(TestCase):
 class SourceContract(StoreCase):
     """Lookups."""
 
+    many: Sequence[Person] = PEOPLE
+
     @property
     def source(self) -> Source:
         assert self.store.source is not None
@@ -56,8 +58,8 @@ class SourceContract(StoreCase):
                 self.assertEqual(await self.source.lookup([threepid]), {threepid: person.user_id})
 
     async def test_finds_many_at_once_and_none_that_it_does_not_know(self) -> None:
-        expected = {threepid: person.user_id for person in PEOPLE for threepid in person.threepids}
-        strangers = [ThreePid(EMAIL, f"stranger{number}@crowd.example") for number in range(100)]
+        expected = {threepid: person.user_id for person in self.many for threepid in person.threepids}
+        strangers = [ThreePid(EMAIL, f"stranger{number}@crowd.example") for number in range(50)]
         found = await self.source.lookup([*strangers, *expected])
         self.assertEqual(found, expected)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from msgspec import Struct
 
 from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
@@ -43,6 +46,23 @@ CROWD = tuple(
     Person(f"user{number}", f"User {number}", ((EMAIL, f"user{number}@crowd.example"),)) for number in range(700)
 )
 PEOPLE = (ALICE, BOB, CAROL, *CROWD)
+
+
+def as_data(people: Iterable[Person] = PEOPLE) -> list[dict[str, Any]]:
+    """The same as JSON has it, for those that do not know our types."""
+    return [
+        {
+            "name": person.name,
+            "user_id": person.user_id,
+            "display_name": person.display_name,
+            "threepids": [list(threepid) for threepid in person.threepids],
+            "threepids_as_objects": [{"medium": medium, "address": address} for medium, address in person.typed],
+            "roles": list(person.roles),
+            "password": person.password,
+        }
+        for person in people
+    ]
+
 
 # What would find somebody if it were read as a part of a query.
 HOSTILE = (

@@ -7,9 +7,9 @@ from contextlib import closing
 from typing import Any
 
 from msgspec import Struct
-from twisted.internet.defer import Deferred, gatherResults
 
 from ..pool import Pool
+from ..together import together
 from .drivers import Driver
 from .query import Dialect, Query
 
@@ -54,12 +54,8 @@ class Database:
     async def find_each(self, sql: str, many: Sequence[Sequence[str]]) -> list[Table]:
         """What a query finds for each of many values, shared out among all connections."""
         share = -(-len(many) // self._pool.size)
-        results = await gatherResults(
-            [
-                Deferred.fromCoroutine(self._pool.run(_each(sql, many[start : start + share])))
-                for start in range(0, len(many), share)
-            ],
-            consumeErrors=True,
+        results = await together(
+            self._pool.run(_each(sql, many[start : start + share])) for start in range(0, len(many), share)
         )
         return [table for tables in results for table in tables]
 

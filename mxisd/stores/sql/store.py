@@ -141,7 +141,7 @@ class SqlStore:
         mxid, medium, address = (table.column(name) for name in ("mxid", "medium", "address"))
         for row in table.rows:
             user_id = self._user_id(row[mxid], None)
-            if user_id is not None and row[address] is not None:
+            if user_id is not None and row[address]:
                 yield kept(_text(row[medium]), _text(row[address])), user_id
 
     async def _search(self, search: Typed | None, term: str, limit: int) -> list[Entry]:

@@ -1,0 +1,1 @@
+"""``exec``: users behind programs of the administrator's."""

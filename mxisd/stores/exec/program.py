@@ -1,0 +1,98 @@
+"""Runs a program: no shell between us and it, and no longer than it may take."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ...matrix.deadline import within
+
+log = Logger()
+
+# A list of all users is the longest that there is to say.
+MAX_OUTPUT_BYTES = 256 * 1024 * 1024
+_SETSID = shutil.which("setsid") or "/usr/bin/setsid"
+
+
+class ProgramFailed(Exception):
+    """A program that did not do what it is there for."""
+
+
+class Ended(Struct, frozen=True):
+    """How a program ended by itself, and what it wrote to standard output."""
+
+    code: int
+    output: bytes
+
+
+async def run(
+    reactor: Any, command: Sequence[str], environment: Mapping[str, str], input_: bytes, seconds: float
+) -> Ended:
+    """
+    Run a program, which is looked for in ``PATH``, with its arguments and all of its environment.
+
+    After ``seconds`` it is killed, and so is what it has started.  Raises :class:`ProgramFailed`.
+    """
+    if any("\0" in text for text in (*command, *environment.values())):
+        raise ProgramFailed("NUL cannot be passed to a program")
+    program = _Program(command[0], input_)
+    # In a session of its own it can be killed with everything that belongs to it.
+    reactor.spawnProcess(program, _SETSID, ["setsid", "--", *command], env=dict(environment))
+    late = ProgramFailed(f"{command[0]} was killed: it took more than {seconds:g} seconds")
+    return await within(seconds, reactor, _ended(program), late)
+
+
+async def _ended(program: _Program) -> Ended:
+    return await program.done
+
+
+class _Program(ProcessProtocol):
+    transport: Any
+
+    def __init__(self, name: str, input_: bytes) -> None:
+        self.done: Deferred[Ended] = Deferred(lambda _: self._kill())
+        self._name = name
+        self._input = input_
+        self._output = bytearray()
+
+    def connectionMade(self) -> None:
+        self.transport.write(self._input)
+        self.transport.closeStdin()
+
+    def outReceived(self, data: bytes) -> None:
+        self._output += data
+        if len(self._output) > MAX_OUTPUT_BYTES and not self.done.called:
+            self.done.errback(ProgramFailed(f"{self._name} was killed: it wrote too much"))
+            self._kill()
+
+    def errReceived(self, data: bytes) -> None:
+        # Whatever it says may name people.
+        log.debug("{program}: {text}", program=self._name, text=data.decode(errors="replace"))
+
+    def processEnded(self, reason: Failure) -> None:
+        # ProcessDone or ProcessTerminated; of a program that was ended by a signal there is no exit code.
+        code = getattr(reason.value, "exitCode", None)
+        if self.done.called:
+            return
+        if code is None:
+            self.done.errback(ProgramFailed(f"{self._name} was ended by a signal"))
+        else:
+            self.done.callback(Ended(code, bytes(self._output)))
+
+    def _kill(self) -> None:
+        if self.transport.pid is not None:
+            try:
+                os.killpg(self.transport.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                # It has not come to have a session yet.
+                self.transport.signalProcess("KILL")
+        self.transport.loseConnection()

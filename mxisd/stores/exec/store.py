@@ -1,0 +1,190 @@
+"""An identity store made of programs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from twisted.internet.defer import Deferred, DeferredSemaphore
+
+from ...config.exec import Exec, Process
+from ...matrix.threepid import ThreePid
+from ..address import findable
+from ..bodies import (
+    About,
+    Auth,
+    AuthFields,
+    BadAnswer,
+    Bulk,
+    Id,
+    LookedUp,
+    ProfileFields,
+    Reader,
+    Search,
+    Single,
+    user_parts,
+)
+from ..localpart import UserIds
+from ..store import Batch, Entry, Profile, Store
+from ..together import one_by_one
+from .program import Ended, ProgramFailed, run
+from .request import Request
+
+T = TypeVar("T")
+
+# Programs at the same time: each is a process to be started.
+_AT_ONCE = 8
+
+
+class ExecStore:
+    """Answers by running a program for each question; one that is not configured knows nothing."""
+
+    name = "exec"
+    local = True
+
+    def __init__(self, config: Exec, reactor: Any, environment: Mapping[str, str], user_ids: UserIds) -> None:
+        """``environment`` is what programs are given besides their own settings."""
+        self._config = config
+        self._reactor = reactor
+        self._environment = environment
+        self._user_ids = user_ids
+        self._reader = Reader(user_ids)
+        self._places = DeferredSemaphore(_AT_ONCE)
+        # Whoever looks up many leaves a place for others.
+        self._lookups = DeferredSemaphore(_AT_ONCE - 1)
+
+    def offered(self) -> Store:
+        """The store, with the features that are switched on."""
+        config = self._config
+
+        def on(enabled: bool | None) -> ExecStore | None:
+            return self if config.offers(enabled) else None
+
+        identity = on(config.identity.enabled)
+        return Store(
+            self.name,
+            source=identity,
+            profiles=on(config.profile.enabled),
+            directory=on(config.directory.enabled),
+            listing=identity if config.identity.hash_enabled and config.identity.lookup.bulk.command else None,
+            authentication=on(config.auth.enabled) if config.auth.command else None,
+        )
+
+    async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
+        asked = findable(threepids)
+        if not asked:
+            return {}
+        commands = self._config.identity.lookup
+        if commands.bulk.command and (len(asked) > 1 or not commands.single.command):
+            answers = await self._bulk(asked)
+            return self._reader.found(answers, asked)
+        return await one_by_one(self._lookup_one, asked, self._lookups)
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        # Asked for nobody in particular, the program lists everybody.
+        yield list(self._reader.pairs(await self._bulk(())))
+
+    async def display_name(self, user_id: str) -> str | None:
+        return (await self._profile(self._config.profile.display_name, user_id)).display_name
+
+    async def threepids(self, user_id: str) -> Sequence[ThreePid]:
+        return (await self._profile(self._config.profile.three_pid, user_id)).addresses
+
+    async def roles(self, user_id: str) -> Sequence[str]:
+        return (await self._profile(self._config.profile.role, user_id)).roles or ()
+
+    async def search_by_name(self, term: str, limit: int) -> Sequence[Entry]:
+        return await self._search(self._config.directory.search.by_name, "name", term, limit)
+
+    async def search_by_threepid(self, term: str, limit: int) -> Sequence[Entry]:
+        return await self._search(self._config.directory.search.by_threepid, "threepid", term, limit)
+
+    async def authenticate(self, user_id: str, password: str) -> Profile | None:
+        user = user_parts(self._user_ids, user_id)
+        if user is None or "\0" in password:
+            return None
+        process = self._config.auth
+        output = await self._ask(process, _request({**user, "password": password}, "localpart domain mxid password"))
+        if output is None:
+            return None
+        if process.output.type is None:
+            return self._reader.login(user_id, AuthFields(success=True))
+        if process.output.type == "json":
+            return self._reader.login(user_id, _decoded(output, Auth).auth)
+        said, name = _lines(output)
+        # Nothing said leaves it to the exit code, which was a good one.
+        success = said.lower() in {"", "true", "1"}
+        return self._reader.login(
+            user_id, AuthFields(success=success, profile=ProfileFields(display_name=name or None))
+        )
+
+    async def _lookup_one(self, threepid: ThreePid) -> str | None:
+        process = self._config.identity.lookup.single
+        output = await self._ask(process, _request(threepid._asdict(), "medium address"))
+        if not output:
+            return None
+        if process.output.type in {"plain", "multilines"}:
+            first, second = _lines(output)
+            # One line is a localpart, and so is what follows an empty one.
+            return self._reader.user_id(Id(first or "localpart", second) if second else Id("localpart", first))
+        answer = _decoded(output, Single).lookup
+        return self._reader.user_id(answer.id) if answer and answer.id else None
+
+    async def _bulk(self, asked: Sequence[ThreePid]) -> list[LookedUp]:
+        body = {"lookup": [threepid._asdict() for threepid in asked]}
+        plain = "".join(f"{threepid.medium}\t{threepid.address}\n" for threepid in asked)
+        output = await self._ask(self._config.identity.lookup.bulk, Request({}, body, plain))
+        return _decoded(output, Bulk).lookup if output else []
+
+    async def _profile(self, process: Process, user_id: str) -> ProfileFields:
+        user = user_parts(self._user_ids, user_id)
+        output = await self._ask(process, _request(user, "localpart domain mxid")) if user else None
+        return (_decoded(output, About).profile if output else None) or ProfileFields()
+
+    async def _search(self, process: Process, by: str, term: str, limit: int) -> list[Entry]:
+        if not term.isprintable():
+            return []
+        request = Request({"type": by, "query": term}, {"by": by, "search_term": term}, f"{by}\n{term}\n")
+        output = await self._ask(process, request)
+        return self._reader.entries(_decoded(output, Search).results, limit) if output else []
+
+    async def _ask(self, process: Process, request: Request) -> bytes | None:
+        """What a program writes, without the end of the line; ``None`` if it says no, or if there is none."""
+        if not process.command:
+            return None
+        tokens = {**self._config.token, **process.token}
+        command = request.command(process, tokens)
+        environment = {**self._environment, **request.environment(process, tokens)}
+        input_ = request.input(process, tokens)
+
+        async def ended() -> Ended:
+            return await run(self._reactor, command, environment, input_, self._config.timeout)
+
+        result = await self._places.run(lambda: Deferred.fromCoroutine(ended()))
+        if result.code in process.exit.success:
+            return result.output.rstrip()
+        if result.code in process.exit.failure:
+            return None
+        raise ProgramFailed(f"{process.command} ended with the exit code {result.code}")
+
+
+def _request(values: Mapping[str, str], plain: str) -> Request:
+    """A question that is the same in JSON and in lines: ``plain`` names the values that are the lines."""
+    return Request(values, values, "".join(f"{values[name]}\n" for name in plain.split()))
+
+
+def _lines(output: bytes) -> tuple[str, str]:
+    """The one or two lines of an output.  Raises :class:`BadAnswer`."""
+    lines = output.decode(errors="replace").split("\n")
+    if len(lines) > 2:
+        raise BadAnswer(f"expected one line, or two, found {len(lines)}")
+    return lines[0].strip(), lines[1].strip() if len(lines) == 2 else ""
+
+
+def _decoded(output: bytes, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(output, type=shape)
+    except (ValueError, RecursionError) as error:
+        # Its message may quote what was read, but not who is meant.
+        raise BadAnswer(f"expected JSON as the REST API has it: {error}") from None
