@@ -72,7 +72,7 @@ class Case(SynchronousTestCase):
             ephemeral_public_key=token,
             ephemeral_private_key="key",
         )
-        return self.result(self.storage.invites.add(kept, remind_before=0))
+        return self.result(self.storage.invites.add(kept, resend_before=0))
 
     def stored(self, token: str = "token") -> Invite:
         invite = self.result(self.storage.invites.get(token))

@@ -93,7 +93,7 @@ class Case(SynchronousTestCase):
             ephemeral_public_key=token,
             ephemeral_private_key="",
         )
-        self.run_now(self.storage.invites.add(invite, remind_before=0))
+        self.run_now(self.storage.invites.add(invite, resend_before=0))
         self.run_now(self.storage.invites.end(token, "resolved", f"@bob:{server}", server, self.now()))
         self.deliveries.wake()
 

@@ -82,7 +82,7 @@ class ResolutionTest(SynchronousTestCase):
             ephemeral_private_key="",
             due=self.now(),
         )
-        self.result(self.storage.invites.add(kept, remind_before=0))
+        self.result(self.storage.invites.add(kept, resend_before=0))
         return token
 
     def ended(self, token: str) -> tuple[str | None, str | None]:
