@@ -12,6 +12,7 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from ..matrix.threepid import ThreePid
+from .archive import Archive
 from .records import Binding, Delivery, End, Failure, Invite, Kind, Pepper, Session, State
 
 Portion: TypeAlias = Sequence[tuple[Sequence[str], str]]
@@ -295,3 +296,6 @@ class Storage(Protocol):
 
     @property
     def keys(self) -> Keys: ...
+
+    @property
+    def archive(self) -> Archive: ...

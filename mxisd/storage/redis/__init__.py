@@ -11,14 +11,16 @@ from twisted.logger import Logger
 from ...config.storage import Redis as Settings
 from ..contract import StorageUnavailable
 from .accounts import RedisAccounts
+from .archive import RedisArchive
 from .bindings import RedisBindings
 from .client import Redis
 from .durability import cautions
-from .hashes import Peppers, RedisHashes
+from .hashes import RedisHashes
 from .invites import RedisInvites
 from .keys import RedisKeys
 from .occasions import RedisOccasions
 from .outbox import RedisOutbox
+from .peppers import Peppers
 from .servers import server
 from .sessions import RedisSessions
 from .transactions import RedisTransactions
@@ -40,6 +42,7 @@ class RedisStorage:
         self.transactions = RedisTransactions(redis)
         self.occasions = RedisOccasions(redis)
         self.keys = RedisKeys(redis)
+        self.archive = RedisArchive(redis, remember)
 
 
 class RedisService(Service):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from ...matrix.threepid import ThreePid
 from ..records import Binding, Invite
 from .client import Redis, together
-from .hashes import Peppers
 from .invites import read_invites
+from .peppers import Peppers
 
 # Addresses sought by one command.
 PORTION = 2000
@@ -23,17 +23,12 @@ class RedisBindings:
         self._peppers = peppers
 
     async def get(self, threepid: ThreePid) -> Binding | None:
-        value = await self._redis.command("HGET", self._key, _field(threepid))
-        if value is None:
-            return None
-        mxid, bound_at, signed = value.split(b" ", 2)
-        return Binding(
-            medium=threepid.medium, address=threepid.address, mxid=mxid.decode(), bound_at=int(bound_at), signed=signed
-        )
+        value = await self._redis.command("HGET", self._key, field_of(threepid))
+        return None if value is None else read_binding(threepid, value)
 
     async def users_of(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
         portions = [threepids[first : first + PORTION] for first in range(0, len(threepids), PORTION)]
-        answers = await together(self._redis.command("HMGET", self._key, *map(_field, each)) for each in portions)
+        answers = await together(self._redis.command("HMGET", self._key, *map(field_of, each)) for each in portions)
         found = zip(threepids, (value for answer in answers for value in answer), strict=True)
         return {threepid: value[: value.index(b" ")].decode() for threepid, value in found if value is not None}
 
@@ -53,5 +48,25 @@ class RedisBindings:
             self._peppers.learn(answer)
 
 
-def _field(threepid: ThreePid) -> str:
+def field_of(threepid: ThreePid) -> str:
+    """What the binding of an address is called."""
     return f"{threepid.medium} {threepid.address}"
+
+
+def threepid_of(field: bytes) -> ThreePid:
+    """The address whose binding is called so."""
+    medium, _, address = field.decode().partition(" ")
+    return ThreePid(medium, address)
+
+
+def value_of(binding: Binding) -> bytes:
+    """What is kept of a binding."""
+    return f"{binding.mxid} {binding.bound_at} ".encode() + binding.signed
+
+
+def read_binding(threepid: ThreePid, value: bytes) -> Binding:
+    """Make a binding of what is kept of it."""
+    mxid, bound_at, signed = value.split(b" ", 2)
+    return Binding(
+        medium=threepid.medium, address=threepid.address, mxid=mxid.decode(), bound_at=int(bound_at), signed=signed
+    )

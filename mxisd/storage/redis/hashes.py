@@ -6,10 +6,11 @@ from collections.abc import AsyncIterable, Sequence
 from itertools import chain
 
 from ...matrix.hashing import digest
-from ...matrix.threepid import ThreePid
 from ..contract import Portion
 from ..records import Pepper
+from .bindings import threepid_of
 from .client import Redis, together
+from .peppers import read_pepper
 
 # Work on the whole index goes in steps of so many bindings or hashes, each well under a millisecond of Redis' time.
 STEP = 500
@@ -20,20 +21,6 @@ PATIENCE = 600_000
 PORTION = 2000
 
 
-class Peppers:
-    """The peppers in use as far as we know: a script that needs them says when we are behind."""
-
-    def __init__(self) -> None:
-        self._known: list[str] = []
-
-    def digests(self, threepid: ThreePid) -> list[str]:
-        """Each pepper with the hash of an address under it."""
-        return [text for pepper in self._known for text in (pepper, digest(threepid, pepper))]
-
-    def learn(self, entries: Sequence[bytes]) -> None:
-        self._known = [_pepper(entry).pepper for entry in entries]
-
-
 class RedisHashes:
     """:class:`mxisd.storage.contract.Hashes` on Redis."""
 
@@ -42,7 +29,7 @@ class RedisHashes:
 
     async def peppers(self) -> list[Pepper]:
         entries = await self._redis.command("LRANGE", self._redis.key("peppers"), 0, -1)
-        return [_pepper(entry) for entry in entries]
+        return [read_pepper(entry) for entry in entries]
 
     async def prepare(self, pepper: Pepper, *, after: str | None) -> bool:
         if not await self._redis.run("hash_prepare", pepper.made_at, pepper.pepper, after or "", PATIENCE):
@@ -50,7 +37,7 @@ class RedisHashes:
         cursor = b"0"
         while True:
             cursor, names = await self._redis.run("binding_names", cursor, STEP)
-            digests = chain.from_iterable((name, _digest(name, pepper.pepper)) for name in names)
+            digests = chain.from_iterable((name, digest(threepid_of(name), pepper.pepper)) for name in names)
             if not await self._redis.run("hash_index", pepper.pepper, PATIENCE, *digests):
                 return False
             if cursor == b"0":
@@ -81,13 +68,3 @@ class RedisHashes:
                     await self._redis.run("hash_stage", name, pepper, PATIENCE, *entries)
         for pepper, name in staged.items():
             await self._redis.run("hash_replace", name, pepper, source)
-
-
-def _pepper(entry: bytes) -> Pepper:
-    made_at, _, pepper = entry.decode().partition(" ")
-    return Pepper(pepper=pepper, made_at=int(made_at))
-
-
-def _digest(name: bytes, pepper: str) -> str:
-    medium, _, address = name.decode().partition(" ")
-    return digest(ThreePid(medium, address), pepper)

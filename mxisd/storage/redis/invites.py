@@ -30,8 +30,6 @@ class RedisInvites:
             invite.room_id,
             invite.sender,
             invite.created,
-            invite.due,
-            invite.ephemeral_public_key,
             resend_before,
             "" if reminder_due is None else reminder_due,
             *fields(invite),

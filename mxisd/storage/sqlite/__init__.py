@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorFromThreads
 
 from .accounts import SQLiteAccounts
+from .archive import SQLiteArchive
 from .bindings import SQLiteBindings
 from .database import Database
 from .hashes import SQLiteHashes
@@ -36,6 +37,7 @@ class SQLiteStorage:
         self.transactions = SQLiteTransactions(database)
         self.occasions = SQLiteOccasions(database)
         self.keys = SQLiteKeys(database)
+        self.archive = SQLiteArchive(database)
 
 
 class SQLiteService(Service):

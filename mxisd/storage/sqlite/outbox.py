@@ -94,7 +94,7 @@ def _claim(
         )
     chosen = [id_ for _, id_ in sorted((row[0], row[1]) for row in candidates)[:limit]]
     return [
-        _read(
+        read_delivery(
             db.execute(
                 """UPDATE deliveries SET attempts = attempts + 1, lost = lost + claimed, claimed = 1, due = ?
                    WHERE id = ? RETURNING *""",
@@ -152,10 +152,11 @@ def _next_due(db: sqlite3.Connection, kind: Kind) -> int | None:
 
 
 def _of_invite(db: sqlite3.Connection, token: str) -> list[Delivery]:
-    return [_read(row) for row in db.execute("SELECT * FROM deliveries WHERE token = ? ORDER BY id", (token,))]
+    return [read_delivery(row) for row in db.execute("SELECT * FROM deliveries WHERE token = ? ORDER BY id", (token,))]
 
 
-def _read(row: sqlite3.Row) -> Delivery:
+def read_delivery(row: sqlite3.Row) -> Delivery:
+    """Make a delivery of a row."""
     delivery = read(Delivery, row)
     # An id is opaque outside; here it counts.
     return structs.replace(delivery, id=str(delivery.id))

@@ -24,6 +24,7 @@
 --   terms:<user ID>                    hash     URL -> when it was accepted
 --   transactions                       sorted   transaction IDs by when they were done
 --   occasions                          sorted   occasions by when they may be taken again
+--   copied                             hash     how far a copy from another engine has come
 --   signing-keys                                the content of a file of signing keys
 --   schema                                      the version of all this
 --
@@ -86,6 +87,20 @@ local function settle(id, state, answer, now)
     end
     call('ZREM', key('queue', kind, destination), id)
     note_due(kind, destination)
+end
+
+-- Make an invite known by all that it is sought by.
+local function index_invite(token)
+    local medium, address, room, sender, created, due, public_key, ended_at = unpack(call('HMGET', key('invite', token),
+        'medium', 'address', 'room_id', 'sender', 'created', 'due', 'ephemeral_public_key', 'ended_at'))
+    call('HSET', key('ephemeral'), public_key, token)
+    if ended_at then
+        call('ZADD', key('ended'), ended_at, token)
+    else
+        call('HSET', key('invites-of', medium, address), sender .. ' ' .. room, token)
+        call('ZADD', key('pending'), created, token)
+        call('ZADD', key('due'), due, due_member(address, medium, token))
+    end
 end
 
 -- End a pending invite; mxid and destination may be ''.  An onbind is queued if there is a destination.

@@ -1,10 +1,8 @@
--- Arguments: token, medium, address, room, sender, created, due, public key, resend before, when a reminder is due or
--- '', and the fields of the invite.
+-- Arguments: token, medium, address, room, sender, created, resend before, when a reminder is due or '', and the fields
+-- of the invite.
 -- Returns the pending invite of the same address, room and sender if there is one; otherwise the new one is kept.
-local token, medium, address, room, sender, created, due, public_key, resend_before, reminder_due =
-    unpack(ARGV, 1, 10)
-local siblings, place = key('invites-of', medium, address), sender .. ' ' .. room
-local known = call('HGET', siblings, place)
+local token, medium, address, room, sender, created, resend_before, reminder_due = unpack(ARGV, 1, 8)
+local known = call('HGET', key('invites-of', medium, address), sender .. ' ' .. room)
 if known then
     local invite = key('invite', known)
     local remind = tonumber(call('HGET', invite, 'notified_at') or 0) < tonumber(resend_before)
@@ -18,11 +16,8 @@ if known then
     end
     return call('HGETALL', invite)
 end
-call('HSET', key('invite', token), unpack(ARGV, 11))
-call('HSET', siblings, place, token)
-call('HSET', key('ephemeral'), public_key, token)
-call('ZADD', key('pending'), created, token)
-call('ZADD', key('due'), due, due_member(address, medium, token))
+call('HSET', key('invite', token), unpack(ARGV, 9))
+index_invite(token)
 queue('message', medium, medium, address, token, '', created)
 if reminder_due ~= '' then
     queue('reminder', medium, medium, address, token, '', reminder_due)

@@ -124,3 +124,9 @@ CREATE TABLE signing_keys (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     content BLOB NOT NULL
 );
+
+-- How far a copy from another engine has come.
+CREATE TABLE copied (
+    kind TEXT PRIMARY KEY,
+    position TEXT NOT NULL
+) WITHOUT ROWID;

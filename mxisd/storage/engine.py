@@ -1,0 +1,23 @@
+"""Which engine keeps everything."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from ..config.storage import Storage as Settings
+from .redis import RedisService
+from .sqlite import SQLiteService
+
+Engine: TypeAlias = SQLiteService | RedisService
+
+
+def engine(settings: Settings, reactor: Any, remember: int) -> Engine:
+    """
+    The engine of a configuration, as a service with its ``storage``.
+
+    Redis forgets sessions by itself ``remember`` ms after their last change.  Raises
+    :class:`~mxisd.storage.sqlite.schema.UnusableDatabase`, :class:`~mxisd.matrix.tls.CaFileError`.
+    """
+    if settings.backend == "redis":
+        return RedisService(settings.provider.redis, reactor, remember)
+    return SQLiteService(settings.provider.sqlite.database, reactor)

@@ -1,0 +1,93 @@
+"""All that a database keeps, to be carried to another engine or taken from it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from msgspec import json, structs
+
+from ..archive import END, START, AcceptedTerms, AccessToken, Kept, Occasion, Transaction
+from ..records import Binding, Delivery, Invite, Session
+from .database import Database
+from .outbox import read_delivery
+from .rows import parameters, read
+
+STEP = 500
+
+
+class Table(NamedTuple):
+    """Where records of a kind are, and what puts them in order."""
+
+    name: str
+    key: tuple[str, ...]
+
+
+TABLES: dict[type[Kept], Table] = {
+    Binding: Table("bindings", ("address", "medium")),
+    Session: Table("sessions", ("sid",)),
+    Invite: Table("invites", ("token",)),
+    Delivery: Table("deliveries", ("id",)),
+    AccessToken: Table("access_tokens", ("digest",)),
+    AcceptedTerms: Table("accepted_terms", ("user_id", "url")),
+    Transaction: Table("transactions", ("txn_id",)),
+    Occasion: Table("occasions", ("occasion",)),
+}
+
+
+class SQLiteArchive:
+    """:class:`mxisd.storage.archive.Archive` on SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def pack(self, kind: type[Kept], position: str) -> tuple[Sequence[Kept], str]:
+        return await self._database.read(_pack, kind, position)
+
+    async def unpack(self, kind: type[Kept], records: Sequence[Kept], position: str) -> None:
+        await self._database.write(_unpack, kind, records, position)
+
+    async def reached(self, kind: type[Kept]) -> str:
+        return await self._database.read(_reached, kind)
+
+    async def forget_positions(self) -> None:
+        await self._database.write(_forget_positions)
+
+
+def _pack(db: sqlite3.Connection, kind: type[Kept], position: str) -> tuple[Sequence[Kept], str]:
+    table = TABLES[kind]
+    key = ", ".join(table.key)
+    after = json.decode(position) if position else []
+    where = f"WHERE ({key}) > ({', '.join('?' for _ in table.key)})" if after else ""
+    # The names are those above; nothing of it is anyone else's.
+    rows = db.execute(f"SELECT * FROM {table.name} {where} ORDER BY {key} LIMIT {STEP}", after).fetchall()  # noqa: S608
+    reached = json.encode([rows[-1][name] for name in table.key]).decode() if len(rows) == STEP else END
+    return [_record(kind, row) for row in rows], reached
+
+
+def _record(kind: type[Kept], row: sqlite3.Row) -> Kept:
+    if kind is not Delivery:
+        return read(kind, row)
+    delivery = read_delivery(row)
+    return structs.replace(delivery, lost=delivery.lost + 1) if row["claimed"] else delivery
+
+
+def _unpack(db: sqlite3.Connection, kind: type[Kept], records: Sequence[Kept], position: str) -> None:
+    for record in records:
+        values: dict[str, Any] = parameters(record)
+        if isinstance(record, Delivery):
+            values["id"] = int(record.id)
+        columns = ", ".join(values)
+        marks = ", ".join(f":{name}" for name in values)
+        db.execute(f"INSERT OR REPLACE INTO {TABLES[kind].name} ({columns}) VALUES ({marks})", values)  # noqa: S608
+    db.execute("INSERT OR REPLACE INTO copied VALUES (?, ?)", (kind.__name__, position))
+
+
+def _reached(db: sqlite3.Connection, kind: type[Kept]) -> str:
+    row = db.execute("SELECT position FROM copied WHERE kind = ?", (kind.__name__,)).fetchone()
+    return row["position"] if row else START
+
+
+def _forget_positions(db: sqlite3.Connection) -> None:
+    db.execute("DELETE FROM copied")
