@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from weakref import ref
 
 from OpenSSL import SSL
+from OpenSSL.crypto import X509
+from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
+from service_identity.pyopenssl import extract_patterns
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-from twisted.internet.ssl import CertificateOptions, OpenSSLDefaultPaths, optionsForClientTLS
+from twisted.internet.ssl import CertificateOptions, OpenSSLDefaultPaths, VerificationError, optionsForClientTLS
 from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 
@@ -33,6 +38,41 @@ class _Unverified:
         connection = SSL.Connection(CertificateOptions(verify=False).getContext(), None)
         if not isIPAddress(self._host) and not isIPv6Address(self._host):
             connection.set_tlsext_host_name(self._host.encode("ascii"))
+        return connection
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Verified:
+    """
+    Twisted's, with a stricter look at the names of the certificate.
+
+    Twisted's own takes a trusted certificate without names, or with one that cannot be read, to be of any host.
+    """
+
+    def __init__(self, host: str, root: OpenSSLDefaultPaths) -> None:
+        self._host = host
+        self._options = optionsForClientTLS(host, root)
+
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N803
+        connection = self._options.clientConnectionForTLS(tlsProtocol)
+        is_address = isIPAddress(self._host) or isIPv6Address(self._host)
+        identity = IPAddress_ID(self._host) if is_address else DNS_ID(self._host)
+        # The connection, which keeps the callback, is the protocol's.
+        protocol = ref(tlsProtocol)
+
+        def verify(_: SSL.Connection, certificate: X509, error: int, depth: int, trusted: int) -> bool:
+            if depth or not trusted:
+                return bool(trusted)
+            try:
+                verify_service_identity(extract_patterns(certificate), [identity], [])
+            except Exception:
+                # Of whatever kind: what is raised here is lost in OpenSSL.
+                if (failing := protocol()) is not None:
+                    failing.failVerification(Failure(VerificationError([])))
+                return False
+            return True
+
+        connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
         return connection
 
 
@@ -60,4 +100,4 @@ class Trust:
         bracketed = f"[{host}]" if ":" in host else host
         if not self._insecure.isdisjoint((bracketed.lower(), f"{bracketed}:{port}".lower())):
             return _Unverified(host)
-        return optionsForClientTLS(host, self._root)
+        return _Verified(host, self._root)

@@ -201,6 +201,12 @@ class TlsTests(OutboundTestCase):
             message = await self.fails(TlsFailed, self.get(self.outbound(), host, server))
             self.assertIn("for another host", message)
 
+    async def test_certificate_of_no_host(self) -> None:
+        for name in ("*", "*.example"):
+            server = self.serve(site(lambda request: b"1"), name)
+            message = await self.fails(TlsFailed, self.get(self.outbound(), "good.example", server))
+            self.assertIn("for another host", message)
+
     async def test_unknown_authority(self) -> None:
         server = self.serve(site(lambda request: b"1"), "good.example")
         self.authority = Authority(Path(self.mktemp()))
