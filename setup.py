@@ -46,6 +46,7 @@ setup(
             "mxisd-notify = mxisd.notify.command:main",
             "mxisd-ldap = mxisd.stores.ldap.command:main",
             "mxisd-policy = mxisd.invites.command:main",
+            "mxisd-storage = mxisd.storage.copy:main",
         ]
     },
 )
