@@ -183,10 +183,12 @@ class Lifeline(Service):
 
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
-        StandardIO(_UntilTheEnd(self._reactor), reactor=self._reactor)
+        StandardIO(UntilTheEnd(self._reactor), reactor=self._reactor)
 
 
-class _UntilTheEnd(Protocol):
+class UntilTheEnd(Protocol):
+    """Reads nothing, and waits for the end of it."""
+
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
 
