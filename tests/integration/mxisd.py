@@ -29,20 +29,20 @@ class Mxisd:
     def start(self) -> None:
         """Start it, again after :meth:`stop` or :meth:`kill`."""
         command: list[str | Path] = [TWISTD, "-n", "--pidfile=", "mxisd", "--config", self._config_file]
-        self._process = Process(command, self._log_file, ENVIRONMENT)
-        self._process.wait_until(MatrixClient(self.url).answers)
+        self.process = Process(command, self._log_file, ENVIRONMENT)
+        self.process.wait_until(MatrixClient(self.url).answers)
 
     def stop(self) -> None:
         """End it in order."""
-        self._process.stop()
+        self.process.stop()
 
     def kill(self) -> None:
         """End it at once, as a power failure would."""
-        self._process.kill()
+        self.process.kill()
 
     @property
     def log(self) -> str:
-        return self._process.log
+        return self.process.log
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> Path:

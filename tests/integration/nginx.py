@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.matrix.servers import Authority
@@ -14,7 +15,7 @@ class Nginx:
     TLS in front of mxisd and Synapse, for ``names``, one port for all.
 
     Of ``conf/nginx.conf``, only names, ports and paths are changed; and with ``intercepting``, requests for Synapse go
-    where ``conf/nginx-interception.conf`` leads them.
+    where ``conf/nginx-interception.conf`` leads them.  Processes of mxisd may listen at other ports ``also``.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class Nginx:
         synapse_port: int,
         *,
         intercepting: bool = False,
+        also: Sequence[int] = (),
     ) -> None:
         folder.mkdir()
         self._folder = folder
@@ -48,7 +50,7 @@ class Nginx:
                     "/etc/letsencrypt/live/matrix.example.org/fullchain.pem": str(certificate),
                     "/etc/letsencrypt/live/matrix.example.org/privkey.pem": str(certificate),
                     "/var/log/nginx/matrix.log": str(folder / "access.log"),
-                    "127.0.0.1:8090": f"127.0.0.1:{mxisd_port}",
+                    "server 127.0.0.1:8090;": " ".join(f"server 127.0.0.1:{port};" for port in (mxisd_port, *also)),
                     "127.0.0.1:8008": f"127.0.0.1:{synapse_port}",
                 },
             )

@@ -58,6 +58,14 @@ class Process:
         """End it at once, as a power failure would."""
         self._signal(signal.SIGKILL)
 
+    def pause(self) -> None:
+        """Stop it where it is, until :meth:`resume`; what others send it waits."""
+        self._popen.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._popen.send_signal(signal.SIGCONT)
+
     @property
     def log(self) -> str:
         """What it has printed."""
