@@ -205,6 +205,9 @@ async def run(reactor: Any, source: Config, target: Config, out: TextIO) -> None
     """
     if source.storage == target.storage:
         raise CopyFailed("both configurations name the same storage")
+    database = source.storage.provider.sqlite.database
+    if source.storage.backend == "sqlite" and not database.exists():
+        raise CopyFailed(f"there is no database {database}")
     engines = [engine(config.storage, reactor, REMEMBERED) for config in (source, target)]
     for each in engines:
         each.startService()

@@ -196,9 +196,15 @@ class CommandTests(Case):
     async def test_other_keys_are_not_replaced(self) -> None:
         source, target = self.config("a", "sqlite"), self.config("b", "redis")
         await self.start(target).storage.keys.signing_keys(new_keys)
+        self.start(source)
         source.key.path.write_bytes(new_keys())  # type: ignore[union-attr]  # SQLite has a default
         with self.assertRaisesRegex(CopyFailed, "the target has other signing keys"):
             await run(REACTOR, source, target, StringIO())
+
+    async def test_a_database_that_is_not_there_is_not_made(self) -> None:
+        with self.assertRaisesRegex(CopyFailed, "there is no database"):
+            await run(REACTOR, self.config("a", "sqlite"), self.config("b", "redis"), StringIO())
+        self.assertEqual(list(self.folder.glob("*.db")), [])
 
     async def test_a_storage_is_not_copied_to_itself(self) -> None:
         config = self.config("a", "redis")
