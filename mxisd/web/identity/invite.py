@@ -23,6 +23,13 @@ class StoreInvite(Struct):
     address: str
     room_id: str
     sender: str
+    room_alias: str | None = None
+    room_avatar_url: str | None = None
+    room_join_rules: str | None = None
+    room_name: str | None = None
+    room_type: str | None = None
+    sender_avatar_url: str | None = None
+    sender_display_name: str | None = None
 
 
 class Acceptance(Struct):

@@ -81,6 +81,9 @@ class StoreInvite(AppTestCase):
             {"sender": "alice"},
             {"sender": "@alice"},
             {"sender": "@alice:exa mple.org"},
+            {"room_name": 5},
+            {"room_type": ["m.space"]},
+            {"sender_avatar_url": {"url": "mxc://example.org/a"}},
         ):
             self.assertEqual(self.post(f"{V1}/store-invite", json=good | wrong).status, 400, wrong)
         self.assertEqual(self.result_of(self.app.storage.invites.page(ended=False, offset=0, limit=9)), [])
