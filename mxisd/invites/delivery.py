@@ -31,6 +31,10 @@ FIRST_RETRY = 1000
 LAST_RETRY = HOUR
 # With the delays above, an internal error may last about three hours.
 MAX_ERRORS = 15
+# Milliseconds between attempts at a repetition, at most.
+LAST_INSISTENCE = 30 * 1000
+# Seconds.  What may have had an effect is repeated no later: by then the effect may have been undone on purpose.
+REPEAT_WITHIN = 300.0
 # The store was not available in the middle of an attempt: try again after so long.  Seconds.
 STORE_RETRY = 1.0
 # At a stop, attempts under way may take so long to come to an end.  Seconds.
@@ -69,7 +73,8 @@ class Deliveries(Service):
     Delivers one kind from the outbox, at most ``at_once`` together and ``per_destination`` to one destination.
 
     What has not been delivered ``give_up_after`` ms after it was queued is abandoned.  What is not repeatable and had
-    an attempt without an outcome is repeated once, at once; if that does not settle it either, its state is unknown.
+    an attempt without an outcome is repeated once, at once, or as soon within :data:`REPEAT_WITHIN` as the other side
+    takes it; if that does not settle it either, its state is unknown.
     """
 
     def __init__(
@@ -164,7 +169,19 @@ class Deliveries(Service):
             outcome = Outcome("lost", delivery.answer or "the process ended during the attempt")
         else:
             outcome = await self._patiently(lambda: self._deliver(delivery))
+            if delivery.lost and not self._courier.repeatable:
+                outcome = await self._insist(delivery, outcome)
         await self._patiently(lambda: self._settle(delivery, outcome))
+
+    async def _insist(self, delivery: Delivery, outcome: Outcome) -> Outcome:
+        """Go on with a repetition that surely had no effect: a homeserver that is restarted comes back soon."""
+        end = now(self._clock) + int(REPEAT_WITHIN * 1000)
+        delay = FIRST_RETRY
+        while outcome.what in ("later", "error") and max(1, outcome.retry_after) <= (left := end - now(self._clock)):
+            await task.deferLater(self._clock, min(max(delay, outcome.retry_after), left) / 1000)
+            outcome = await self._patiently(lambda: self._deliver(delivery))
+            delay = min(2 * delay, LAST_INSISTENCE)
+        return outcome
 
     async def _deliver(self, delivery: Delivery) -> Outcome:
         try:

@@ -12,7 +12,7 @@ from ..clock import DAY
 from ..matrix.association import association
 from ..matrix.ids import InvalidIdentifier
 from ..matrix.outbound import Answer
-from ..matrix.outbound_error import OutboundError, TimedOut
+from ..matrix.outbound_error import OutboundError
 from ..matrix.signing import Signer
 from ..storage.contract import Invites
 from ..storage.records import Delivery, Invite, Kind
@@ -76,9 +76,7 @@ class OnbindDelivery:
         except InvalidIdentifier as error:
             return Outcome("refused", str(error))
         except OutboundError as error:
-            # Connecting has shorter limits of its own: what took all of the time was waiting for the answer.
-            lost = error.sent or isinstance(error, TimedOut)
-            return Outcome("lost" if lost else "later", str(error)[:MAX_TEXT])
+            return Outcome("lost" if error.sent else "later", str(error)[:MAX_TEXT])
         return judge(answer)
 
     def _body(self, delivery: Delivery, invites: list[dict[str, object]]) -> dict[str, object]:

@@ -9,6 +9,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import (
+    IHandshakeListener,
     IHostResolution,
     IOpenSSLClientConnectionCreator,
     IProtocol,
@@ -52,6 +53,8 @@ class GuardedEndpoint:
         tls: IOpenSSLClientConnectionCreator | None,
     ) -> None:
         self.address = address
+        self.open = False
+        """Whether what is written goes out: the connection is made, and TLS, if there is any, agreed on."""
         self._reactor = reactor
         self._resolver = resolver
         self._allowed = allowed
@@ -78,9 +81,10 @@ class GuardedEndpoint:
         if self._tls is not None:
             endpoint = wrapClientTLS(self._tls, endpoint, self._reactor)
         metering: WrappingFactory[_Metered] = WrappingFactory(factory)
-        metering.protocol = _Metered
+        metering.protocol = lambda factory, wrapped: _Metered(factory, wrapped, self)
         metering.noisy = False
         metered: Any = await endpoint.connect(metering)
+        self.open = self.open or self._tls is None
         protocol: IProtocol = metered.wrappedProtocol
         return protocol
 
@@ -110,11 +114,19 @@ class _Dialler:
         return None
 
 
+@implementer(IHandshakeListener)
 class _Metered(ProtocolWrapper):
     """Cuts a peer off that sends more than an answer, and waits for none to say good-bye."""
 
     received = 0
     flooded = False
+
+    def __init__(self, factory: Any, wrapped: IProtocol, endpoint: GuardedEndpoint) -> None:
+        ProtocolWrapper.__init__(self, factory, wrapped)
+        self._endpoint = endpoint
+
+    def handshakeCompleted(self) -> None:
+        self._endpoint.open = True
 
     def write(self, data: bytes) -> None:
         self.received = 0

@@ -6,7 +6,7 @@ Twisted's ``Agent`` is used bare: treq would keep strangers' cookies and unpack 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -133,8 +133,7 @@ class Outbound:
         try:
             return await within(timeout, self._reactor, work, late)
         except OutboundError as error:
-            # Before TLS is agreed on, nothing goes out.
-            error.sent = content is not None and content.begun and not isinstance(error, TlsFailed)
+            error.sent = content is not None and content.sent
             raise
 
     async def _exchange(
@@ -172,7 +171,10 @@ class Outbound:
         # A kept connection may be closing at the other end.  Without a body the request is then repeated; with one,
         # nobody could say whether it arrived.
         pool = self._pool if body is None else None
-        agent = Agent.usingEndpointFactory(self._reactor, _Endpoints(self._endpoint, connect_to), pool)
+        endpoints = _Endpoints(self._endpoint, connect_to)
+        if body is not None:
+            body.endpoints = endpoints
+        agent = Agent.usingEndpointFactory(self._reactor, endpoints, pool)
         try:
             response: IResponse = await agent.request(
                 method.encode("ascii"),
@@ -197,12 +199,18 @@ class Outbound:
 
 @implementer(IAgentEndpointFactory)
 class _Endpoints:
-    def __init__(self, endpoint: Any, connect_to: tuple[str, int] | None) -> None:
+    def __init__(self, endpoint: Callable[..., GuardedEndpoint], connect_to: tuple[str, int] | None) -> None:
         self._endpoint = endpoint
         self._connect_to = connect_to
+        self._made: GuardedEndpoint | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether what was written to the connection made last has gone out."""
+        return self._made is not None and self._made.open
 
     def endpointForURI(self, uri: URI) -> GuardedEndpoint:
-        endpoint: GuardedEndpoint = self._endpoint(uri, self._connect_to)
+        self._made = endpoint = self._endpoint(uri, self._connect_to)
         return endpoint
 
 
@@ -210,11 +218,17 @@ class _Endpoints:
 class _Body:
     def __init__(self, data: bytes) -> None:
         self.length = len(data)
-        self.begun = False
+        self.endpoints: _Endpoints | None = None
+        self._begun = False
         self._data = data
 
+    @property
+    def sent(self) -> bool:
+        """Whether the other side may have got it."""
+        return self._begun and self.endpoints is not None and self.endpoints.open
+
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        self.begun = True
+        self._begun = True
         consumer.write(self._data)
         return succeed(None)
 

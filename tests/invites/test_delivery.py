@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY, HOUR
-from mxisd.invites.delivery import LEASE, MAX_ERRORS, PATIENCE, POLL, Deliveries, Outcome
+from mxisd.invites.delivery import LEASE, MAX_ERRORS, PATIENCE, POLL, REPEAT_WITHIN, Deliveries, Outcome
 from mxisd.storage.contract import StorageUnavailable
 from mxisd.storage.records import Binding, Delivery, Invite, Kind
 from tests.storage.inline import storage_in_memory
@@ -219,12 +219,40 @@ class DeliveriesTest(Case):
         self.end(DONE)
         self.assertEqual(self.stored(), [("done", 2, "200")])
 
-    def test_after_a_lost_answer_there_is_no_later(self) -> None:
+    def test_the_repetition_waits_for_a_server_that_is_restarted(self) -> None:
+        self.queue()
+        self.end(LOST)
+        self.end(LATER)
+        self.pass_time(1)
+        self.end(ERROR)
+        self.pass_time(2)
+        self.end(DONE)
+        self.assertEqual(self.stored(), [("done", 2, "200")])
+
+    def test_the_repetition_is_made_soon_or_never(self) -> None:
         for outcome in (LATER, ERROR):
             self.queue()
+            self.other.always = outcome
             self.end(LOST)
-            self.end(outcome)
+            self.pass_time(REPEAT_WITHIN - 1)
+            self.assertEqual(self.stored()[-1][0], "queued")
+            self.pass_time(2)
             self.assertEqual(self.stored()[-1], ("unknown", 2, outcome.answer))
+            self.other.always = None
+
+    def test_the_repetition_does_not_wait_for_long_because_it_was_asked_to(self) -> None:
+        self.queue()
+        self.end(LOST)
+        self.end(Outcome("later", "429 M_LIMIT_EXCEEDED", retry_after=600_000))
+        self.assertEqual(self.stored(), [("unknown", 2, "429 M_LIMIT_EXCEEDED")])
+
+    def test_a_second_lost_answer_ends_it(self) -> None:
+        self.queue()
+        self.end(LOST)
+        self.end(LATER)
+        self.pass_time(1)
+        self.end(LOST)
+        self.assertEqual(self.stored(), [("unknown", 2, LOST.answer)])
 
     def test_a_defect_of_ours_counts_as_a_lost_answer(self) -> None:
         self.queue()

@@ -17,7 +17,7 @@ from mxisd.matrix.ids import InvalidIdentifier
 from mxisd.matrix.outbound import Answer
 from mxisd.matrix.outbound_error import ConnectionFailed, OutboundError, TimedOut
 from mxisd.matrix.signing import Signer, verify
-from mxisd.notify import InviteMessage, SendFailed
+from mxisd.notify import InviteMessage, Reminder, SendFailed
 from mxisd.storage.records import Delivery, Invite
 from tests.storage.inline import storage_in_memory
 from tests.web.app import DOMAIN, SIGNING_KEY
@@ -130,13 +130,14 @@ class OnbindTest(Case):
         self.assertEqual(self.server.heard, [])
 
     def test_nobody_was_reached(self) -> None:
-        self.server.answer = ConnectionFailed("connection refused")
-        self.assertEqual(self.deliver(), Outcome("later", "connection refused"))
+        for error in (ConnectionFailed("connection refused"), TimedOut("no answer from any name server")):
+            self.server.answer = error
+            self.assertEqual(self.deliver(), Outcome("later", str(error)))
 
     def test_it_may_have_been_acted_on(self) -> None:
-        broken: OutboundError = ConnectionFailed("connection lost")
-        broken.sent = True
-        for error in (broken, TimedOut("no complete answer within 300 seconds")):
+        errors: list[OutboundError] = [ConnectionFailed("connection lost"), TimedOut("no answer within 300 seconds")]
+        for error in errors:
+            error.sent = True
             self.server.answer = error
             self.assertEqual(self.deliver(), Outcome("lost", str(error)))
 
@@ -186,10 +187,10 @@ class JudgementTest(SynchronousTestCase):
 
 class Post:
     def __init__(self) -> None:
-        self.sent: list[InviteMessage] = []
+        self.sent: list[InviteMessage | Reminder] = []
         self.failure: SendFailed | None = None
 
-    async def send(self, message: InviteMessage) -> None:
+    async def send(self, message: InviteMessage | Reminder) -> None:
         if self.failure is not None:
             raise self.failure
         self.sent.append(message)

@@ -384,6 +384,10 @@ class TroubleTests(OutboundTestCase):
         self.assertTrue(await arrived(f"https://good.example:{closing.port}/"))
         self.assertFalse(await arrived(f"https://good.example:{closing.port}/", None))
         self.assertFalse(await arrived(f"https://other.example:{closing.port}/"))
+        # Where TLS should have been agreed on first.
+        plain = self.serve(Script(close=True))
+        self.assertFalse(await arrived(f"https://good.example:{plain.port}/"))
+        self.assertTrue(await arrived(f"http://good.example:{plain.port}/"))
         self.assertFalse(await arrived(f"https://private.example:{closing.port}/"))
         self.assertFalse(await arrived("https://none.example/"))
         await closing.stop()
