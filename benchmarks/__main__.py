@@ -1,8 +1,9 @@
 """All benchmarks: ``python -m benchmarks``."""
 
-from benchmarks import identity, interception, invites
+from benchmarks import identity, interception, invites, workers
 
 for number in (10_000, 1_000_000):
     identity.run(number)
 interception.run()
 invites.run()
+workers.run()
