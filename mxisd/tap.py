@@ -57,6 +57,7 @@ from .matrix.homeserver import Homeserver
 from .matrix.networks import ANYWHERE
 from .matrix.outbound import Outbound
 from .matrix.signing import KeyFileError, Signer, load_or_create
+from .matrix.signing import check as check_keys
 from .matrix.threepid import redacted
 from .matrix.tls import CaFileError, Trust
 from .notify import InviteMessage, Notifier, Reminder
@@ -139,6 +140,8 @@ def check(path: Path) -> int:
 
 def read_all(config: Config, reactor: Any) -> None:
     """Whatever a configuration points to that only has to be read.  Raises :data:`START_ERRORS`."""
+    if config.key.path:
+        check_keys(config.key.path)
     Trust(config.outbound.ca_file)
     Pages(config.view)
     mail_templates(config)

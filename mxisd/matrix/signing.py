@@ -151,6 +151,17 @@ def new_keys() -> bytes:
     return file.getvalue().encode("ascii")
 
 
+def check(path: Path) -> None:
+    """Look whether :func:`load_or_create` would do, without making anything.  Raises :class:`KeyFileError`."""
+    try:
+        _load(path)
+    except FileNotFoundError:
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise KeyFileError(f"cannot make signing keys in {path}: its folder is missing or not writable") from None
+    except OSError as error:
+        raise KeyFileError(f"cannot use the signing keys in {path}: {error.strerror}") from error
+
+
 def _load(path: Path) -> list[SigningKey]:
     return read_keys(path.read_bytes(), str(path))
 

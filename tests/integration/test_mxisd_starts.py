@@ -69,6 +69,11 @@ class CheckTests(WithFolder):
         self.assertIn("invite.expiration.aftre", done.stdout)
         self.assertIn("invite.expiration.after", done.stdout.replace("aftre", ""))
 
+    def test_keys_that_cannot_be_made(self) -> None:
+        done = self.run_twistd("mxisd", "--config", self.config_file(key={"path": "absent/keys"}), "--check")
+        self.assertEqual((done.returncode, done.stderr), (1, ""))
+        self.assertIn("absent/keys", done.stdout)
+
     def test_no_such_file(self) -> None:
         done = self.run_twistd("mxisd", "--config", self.folder / "absent.yaml", "--check")
         self.assertEqual((done.returncode, done.stderr), (1, ""))

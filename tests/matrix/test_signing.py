@@ -11,6 +11,7 @@ from unpaddedbase64 import encode_base64
 from mxisd.matrix.signing import (
     KeyFileError,
     Signer,
+    check,
     ephemeral_key,
     load_or_create,
     normal_base64,
@@ -146,6 +147,15 @@ class KeyFileTests(SynchronousTestCase):
             error = self.assertRaises(KeyFileError, load_or_create, self.path)
             self.assertIn(str(self.path), str(error))
             self.assertNotIn(SEED, str(error))
+            self.assertRaises(KeyFileError, check, self.path)
         missing = self.path / "folder" / "key"
         self.assertIn(str(missing), str(self.assertRaises(KeyFileError, load_or_create, missing)))
         self.assertRaises(KeyFileError, load_or_create, self.path.parent)
+        self.assertRaises(KeyFileError, check, missing)
+        self.assertRaises(KeyFileError, check, self.path.parent)
+
+    def test_check_makes_nothing(self) -> None:
+        check(self.path)
+        self.assertFalse(self.path.exists())
+        load_or_create(self.path)
+        check(self.path)
