@@ -69,11 +69,12 @@ class Supervisor(Service):
         self._workers = [Worker(index + 1, command, self._descriptors, reactor) for index in range(number)]
 
     def privilegedStartService(self) -> None:
-        # Before privileges are dropped, as with any server.
+        """Listen, before privileges are dropped.  Raises :class:`~twisted.internet.error.CannotListenError`."""
+        refused: list[Failure] = []
         for description in self._bind:
-            endpoint = serverFromString(self._reactor, description)
-            listening = endpoint.listen(Factory())
-            listening.addCallbacks(self._hold, Failure.raiseException)
+            serverFromString(self._reactor, description).listen(Factory()).addCallbacks(self._hold, refused.append)
+        for failure in refused:
+            failure.raiseException()
 
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations

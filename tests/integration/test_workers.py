@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,14 @@ class WorkersTests(WithFolder):
         self.assertEqual(done.returncode, 1)
         self.assertIn("storage.backend: --workers needs redis", done.stderr)
         self.assertNotIn("Traceback", done.stderr + done.stdout)
+
+    def test_a_port_that_is_taken(self) -> None:
+        with socket.create_server(("127.0.0.1", self.port)):
+            config = self.config_file(storage={"backend": "redis"})
+            done = self.run_twistd("-n", "--pidfile=", "mxisd", "--workers", "2", "--config", config)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("Address already in use", done.stderr + done.stdout)
+        self.assertNotIn("worker 1", done.stderr + done.stdout)
 
 
 def _is_there(pid: int) -> bool:
