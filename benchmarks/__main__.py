@@ -1,9 +1,10 @@
 """All benchmarks: ``python -m benchmarks``."""
 
-from benchmarks import identity, interception, invites, workers
+from benchmarks import identity, interception, invites, storage, workers
 
 for number in (10_000, 1_000_000):
     identity.run(number)
 interception.run()
 invites.run()
+storage.run()
 workers.run()
