@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -25,14 +25,18 @@ def from_json(body: bytes, type_: type[T]) -> T:
 
 
 def from_form(text: bytes, type_: type[T]) -> T:
-    """Decode a form-encoded body or a query string; of a parameter given twice, the first counts."""
-    values: dict[str, str] = {}
+    """Decode a form: a list is a parameter given several times; of any other one given twice, the first counts."""
+    lists = _lists(type_)
+    values: dict[str, Any] = {}
     try:
         for name, value in parse_qsl(text.decode(), keep_blank_values=True, errors="strict", max_num_fields=100):
-            values.setdefault(name, value)
+            if name in lists:
+                values.setdefault(name, []).append(value)
+            else:
+                values.setdefault(name, value)
     except ValueError:  # UnicodeDecodeError is one
         raise MatrixError(400, "M_INVALID_PARAM", "The parameters are not form-encoded UTF-8") from None
-    return from_strings(values, type_)
+    return _convert(values, type_, strict=False)
 
 
 def from_strings(values: Mapping[str, str], type_: type[T]) -> T:
@@ -66,6 +70,12 @@ def _convert(values: Any, type_: type[T], *, strict: bool) -> T:
         if missing := _missing(values, type_):
             raise MatrixError(400, "M_MISSING_PARAMS", f"Missing parameters: {', '.join(missing)}") from None
         raise MatrixError(400, "M_INVALID_PARAM", f"Wrong parameter: {error}") from None
+
+
+def _lists(type_: Any) -> frozenset[str]:
+    if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
+        return frozenset()
+    return frozenset(field.encode_name for field in msgspec.structs.fields(type_) if get_origin(field.type) is list)
 
 
 def _missing(values: Mapping[str, Any], type_: Any, path: str = "") -> list[str]:

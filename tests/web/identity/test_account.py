@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from mxisd.config.policy import Policy, Term
 from tests.web.app import DOMAIN, V2, AppTestCase, Response
 
@@ -64,6 +66,13 @@ class TermsOfService(AppTestCase):
 
     def accept(self, *urls: str, token: str) -> Response:
         return self.post(f"{V2}/terms", json={"user_accepts": urls}, token=token)
+
+    def test_accepted_by_a_form(self) -> None:
+        token = self.register()
+        form = urlencode([("user_accepts", FRENCH), ("user_accepts", PRIVACY)]).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        self.assertEqual(self.post(f"{V2}/terms", data=form, headers=headers, token=token).json, {})
+        self.assertEqual(self.get(f"{V2}/account", token=token).status, 200)
 
     def test_offer_needs_no_token(self) -> None:
         self.assertEqual(
