@@ -1,0 +1,73 @@
+"""Answers of other servers, kept for a short while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from twisted.internet.interfaces import IReactorTime
+
+from ..matrix.threepid import ThreePid
+from .source import Source, Unavailable
+
+# Some hundred bytes each.
+CAPACITY = 50_000
+
+
+class Answers:
+    """
+    What was found, and that nothing was, by source and address.
+
+    At most ``capacity`` answers are kept: the oldest goes first.  The times that they are good for are in seconds.
+    """
+
+    def __init__(self, clock: IReactorTime, found: float, missed: float, capacity: int = CAPACITY) -> None:
+        self._clock = clock
+        self._found = found
+        self._missed = missed
+        self._capacity = capacity
+        self._answers: dict[tuple[str, ThreePid], tuple[str | None, float]] = {}
+
+    def recall(self, source: str, threepids: Iterable[ThreePid]) -> dict[ThreePid, str | None]:
+        """The user IDs behind those of the addresses that were asked lately; ``None`` for those not known there."""
+        now = self._clock.seconds()
+        known = {}
+        for threepid in threepids:
+            mxid, expiry = self._answers.get((source, threepid), (None, now))
+            if now < expiry:
+                known[threepid] = mxid
+        return known
+
+    def keep(self, source: str, asked: Iterable[ThreePid], answer: Mapping[ThreePid, str]) -> None:
+        now = self._clock.seconds()
+        for threepid in asked:
+            mxid = answer.get(threepid)
+            self._answers.pop((source, threepid), None)
+            self._answers[source, threepid] = (mxid, now + (self._missed if mxid is None else self._found))
+        while len(self._answers) > self._capacity:
+            del self._answers[next(iter(self._answers))]
+
+
+class Cached:
+    """Asks a source for what is not among the answers."""
+
+    def __init__(self, source: Source, answers: Answers) -> None:
+        self.name = source.name
+        self.local = source.local
+        self._source = source
+        self._answers = answers
+
+    async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
+        """Raises :class:`Unavailable` if nothing is known, and the source cannot be asked."""
+        known = self._answers.recall(self.name, threepids)
+        unknown = [threepid for threepid in threepids if threepid not in known]
+        found = {threepid: mxid for threepid, mxid in known.items() if mxid is not None}
+        if unknown:
+            try:
+                answer = await self._source.lookup(unknown)
+            except Unavailable:
+                if not known:
+                    raise
+            else:
+                self._answers.keep(self.name, unknown, answer)
+                found |= answer
+        return found

@@ -1,0 +1,119 @@
+"""Sources that hang, fail, or lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from mxisd.lookup.guarded import FAILURES, PEACE, Guarded
+from mxisd.lookup.source import Unavailable
+from mxisd.matrix.threepid import ThreePid
+from tests.lookup.book import ALICE, BOB, Book, email
+
+ANNA, BERT = email("anna"), email("bert")
+SECONDS = 10.0
+
+
+class GuardedTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.book = Book({ANNA: ALICE, BERT: BOB})
+        self.guarded = Guarded(self.book, self.clock, SECONDS)
+        self.events = self.enterContext(capturedLogs())
+
+    def lines(self) -> list[str]:
+        """What an administrator reads."""
+        return [formatEvent(event) for event in self.events if event["log_level"] > LogLevel.debug]
+
+    def ask(self, *threepids: ThreePid) -> Deferred[Any]:
+        return Deferred.fromCoroutine(self.guarded.lookup(threepids or [ANNA]))
+
+    def works(self) -> bool:
+        """Whether an answer comes at once."""
+        asked = self.ask()
+        if isinstance(asked.result, dict):
+            return True
+        self.failureResultOf(asked, Unavailable)
+        return False
+
+    def break_(self) -> None:
+        self.book.before = lambda: fail(ConnectionError("no route"))
+        for _ in range(FAILURES):
+            self.assertFalse(self.works())
+
+    def test_answers_pass(self) -> None:
+        self.assertEqual(self.successResultOf(self.ask(ANNA, BERT, email("c"))), {ANNA: ALICE, BERT: BOB})
+        self.assertEqual(self.book.asked, [[ANNA, BERT, email("c")]])
+
+    def test_a_source_that_hangs_is_not_waited_for(self) -> None:
+        cancelled: list[object] = []
+        self.book.before = lambda: Deferred(cancelled.append)
+        asked = self.ask()
+        self.clock.advance(SECONDS - 1)
+        self.assertNoResult(asked)
+        self.clock.advance(1)
+        self.failureResultOf(asked, Unavailable)
+        self.assertEqual(len(cancelled), 1)
+
+    def test_a_failure_now_and_then_changes_nothing(self) -> None:
+        for _ in range(5):
+            self.book.before = lambda: fail(ConnectionError("no route"))
+            self.assertFalse(self.works())
+            self.book.before = None
+            self.assertTrue(self.works())
+        self.assertEqual(self.lines(), [])
+
+    def test_a_broken_source_is_left_in_peace(self) -> None:
+        self.break_()
+        self.book.before = None
+        self.assertFalse(self.works())
+        self.clock.advance(PEACE - 1)
+        self.assertFalse(self.works())
+        self.assertEqual(len(self.book.asked), FAILURES)
+        self.clock.advance(1)
+        self.assertTrue(self.works())
+        self.assertTrue(self.works())
+        self.assertEqual(self.guarded.counts.asked, FAILURES + 2)
+        self.assertEqual(self.guarded.counts.failed, FAILURES)
+        self.assertEqual(self.guarded.counts.skipped, 2)
+
+    def test_one_lookup_tries_a_broken_source_for_all(self) -> None:
+        self.break_()
+        self.clock.advance(PEACE)
+        answer: Deferred[None] = Deferred()
+        self.book.before = lambda: answer
+        trial = self.ask()
+        self.assertFalse(self.works())
+        answer.callback(None)
+        self.assertEqual(self.successResultOf(trial), {ANNA: ALICE})
+        self.book.before = None
+        self.assertTrue(self.works())
+
+    def test_the_log_tells_when_it_breaks_and_when_it_answers_again(self) -> None:
+        self.break_()
+        for _ in range(3):
+            self.clock.advance(PEACE)
+            self.assertFalse(self.works())
+        (line,) = self.lines()
+        self.assertIn("book is not asked until it answers again", line)
+        self.assertIn("ConnectionError: no route", line)
+        self.book.before = None
+        self.clock.advance(PEACE)
+        self.assertTrue(self.works())
+        self.assertEqual(self.lines()[1:], ["book answers again"])
+
+    def test_what_it_was_not_asked_about_is_not_taken(self) -> None:
+        async def lookup(_: object) -> dict[ThreePid, str]:
+            return {ANNA: ALICE, BERT: BOB}
+
+        self.book.lookup = lookup  # type: ignore[assignment]  # a liar
+        self.assertEqual(self.successResultOf(self.ask(BERT)), {BERT: BOB})
+
+    def test_what_is_no_user_id_is_not_taken(self) -> None:
+        for mxid in ("", "bob", "@bob", "bob:example.org", "@:example.org", "@b\nob:example.org", "@bob:exa mple.org"):
+            self.book.people[BERT] = mxid
+            self.assertEqual(self.successResultOf(self.ask(ANNA, BERT)), {ANNA: ALICE}, mxid)
