@@ -94,7 +94,7 @@ class Discovery:
                 log.info("Going on without the SRV records of {host}: {error}", host=host, error=error)
                 continue
             if records:
-                targets = tuple((record.target, record.port) for record in _ordered(records, self._random))
+                targets = tuple((record.target, record.port) for record in by_weight(records, self._random))
                 if all(target == "" for target, _ in targets):
                     # RFC 2782: the root as target says that the service is decidedly not available.
                     raise NameUnknown(f"{host} has no Matrix server, by its SRV record")
@@ -130,7 +130,7 @@ def _freshness(cache_control: str) -> float:
     return 24 * _HOUR
 
 
-def _ordered(records: Iterable[Service], random: Random) -> list[Service]:
+def by_weight(records: Iterable[Service], random: Random) -> list[Service]:
     """The records by priority, and within one drawn by weight (RFC 2782, "Usage rules")."""
     ordered: list[Service] = []
     # Those of weight 0 first, so that they have a small chance too.

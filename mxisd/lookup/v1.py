@@ -1,0 +1,110 @@
+"""Asking other identity servers by version 1 of their API, which shows them the addresses (r0.2.0)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from msgspec import Struct
+from twisted.internet.interfaces import IReactorTime
+
+from ..clock import now
+from ..matrix.cache import Cache
+from ..matrix.outbound import Http
+from ..matrix.outbound_error import NotJson, OutboundError
+from ..matrix.signing import verify
+from ..matrix.threepid import ThreePid, fold
+
+PATH = "/_matrix/identity/api/v1"
+# More addresses than these go in several requests.
+PORTION = 1000
+# One is usual; each may cost a request for the key.
+MAX_SIGNATURES = 4
+
+_CACHED_KEYS = 1000
+_HOUR = 3600.0
+
+
+class _Association(Struct):
+    """What is to be checked of an answer; everything is missing where there is none."""
+
+    medium: str = ""
+    address: str = ""
+    mxid: str = ""
+    not_before: int | None = None
+    not_after: int | None = None
+    signatures: Mapping[str, Mapping[str, str]] = {}
+
+
+class _Associations(Struct):
+    threepids: list[tuple[str, str, str]]
+
+
+class _Key(Struct):
+    public_key: str
+
+
+class V1:
+    """Knows the keys that servers sign with, as far as they publish them."""
+
+    def __init__(self, http: Http, clock: IReactorTime) -> None:
+        self._http = http
+        self._clock = clock
+        self._keys: Cache[tuple[str, str], str] = Cache(clock, _CACHED_KEYS)
+
+    async def lookup(self, base_url: str, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
+        """
+        Whom a server says these addresses belong to.
+
+        Raises :class:`OutboundError`, also for an association whose signature is not that of the server.
+        """
+        if len(threepids) == 1:
+            return await self.single(base_url, threepids[0])
+        found: dict[ThreePid, str] = {}
+        for first in range(0, len(threepids), PORTION):
+            found |= await self._bulk(base_url, threepids[first : first + PORTION])
+        return found
+
+    async def single(self, base_url: str, threepid: ThreePid) -> dict[ThreePid, str]:
+        """The same for one address, of which there may be a signed association."""
+        query = urlencode({"medium": threepid.medium, "address": threepid.address})
+        answer = await self._http.request("GET", f"{base_url}{PATH}/lookup?{query}")
+        if answer.status != 200:
+            raise OutboundError(f"{answer.url} answered with status {answer.status}")
+        association = answer.decode(_Association)
+        if not association.mxid or fold(association.medium, association.address) != threepid:
+            return {}
+        current = now(self._clock)
+        if (association.not_before or 0) > current or (association.not_after or current) < current:
+            return {}
+        await self._check_signatures(base_url, association, answer.json())
+        return {threepid: association.mxid}
+
+    async def _bulk(self, base_url: str, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
+        answer = await self._http.request("POST", f"{base_url}{PATH}/bulk_lookup", json={"threepids": threepids})
+        if answer.status != 200:
+            raise OutboundError(f"{answer.url} answered with status {answer.status}")
+        found = {fold(medium, address): mxid for medium, address, mxid in answer.decode(_Associations).threepids}
+        return {threepid: found[threepid] for threepid in threepids if threepid in found}
+
+    async def _check_signatures(self, base_url: str, association: _Association, content: Any) -> None:
+        """Raise :class:`NotJson` for a signature by a key that the server publishes, if it is not good."""
+        signatures = [(name, key_id) for name, by_key in association.signatures.items() for key_id in by_key]
+        for name, key_id in signatures[:MAX_SIGNATURES]:
+            key = await self._key(base_url, key_id)
+            if key and not verify(content, name, key_id, key):
+                raise NotJson(f"{base_url} sent an association with a wrong signature by {key_id}")
+
+    async def _key(self, base_url: str, key_id: str) -> str:
+        """A public key, in unpadded base64; empty if the server does not publish it."""
+
+        async def load(_: str | None) -> tuple[str, float]:
+            answer = await self._http.request("GET", f"{base_url}{PATH}/pubkey/{quote(key_id, safe='')}")
+            if answer.status == 404:
+                return "", _HOUR
+            if answer.status != 200:
+                raise OutboundError(f"{answer.url} answered with status {answer.status}")
+            return answer.decode(_Key).public_key, _HOUR
+
+        return await self._keys.get((base_url, key_id), load)
