@@ -19,6 +19,7 @@ from twisted.application import strports
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.usage import Options as UsageOptions
 
@@ -47,8 +48,11 @@ from .invites.message import MessageDelivery
 from .invites.onbind import OnbindDelivery
 from .invites.policy import InvitePolicy
 from .invites.resolution import Resolution
+from .lookup.build import Sources, build_sources
 from .lookup.chain import Lookup
 from .lookup.hashed import HashedLookup
+from .lookup.index import HashIndex
+from .lookup.recursion import Recursion
 from .matrix import xmatrix
 from .matrix.discovery import Discovery
 from .matrix.dns import Resolver
@@ -264,8 +268,39 @@ class Parts:
         return built.stores
 
     @cached_property
+    def sources(self) -> Sources:
+        """What lookups ask, besides our bindings."""
+        stores, reactor = self.stores.sources, self.reactor
+        return build_sources(self.config, stores, self.outbound, self.trusted, self.resolver, reactor, self.random)
+
+    @cached_property
+    def recursion(self) -> Recursion:
+        config = self.config.lookup.recursive
+        here, everywhere = (
+            Lookup(self.storage.bindings, sources, self.signer, self.reactor) for sources in self.sources
+        )
+        return Recursion(here, everywhere, config.allowed_cidr if config.enabled else ())
+
+    @cached_property
     def lookup(self) -> Lookup:
-        return Lookup(self.storage.bindings, self.stores.sources, self.signer, self.reactor)
+        """For what mxisd itself wants to know."""
+        return self.recursion.everywhere if self.config.invite.resolution.recursive else self.recursion.here
+
+    @cached_property
+    def hash_index(self) -> HashIndex:
+        config, reactor = self.config.hashing, self.reactor
+        index = HashIndex(
+            self.storage.hashes,
+            self.stores.listings if "sha256" in config.understood else [],
+            partial(deferToThreadPool, reactor, reactor.getThreadPool()),
+            reactor,
+            self.random,
+            config.pepper_length,
+            config.seconds_per_pepper,
+            config.lookups_per_pepper,
+        )
+        self.run(Periodic("refresh of hashes", index.refresh, config.interval, reactor))
+        return index
 
     # What waits to be told to others.
 
@@ -336,13 +371,15 @@ class Parts:
     def identity_api(self) -> dict[str, Endpoint]:
         """The identity service API."""
         config, public_url = self.config, self.config.server.public_url
-        hashed = HashedLookup(self.storage.hashes, self.lookup, self.reactor, self.random, config.hashing.pepper_length)
+        bulk = config.lookup.bulk.enabled
+        algorithms = [name for name in config.hashing.understood if bulk or name != "none"]
+        hashed = HashedLookup(self.storage.hashes, self.hash_index, algorithms)
         # What homeservers may call us when they sign a request: as a client wrote it, that is with the port.
         names = [config.server.name, urlsplit(public_url).netloc]
         shown = attrgetter("address") if config.invite.full_display_name else redacted
         endpoints = api.Endpoints(
             account=AccountEndpoints(self.accounts, Terms(config.policy.policies, self.storage.accounts, self.reactor)),
-            lookup=LookupEndpoints(self.lookup, hashed),
+            lookup=LookupEndpoints(self.recursion, hashed, self.clients, bulk=bulk),
             validate=ValidateEndpoints(self.sessions, Pages(config.view), config.session.policy.validation),
             threepid=ThreePidEndpoints(
                 self.publication, partial(xmatrix.authenticate, self.federation, our_names=names)
@@ -386,7 +423,7 @@ class Parts:
 
     def _identifiers(self) -> Identifiers:
         """Whose the identifiers of logins are, by what is known here: addresses are not told to others for it."""
-        own = [source for source in self.stores.sources if source.local]
+        own = [source for source in self.sources.here if source.local]
         lookup = Lookup(self.storage.bindings, own, self.signer, self.reactor)
         return Identifiers(lookup, self.config.auth.rewrite.user.rules, self.config.matrix.domain)
 
@@ -446,7 +483,7 @@ class Parts:
         return Resolution(
             self.storage.invites,
             self.storage.bindings,
-            [source for source in self.stores.sources if source.local or config.resolution.recursive],
+            [source for source in self.sources.everywhere if source.local or config.resolution.recursive],
             self.endings,
             self.reactor,
             config.resolution.interval * 1000,

@@ -97,6 +97,9 @@ class Sections(Section):
                     "forward.servers",
                     f"expected a label of matrix.identity.servers ({', '.join(labels)}), found {label!r}",
                 )
+        account = self.forward.account
+        if account.access_token is not None and not account.homeserver and not self.matrix.homeserver.url:
+            yield Finding("forward.account.homeserver", "required, since matrix.homeserver.url is not set either")
 
     def cautions(self) -> Iterable[Finding]:
         email = self.threepid.medium.email

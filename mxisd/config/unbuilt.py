@@ -5,18 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 NOT_BUILT: tuple[tuple[str, str], ...] = (
-    ("forward", "asking other identity servers"),
-    ("hashing.enabled", "switching hashed lookups off"),
-    ("hashing.rotationPolicy", "new peppers from time to time"),
-    ("hashing.hashStorageType", "hashes elsewhere than in the storage"),
-    ("hashing.delay", "new peppers from time to time"),
-    ("hashing.requests", "new peppers from time to time"),
-    ("hashing.algorithms", "a choice of algorithms"),
-    ("hashing.refresh", "hashes of identity stores"),
-    ("hashing.rotation", "new peppers from time to time"),
     ("internal", "endpoints for the administrator"),
     ("logging", "levels of the log"),
-    ("lookup", "asking other identity servers"),
 )
 """Keys, sections included, and what is missing.  Who builds it deletes the line here, and documents the keys."""
 

@@ -13,13 +13,13 @@ from ..matrix.association import association
 from ..matrix.signing import Signer
 from ..matrix.threepid import ThreePid
 from ..storage.contract import Bindings
-from .source import Source
+from .source import Source, Unavailable
 
 log = Logger()
 
 
 class Lookup:
-    """Finds the user IDs behind addresses."""
+    """Finds the user IDs behind addresses.  Sources are :class:`~mxisd.lookup.guarded.Guarded`."""
 
     def __init__(self, bindings: Bindings, sources: Sequence[Source], signer: Signer, clock: IReactorTime) -> None:
         self._bindings = bindings
@@ -54,10 +54,7 @@ class Lookup:
             if not unknown:
                 break
             try:
-                answer = await source.lookup(unknown)
-            except Exception:
-                log.failure("{source} could not be asked; the lookup goes on without it", source=source.name)
-                continue
-            # Nobody is asked to speak of other addresses.
-            found |= {threepid: answer[threepid] for threepid in unknown if threepid in answer}
+                found |= await source.lookup(unknown)
+            except Unavailable as error:
+                log.debug("{error}; the lookup goes on without it", error=error)
         return found

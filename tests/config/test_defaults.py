@@ -192,14 +192,18 @@ DEFAULTS = {
         },
     },
     "lookup": {
+        "timeout": 30,
         "bulk": {"enabled": True},
         "recursive": {
             "enabled": True,
+            "timeout": 10,
             "allowedCidr": ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128"),
             "bridge": {"enabled": False, "recursiveOnly": True, "server": None, "mappings": {}},
+            "federation": {"enabled": True, "allow": (), "deny": ()},
+            "cache": {"found": 300, "missed": 60},
         },
     },
-    "forward": {"servers": ()},
+    "forward": {"servers": (), "account": {"accessToken": None, "homeserver": None, "acceptedTerms": ()}},
     "dns": {"overwrite": {"homeserver": {"client": (), "federation": ()}}},
     "appsvc": {
         "enabled": False,

@@ -124,6 +124,18 @@ VALUES = [
         "forward: {servers: [matrix-net]}",
         "forward.servers: expected a label of matrix.identity.servers (matrix-org), found 'matrix-net'",
     ),
+    (
+        "forward: {account: {accessToken: x}}",
+        "forward.account.homeserver: required, since matrix.homeserver.url is not set either",
+    ),
+    (
+        "lookup: {recursive: {bridge: {enabled: true}}}",
+        "lookup.recursive.bridge.server: required: expected the URL of the bridge, here or in mappings",
+    ),
+    ("lookup: {timeout: 0s}", "lookup.timeout: expected at least 1s"),
+    ("lookup: {recursive: {timeout: 0s}}", "lookup.recursive.timeout: expected at least 1s"),
+    ("hashing: {refresh: 0s}", "hashing.refresh: expected at least 1s"),
+    ("hashing: {rotationPolicy: per_seconds, delay: 0s}", "hashing.delay: expected at least 1s"),
     ("storage: {backend: postgresql}", "storage.backend: postgresql is not supported; use sqlite or redis"),
     ("sql: {enabled: true}", "sql.connection: required: expected where the database is"),
     ("sql: {identity: {enabled: true}}", "sql.connection: required: expected where the database is"),

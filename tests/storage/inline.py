@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from mxisd.storage.sqlite import SQLiteStorage
 from mxisd.storage.sqlite.database import Database
 from mxisd.storage.sqlite.schema import migrate, open_connection
 from mxisd.storage.sqlite.sorter import Sorter, open_sorter
 from mxisd.storage.sqlite.worker import Batch, Job, run_reads, run_writes
+
+T = TypeVar("T")
 
 
 class InlineWorker:
@@ -27,6 +30,11 @@ class InlineWorker:
             for waiting, outcome in outcomes:
                 waiting.callback(outcome)
         return result
+
+
+def at_once(function: Callable[[], T]) -> Deferred[T]:
+    """Call a function as if in a thread."""
+    return succeed(function())
 
 
 def storage_in_memory() -> SQLiteStorage:

@@ -27,6 +27,8 @@ from mxisd.invites.invites import Invites
 from mxisd.invites.policy import InvitePolicy
 from mxisd.lookup.chain import Lookup
 from mxisd.lookup.hashed import HashedLookup
+from mxisd.lookup.index import HashIndex
+from mxisd.lookup.recursion import Recursion
 from mxisd.matrix.error import MatrixError
 from mxisd.matrix.signing import Signer
 from mxisd.notify import Message, SendFailed
@@ -34,6 +36,7 @@ from mxisd.sessions.binding import Publication
 from mxisd.sessions.notices import UnbindNotices
 from mxisd.sessions.validation import ValidationSessions
 from mxisd.stores.stores import Stores
+from mxisd.web.client import Clients
 from mxisd.web.identity.account import AccountEndpoints
 from mxisd.web.identity.api import Endpoints, common, v1, v2
 from mxisd.web.identity.invite import InviteEndpoints
@@ -43,7 +46,7 @@ from mxisd.web.identity.threepid import ThreePidEndpoints
 from mxisd.web.identity.validate import ValidateEndpoints
 from mxisd.web.pages import Pages
 from mxisd.web.site import tree
-from tests.storage.inline import storage_in_memory
+from tests.storage.inline import at_once, storage_in_memory
 
 T = TypeVar("T")
 
@@ -126,6 +129,7 @@ class App:
         )
         self.signer = signer = Signer(DOMAIN, [SIGNING_KEY])
         lookup = Lookup(storage.bindings, [], signer, self.clock)
+        index = HashIndex(storage.hashes, [], at_once, self.clock, source.randbytes, pepper_length=20)
         sessions = ValidationSessions(storage.sessions, self.mailbox, self.clock, source.randbytes, PUBLIC_URL)
         invites = Invites(storage.invites, self.policy, lookup, self.deliveries, signer, self.clock, source.randbytes)
         accounts = Accounts(storage.accounts, self.homeservers, self.clock, source.randbytes, only_domain=None)
@@ -136,7 +140,7 @@ class App:
         endpoints = Endpoints(
             account=AccountEndpoints(accounts, Terms(policies, storage.accounts, self.clock)),
             lookup=LookupEndpoints(
-                lookup, HashedLookup(storage.hashes, lookup, self.clock, source.randbytes, pepper_length=20)
+                Recursion(lookup, lookup, ()), HashedLookup(storage.hashes, index), Clients(()), bulk=True
             ),
             validate=ValidateEndpoints(sessions, Pages.built_in(), session_policy.validation),
             threepid=ThreePidEndpoints(publication, self.homeservers.authenticate),

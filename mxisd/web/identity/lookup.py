@@ -6,8 +6,10 @@ from msgspec import Raw, Struct
 
 from ...lookup.chain import Lookup
 from ...lookup.hashed import HashedLookup
+from ...lookup.recursion import Recursion
 from ...matrix.error import MatrixError
 from ...matrix.threepid import fold
+from ..client import Clients
 from ..endpoint import Call
 
 # A client's whole address book, and then some.
@@ -30,14 +32,18 @@ class HashLookup(Struct):
 
 
 class LookupEndpoints:
-    def __init__(self, lookup: Lookup, hashed: HashedLookup) -> None:
-        self._lookup = lookup
+    """``bulk`` is whether v1 looks up many addresses at once; if not, it answers that none of them is known."""
+
+    def __init__(self, recursion: Recursion, hashed: HashedLookup, clients: Clients, *, bulk: bool = True) -> None:
+        self._recursion = recursion
         self._hashed = hashed
+        self._clients = clients
+        self._bulk = bulk
 
     async def single(self, call: Call) -> object:
         """v1: the signed association of an address; ``{}`` when there is none."""
         asked = call.query(SingleLookup)
-        signed = await self._lookup.signed(fold(asked.medium, asked.address))
+        signed = await self._lookup(call).signed(fold(asked.medium, asked.address))
         return {} if signed is None else Raw(signed)
 
     async def bulk(self, call: Call) -> object:
@@ -45,7 +51,7 @@ class LookupEndpoints:
         asked = call.body(BulkLookup).threepids
         _check_number(len(asked))
         folded = {(medium, address): fold(medium, address) for medium, address in asked}
-        found = await self._lookup.find_many(list(dict.fromkeys(folded.values())))
+        found = await self._lookup(call).find_many(list(dict.fromkeys(folded.values()))) if self._bulk else {}
         return {
             "threepids": [
                 (medium, address, found[threepid])
@@ -62,7 +68,11 @@ class LookupEndpoints:
         """v2: user IDs by hashed address."""
         asked = call.body(HashLookup)
         _check_number(len(asked.addresses))
-        return {"mappings": await self._hashed.find(asked.algorithm, asked.pepper, asked.addresses)}
+        plain = self._lookup(call)
+        return {"mappings": await self._hashed.find(asked.algorithm, asked.pepper, asked.addresses, plain)}
+
+    def _lookup(self, call: Call) -> Lookup:
+        return self._recursion.of(self._clients.address(call.request))
 
 
 def _check_number(number: int) -> None:

@@ -1,0 +1,142 @@
+"""
+Hashing all users anew, on SQLite: how long it takes, and how long the reactor stands still meanwhile.
+
+The aims are for a million users: 10 seconds, and no pause of more than 50 ms.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall, react
+from twisted.internet.threads import deferToThreadPool
+
+from mxisd.lookup.index import HashIndex
+from mxisd.matrix.hashing import digest
+from mxisd.matrix.threepid import ThreePid
+from mxisd.storage.records import Pepper
+from mxisd.storage.sqlite import SQLiteService
+from mxisd.storage.sqlite.schema import open_connection
+from mxisd.stores.store import Batch
+
+AIM_SECONDS, AIM_PAUSE = 10.0, 50.0
+BATCH = 5000
+DAY = 24 * 3600.0
+
+
+def person(number: int) -> tuple[ThreePid, str]:
+    return ThreePid("email", f"person{number}@example.com"), f"@person{number}:example.org"
+
+
+class People:
+    """An identity store that lists so many users; ``read`` is the seconds that its own work took."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        for first in range(0, self.number, BATCH):
+            yield [person(number) for number in range(first, min(first + BATCH, self.number))]
+
+
+class Pulse:
+    """Beats every millisecond, and knows the longest time between two beats, in ms."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._loop = LoopingCall(self._beat)
+        self._loop.clock = reactor
+        self._last = 0.0
+        self.longest = 0.0
+
+    def _beat(self) -> None:
+        now = time.perf_counter()
+        self.longest = max(self.longest, (now - self._last) * 1000)
+        self._last = now
+
+    async def during(self, work: Callable[[], Awaitable[object]]) -> tuple[float, float]:
+        """How many seconds some work takes, and the longest pause within it."""
+        start = self._last = time.perf_counter()
+        self.longest = 0.0
+        beating = self._loop.start(0.001)
+        await work()
+        self._beat()
+        self._loop.stop()
+        await beating
+        return time.perf_counter() - start, self.longest
+
+
+def fill_bindings(path: Path, number: int) -> None:
+    db = open_connection(path)
+    db.execute("PRAGMA synchronous = OFF")
+    db.execute("BEGIN")
+    people = map(person, range(number))
+    signed = b"x" * 450  # about as long as a signed association
+    db.executemany(
+        "INSERT INTO bindings VALUES (?, ?, ?, 0, ?)", ((*threepid, mxid, signed) for threepid, mxid in people)
+    )
+    db.execute("COMMIT")
+    db.close()
+
+
+async def measure(reactor: Any, number: int) -> None:
+    in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+    people = People(number)
+    with tempfile.TemporaryDirectory() as folder:
+        service = SQLiteService(Path(folder) / "mxisd.db", reactor)
+        service.startService()
+        hashes = service.storage.hashes
+
+        def index(rotation: float | None) -> HashIndex:
+            return HashIndex(hashes, [("people", people)], in_thread, reactor, os.urandom, 20, rotation)
+
+        pulse = Pulse(reactor)
+        print(f"{number:,} users{'':27}{'seconds':>9}{'aim':>5}{'pause ms':>10}{'aim':>5}")
+        report("an identity store, listed first", await pulse.during(index(None).refresh))
+        report("the same, refreshed", await pulse.during(index(None).refresh))
+        report("the same, under a new pepper", await pulse.during(index(0).refresh))
+        await check(hashes, number)
+        await service.stopService()
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mxisd.db"
+        service = SQLiteService(path, reactor)
+        fill_bindings(path, number)
+        service.startService()
+        hashes = service.storage.hashes
+        report("bindings, under a new pepper", await pulse.during(partial(rotate, hashes)))
+        await check(hashes, number)
+        await service.stopService()
+
+
+async def rotate(hashes: Any) -> None:
+    await hashes.prepare(Pepper(pepper="pepper", made_at=0), after=None)
+    await hashes.publish("pepper", keep=2)
+
+
+async def check(hashes: Any, number: int) -> None:
+    """That the work was done."""
+    pepper = (await hashes.peppers())[0].pepper
+    some = {digest(threepid, pepper): mxid for threepid, mxid in map(person, range(0, number, max(1, number // 1000)))}
+    if await hashes.find(pepper, list(some)) != some:
+        raise SystemExit("the index is wrong")
+
+
+def report(what: str, measured: tuple[float, float]) -> None:
+    seconds, pause = measured
+    print(f"{what:40}{seconds:9.2f}{AIM_SECONDS:5.0f}{pause:10.1f}{AIM_PAUSE:5.0f}", flush=True)
+
+
+def run(number: int) -> None:
+    react(lambda reactor: Deferred.fromCoroutine(measure(reactor, number)))
+
+
+if __name__ == "__main__":
+    run(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)

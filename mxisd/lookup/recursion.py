@@ -1,0 +1,39 @@
+"""For whom other servers are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import lru_cache
+from ipaddress import ip_address
+
+from ..matrix.networks import Network
+from .chain import Lookup
+
+_REMEMBERED = 1000
+
+
+class Recursion:
+    """
+    Which lookup is for whom.
+
+    Each address that is looked up is told to other servers: only requesters in the ``allowed`` networks may cause that.
+    """
+
+    def __init__(self, here: Lookup, everywhere: Lookup, allowed: Collection[Network]) -> None:
+        self.here = here
+        """Asks what is ours."""
+        self.everywhere = everywhere
+        """Asks other servers too."""
+        self._allowed = allowed
+        self._of = lru_cache(_REMEMBERED)(self._choose)
+
+    def of(self, requester: str) -> Lookup:
+        """The lookup for a requester at an IP address; what is no address is in no network."""
+        return self._of(requester)
+
+    def _choose(self, requester: str) -> Lookup:
+        try:
+            address = ip_address(requester)
+        except ValueError:
+            return self.here
+        return self.everywhere if any(address in network for network in self._allowed) else self.here

@@ -1,0 +1,99 @@
+"""For whom other servers are asked."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Any
+
+from msgspec import json
+from treq.testing import StubTreq
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from mxisd.lookup.chain import Lookup
+from mxisd.lookup.hashed import HashedLookup
+from mxisd.lookup.index import HashIndex
+from mxisd.lookup.recursion import Recursion
+from mxisd.matrix.networks import Network
+from mxisd.matrix.signing import Signer
+from mxisd.web.client import Clients
+from mxisd.web.endpoint import Endpoint
+from mxisd.web.identity.lookup import LookupEndpoints
+from mxisd.web.site import tree
+from tests.lookup.book import ALICE, Book, email
+from tests.storage.inline import at_once, storage_in_memory
+from tests.web.app import SIGNING_KEY
+
+ANNA = email("anna")
+# Where the requests of a StubTreq come from.
+PROXY = ip_network("127.0.0.1/32")
+
+
+class RequesterTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.start([PROXY])
+
+    def start(self, trusted: list[Network], *, bulk: bool = True) -> None:
+        clock, storage, signer = Clock(), storage_in_memory(), Signer("example.org", [SIGNING_KEY])
+        here = Lookup(storage.bindings, [], signer, clock)
+        everywhere = Lookup(storage.bindings, [Book({ANNA: ALICE})], signer, clock)
+        recursion = Recursion(here, everywhere, [ip_network("10.0.0.0/8")])
+        index = HashIndex(storage.hashes, [], at_once, clock, bytes, 20)
+        endpoints = LookupEndpoints(recursion, HashedLookup(storage.hashes, index), Clients(trusted), bulk=bulk)
+        self.client: Any = StubTreq(
+            tree(
+                {
+                    "/lookup": Endpoint(GET=endpoints.single),
+                    "/bulk_lookup": Endpoint(POST=endpoints.bulk),
+                    "/v2/hash_details": Endpoint(GET=endpoints.hash_details),
+                    "/v2/lookup": Endpoint(POST=endpoints.hashed),
+                }
+            )
+        )
+
+    def request(self, method: str, path: str, forwarded: list[str], body: object = None) -> Any:
+        data = None if body is None else json.encode(body)
+        pending = self.client.request(
+            method, f"https://id.example.org{path}", data=data, headers={"X-Forwarded-For": forwarded}
+        )
+        self.client.flush()
+        return json.decode(self.successResultOf(self.successResultOf(pending).content()))
+
+    def is_found(self, *forwarded: str) -> bool:
+        """Whether a client is told what only other servers know; by all ways of asking alike."""
+        single = self.request("GET", "/lookup?medium=email&address=anna@example.com", list(forwarded))
+        bulk = self.request("POST", "/bulk_lookup", list(forwarded), {"threepids": [ANNA]})
+        pepper = self.request("GET", "/v2/hash_details", [])["lookup_pepper"]
+        asked = {"algorithm": "none", "pepper": pepper, "addresses": [f"{ANNA.address} email"]}
+        plain = self.request("POST", "/v2/lookup", list(forwarded), asked)
+        found = {bool(single), bool(bulk["threepids"]), bool(plain["mappings"])}
+        self.assertEqual(len(found), 1)
+        return found.pop()
+
+    def test_by_the_address_of_the_client(self) -> None:
+        self.assertTrue(self.is_found("10.1.2.3"))
+        self.assertFalse(self.is_found("192.0.2.1"))
+
+    def test_what_the_client_claims_itself_does_not_count(self) -> None:
+        self.assertFalse(self.is_found("10.1.2.3, 192.0.2.1"))
+        self.assertFalse(self.is_found("10.1.2.3", "192.0.2.1"))
+        self.assertTrue(self.is_found("192.0.2.1, 10.1.2.3"))
+
+    def test_several_proxies(self) -> None:
+        self.start([PROXY, ip_network("10.9.0.0/16")])
+        self.assertTrue(self.is_found("10.1.2.3, 10.9.0.1"))
+        self.assertFalse(self.is_found("10.1.2.3, 192.0.2.1, 10.9.0.1"))
+
+    def test_nobody_is_believed_who_is_no_proxy(self) -> None:
+        self.start([])
+        self.assertFalse(self.is_found("10.1.2.3"))
+
+    def test_no_client_that_could_be_told(self) -> None:
+        for forwarded in ((), ("unknown",), ("",), ("_hidden, unknown",)):
+            self.assertFalse(self.is_found(*forwarded), forwarded)
+
+    def test_many_at_once_can_be_switched_off(self) -> None:
+        self.start([PROXY], bulk=False)
+        asked = {"threepids": [ANNA]}
+        self.assertEqual(self.request("POST", "/bulk_lookup", ["10.1.2.3"], asked), {"threepids": []})
+        self.assertTrue(self.request("GET", "/lookup?medium=email&address=anna@example.com", ["10.1.2.3"]))
