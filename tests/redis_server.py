@@ -96,9 +96,11 @@ class Sentinel(RedisServer):
 
     mode = ("--sentinel",)
 
-    def __init__(self, port: int, master: int) -> None:
-        watched = (f"sentinel monitor ours 127.0.0.1 {master} 2", "sentinel down-after-milliseconds ours 300")
-        super().__init__(*watched, "sentinel failover-timeout ours 2000", port=f"{port}")
+    def __init__(self, port: int, master: int, host: str = "127.0.0.1", quorum: int = 2, **settings: str) -> None:
+        # By name, so that it can be told from which certificate is expected.
+        names = ("sentinel resolve-hostnames yes", "sentinel announce-hostnames yes")
+        watched = (f"sentinel monitor ours {host} {master} {quorum}", "sentinel down-after-milliseconds ours 300")
+        super().__init__(*names, *watched, "sentinel failover-timeout ours 2000", **{"port": f"{port}"} | settings)
 
 
 @cache

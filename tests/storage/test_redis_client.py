@@ -147,10 +147,8 @@ class Addresses(Case):
         await self.becomes_available(redis)
 
     async def test_certificates_are_verified(self) -> None:
-        port, ours, theirs = free_port(), Authority(Path(self.mktemp())), Authority(Path(self.mktemp()))
-        pem = str(self.file(ours.pem("localhost")))
-        settings = {"tls_port": f"{port}", "tls_cert_file": pem, "tls_key_file": pem, "tls_ca_cert_file": pem}
-        self.redis_server(**settings, tls_auth_clients="no")
+        port, ours, theirs = free_port(), self.authority(), self.authority()
+        self.redis_server(**self.tls(ours, port))
         good = self.client(f"rediss://localhost:{port}", ca_file=Path(ours.path))
         self.assertEqual(await good.command("PING"), b"PONG")
         for url, ca_file in (
@@ -160,6 +158,27 @@ class Addresses(Case):
         ):
             reason = await self.unavailable(self.client(url, ca_file=ca_file).command("PING"))
             self.assertRegex(reason, "certificate verify failed|VerificationError|no appropriate")
+
+    async def test_sentinels_and_servers_with_certificates(self) -> None:
+        authority, port, sentinel_port = self.authority(), free_port(), free_port()
+        self.redis_server(**self.tls(authority, port))
+        settings = self.tls(authority, sentinel_port) | {"tls_replication": "yes"}
+        sentinel = SentinelServer(0, port, "localhost", quorum=1, **settings)
+        self.addCleanup(sentinel.remove)
+        named = Sentinel(servers=(f"localhost:{sentinel_port}",), service="ours")
+        redis = self.client("rediss://redis", sentinel=named, ca_file=Path(authority.path))
+        self.assertEqual(await redis.command("PING"), b"PONG")
+        reason = await self.unavailable(self.client("rediss://redis", sentinel=named).command("PING"))
+        self.assertIn("certificate verify failed", reason)
+
+    def authority(self) -> Authority:
+        return Authority(Path(self.mktemp()).absolute())
+
+    def tls(self, authority: Authority, port: int) -> dict[str, str]:
+        """Settings to speak TLS at a port of localhost."""
+        pem = str(self.file(authority.pem("localhost")))
+        certificates = {"tls_cert_file": pem, "tls_key_file": pem, "tls_ca_cert_file": authority.path}
+        return {"tls_port": f"{port}", "tls_auth_clients": "no", **certificates}
 
     async def test_what_is_no_redis(self) -> None:
         class Greeter(Protocol):
