@@ -20,7 +20,6 @@ from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import Logger
 from twisted.python.usage import Options as UsageOptions
 
 from . import workers
@@ -48,6 +47,7 @@ from .invites.message import MessageDelivery
 from .invites.onbind import OnbindDelivery
 from .invites.policy import InvitePolicy
 from .invites.resolution import Resolution
+from .log import LEVELS, Logger, levels
 from .lookup.build import Sources, build_sources
 from .lookup.chain import Lookup
 from .lookup.hashed import HashedLookup
@@ -182,6 +182,7 @@ def supervisor(config: Config, path: Path, number: int, reactor: Any) -> IServic
 
 def service_from(config: Config, reactor: Any, sockets: str | None = None) -> IService:
     """The whole server, on sockets of its own or, in a worker, those that it inherits.  Raises :data:`START_ERRORS`."""
+    levels.setLogLevelForNamespace("mxisd", LEVELS[config.logging.app])
     for warning in config.warnings:
         log.warn("{warning}", warning=warning)
     parts = Parts(config, reactor)

@@ -17,10 +17,10 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IProcessTransport, IStreamServerEndpoint
 from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
 from twisted.internet.stdio import StandardIO
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .config import Config
+from .log import Logger
 
 log = Logger()
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Coroutine
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
+from ..log import Logger
 from ..matrix.homeserver import Homeserver
 from ..matrix.ids import InvalidIdentifier, server_of
 from .commands import Commands

@@ -8,8 +8,8 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
+from ..log import Logger
 from ..matrix.homeserver import Homeserver, Refused, StrippedEvent
 from ..matrix.outbound_error import OutboundError
 from .events import Event

@@ -9,8 +9,8 @@ import msgspec
 from twisted.internet import task
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
+from ..log import Logger
 from ..matrix.homeserver import Homeserver, Refused, StrippedEvent
 from ..matrix.ids import InvalidIdentifier, server_of
 from ..matrix.outbound_error import OutboundError

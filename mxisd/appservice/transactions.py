@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import msgspec
 from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from ..clock import DAY, now
+from ..log import Logger
 from ..storage.contract import Transactions as Store
 from .events import Event, Reaction
 

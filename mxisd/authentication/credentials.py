@@ -6,8 +6,8 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 
+from ..log import Logger
 from ..matrix.deadline import within
 from ..matrix.ids import InvalidIdentifier, server_of
 from ..stores.store import Profile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -83,8 +84,10 @@ class AppService(Section):
             for name, endpoint in needed.items():
                 if endpoint.url is None:
                     yield Finding(f"endpoint.{name}.url", "expected a URL, since appsvc.enabled is true")
-                if not endpoint.token:
-                    yield Finding(f"endpoint.{name}.token", "expected a token, since appsvc.enabled is true")
+                # It goes into a header, where homeservers split at spaces.
+                if not re.fullmatch(r"[!-~]+", endpoint.token or ""):
+                    wanted = "expected a token of ASCII characters without spaces, since appsvc.enabled is true"
+                    yield Finding(f"endpoint.{name}.token", wanted)
         if self.user.main == self.user.invite_expired:
             yield Finding("user.inviteExpired", "expected another user than appsvc.user.main")
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 NOT_BUILT: tuple[tuple[str, str], ...] = (
     ("internal", "endpoints for the administrator"),
-    ("logging", "levels of the log"),
+    ("logging.requests", "a log of requests"),
+    ("logging.root", "levels of the log of libraries"),
 )
 """Keys, sections included, and what is missing.  Who builds it deletes the line here, and documents the keys."""
 

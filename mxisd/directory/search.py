@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from ..config.directory import Exclude
+from ..log import Logger
 from ..matrix.deadline import within
 from ..stores.store import Directory, Entry
 

@@ -11,10 +11,10 @@ from twisted.application.service import Service
 from twisted.internet import task
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 from twisted.python.failure import Failure as Unexpected
 
 from ..clock import HOUR, Random, now
+from ..log import Logger
 from ..storage.contract import Outbox, StorageUnavailable
 from ..storage.records import Delivery, Failure, Kind, State
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from ..clock import now
+from ..log import Logger
 from ..matrix.ids import server_of
 from ..storage.contract import Invites
 from ..storage.records import End, Invite

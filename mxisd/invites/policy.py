@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
-from twisted.logger import Logger
 
 from ..config.invite import Policy, Rule
+from ..log import Logger
 from ..matrix.error import MatrixError
 from ..matrix.threepid import ThreePid, spellings
 from ..stores.stores import StoreFailed

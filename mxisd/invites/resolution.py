@@ -8,9 +8,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from ..clock import HOUR, now
+from ..log import Logger
 from ..lookup.source import Source
 from ..matrix.ids import InvalidIdentifier, server_of
 from ..matrix.threepid import ThreePid

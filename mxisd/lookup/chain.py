@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from msgspec import json
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from ..clock import now
+from ..log import Logger
 from ..matrix.association import association
 from ..matrix.signing import Signer
 from ..matrix.threepid import ThreePid

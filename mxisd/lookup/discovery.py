@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from ..clock import Random
+from ..log import Logger
 from ..matrix.cache import Cache
 from ..matrix.discovery import Services, by_weight
 from ..matrix.dns import DnsError

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
+from ..log import Logger
 from ..matrix.threepid import ThreePid
 from .v1 import V1
 from .v2 import V2, NotServed

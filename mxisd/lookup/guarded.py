@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger, LogLevel
+from twisted.logger import LogLevel
 
+from ..log import Logger
 from ..matrix.ids import InvalidIdentifier, server_of
 from ..matrix.threepid import ThreePid
 from .source import Source, Unavailable

@@ -9,9 +9,9 @@ from typing import Protocol, TypeVar
 from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 
 from ..clock import Random, now, token
+from ..log import Logger
 from ..matrix.hashing import digest
 from ..matrix.threepid import ThreePid
 from ..storage.contract import Hashes, Portion, StorageUnavailable

@@ -19,12 +19,12 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import HTTPConnectionPool
 from zope.interface import directlyProvides, implementer
 
+from ..log import Logger
 from .dns import DnsError, Resolver
 from .networks import Address, Network, may_reach
 from .outbound_error import AddressRefused, ConnectionFailed, NameUnknown, TooLarge

@@ -8,9 +8,9 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from ..clock import Random
+from ..log import Logger
 from .cache import Cache
 from .dns import DnsError, Service
 from .ids import InvalidIdentifier, is_ip_literal, split_server_name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from email.message import EmailMessage
 
-from twisted.logger import Logger
+from ..log import Logger
 
 log = Logger()
 

@@ -17,12 +17,12 @@ from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IDelayedCall, IOpenSSLClientConnectionCreator, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.ssl import VerificationError
-from twisted.logger import Logger
 from twisted.mail.smtp import SUCCESS, CramMD5ClientAuthenticator, ESMTPClient, LOGINAuthenticator, PLAINAuthenticator
 from twisted.mail.smtp import Address as Path
 from twisted.python.failure import Failure
 
 from ..clock import Random
+from ..log import Logger
 from .mail import POLICY, address
 from .notifier import SendFailed
 

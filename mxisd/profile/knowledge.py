@@ -7,8 +7,8 @@ from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
+from ..log import Logger
 from ..matrix.deadline import within
 from ..matrix.threepid import ThreePid
 from ..stores.store import Profile

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
-from twisted.logger import Logger
-
 from ..config.register import Medium, Policy
+from ..log import Logger
 from ..matrix.error import MatrixError
 from ..matrix.threepid import ThreePid, spellings
 from ..storage.records import Invite

@@ -6,11 +6,11 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import DAY, now
 from ..config.session import Unbind
+from ..log import Logger
 from ..matrix.threepid import ThreePid
 from ..notify import UnbindNotice, UnbindWarning
 from ..storage.contract import Bindings, Occasions

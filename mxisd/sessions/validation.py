@@ -8,9 +8,9 @@ from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from ..clock import DAY, Random, now, token
+from ..log import Logger
 from ..matrix.error import MatrixError
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid
 from ..notify import SendFailed, Validation

@@ -10,8 +10,8 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 
+from ..log import Logger
 from ..matrix.signing import KeyFileError, new_keys, read_keys
 from .contract import Keys, StorageUnavailable
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from twisted.logger import Logger
-
+from ..log import Logger
 from ..matrix.ids import InvalidIdentifier, split_user_id
 
 log = Logger()

@@ -6,9 +6,9 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..log import Logger
 from ..lookup.source import Source
 from ..matrix.threepid import ThreePid
 from .store import Directory, Entry, Listing, Profile, Profiles, Store

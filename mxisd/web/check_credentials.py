@@ -10,9 +10,9 @@ from collections.abc import Collection
 from ipaddress import ip_address
 
 from msgspec import Struct
-from twisted.logger import Logger
 
 from ..authentication.credentials import Credentials
+from ..log import Logger
 from ..matrix.error import MatrixError
 from ..matrix.networks import Network
 from ..stores.store import Profile

@@ -16,11 +16,11 @@ from typing import TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from ..log import Logger
 from ..matrix.error import MatrixError
 from ..storage.contract import StorageUnavailable
 from .body import from_form, from_json, from_strings

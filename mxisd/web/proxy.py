@@ -20,7 +20,6 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.interfaces import IConsumer, IOpenSSLClientConnectionCreator, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import PotentialDataLoss
@@ -29,6 +28,7 @@ from twisted.web.iweb import IAgent, IBodyProducer, IPolicyForHTTPS, IResponse
 from twisted.web.server import Request
 from zope.interface import implementer
 
+from ..log import Logger
 from ..matrix.error import MatrixError
 from ..matrix.tls import Trust
 from .client import Clients

@@ -17,8 +17,8 @@ matrix: {domain: example.org}
 appsvc:
   enabled: true
   endpoint:
-    toHS: {url: 'http://127.0.0.1:8008', token: 'as: token'}
-    toAS: {url: 'http://127.0.0.1:8090/', token: 'hs # token'}
+    toHS: {url: 'http://127.0.0.1:8008', token: 'as:token'}
+    toAS: {url: 'http://127.0.0.1:8090/', token: 'hs#token'}
 """
 
 
@@ -45,8 +45,8 @@ class RegistrationTest(SynchronousTestCase):
             {
                 "id": "appservice-mxisd",
                 "url": "http://127.0.0.1:8090",
-                "as_token": "as: token",
-                "hs_token": "hs # token",
+                "as_token": "as:token",
+                "hs_token": "hs#token",
                 "sender_localpart": "mxisd",
                 "namespaces": {"aliases": [], "rooms": []},
                 "rate_limited": False,

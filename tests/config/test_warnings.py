@@ -55,13 +55,17 @@ class WarningTests(ConfigCase):
             ),
             (
                 "register: {policy: {allowed: true}}",
-                "register.policy: without effect: without matrix.homeserver.url mxisd does not stand in front of the "
-                "homeserver",
+                (
+                    "register.policy: without effect: without matrix.homeserver.url mxisd does not stand in front of "
+                    "the homeserver"
+                ),
             ),
             (
                 "invite: {policy: {ifSender: {hasRole: staff}}}",
-                "invite.policy: invites are judged only when the homeserver stores them here: without "
-                "matrix.homeserver.url mxisd does not stand in front of the homeserver",
+                (
+                    "invite.policy: invites are judged only when the homeserver stores them here: without "
+                    "matrix.homeserver.url mxisd does not stand in front of the homeserver"
+                ),
             ),
             (
                 "forward: {servers: [matrix-org]}",
@@ -142,7 +146,7 @@ class UnbuiltTests(ConfigCase):
     def test_what_is_set_without_effect(self) -> None:
         for text, key in [
             ("internal: {enabled: true}", "internal"),
-            ("logging: {app: debug}", "logging"),
+            ("logging: {requests: true}", "logging.requests"),
         ]:
             self.assertEqual(self.warned(text), [key])
         self.assertEqual(

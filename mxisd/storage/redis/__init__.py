@@ -6,9 +6,9 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
 
 from ...config.storage import Redis as Settings
+from ...log import Logger
 from ..contract import StorageUnavailable
 from .accounts import RedisAccounts
 from .archive import RedisArchive

@@ -11,10 +11,10 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList, First
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from txredisapi import RedisError, ResponseError
 
+from ...log import Logger
 from ..contract import StorageUnavailable
 from .connection import Argument, Connection, Refused
 from .script import script
@@ -142,8 +142,11 @@ class Redis(Service):
 
     def _drop(self, reason: str) -> None:
         """Break off all connections: they lead to the same server."""
-        log.warn("the connections to Redis at {name} are made anew: {reason}", name=self._server.name, reason=reason)
         dropped, self._ready = self._ready, []
+        if dropped:
+            log.warn(
+                "all connections to Redis at {name} are made anew: {reason}", name=self._server.name, reason=reason
+            )
         for connection in dropped:
             connection.abort()
 

@@ -13,7 +13,7 @@ from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
-from twisted.logger import Logger
+from ...log import Logger
 
 log = Logger()
 

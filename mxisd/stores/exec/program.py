@@ -11,9 +11,9 @@ from typing import Any
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ...log import Logger
 from ...matrix.deadline import within
 
 log = Logger()

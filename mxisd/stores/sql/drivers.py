@@ -10,8 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from twisted.logger import Logger
-
+from ...log import Logger
 from ..library import library
 from ..pool import Connector
 from .location import BadLocation, Location, parse

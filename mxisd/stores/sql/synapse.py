@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
-from twisted.logger import Logger
 
+from ...log import Logger
 from .database import Database
 from .query import Dialect, Query
 from .store import Queries, Typed

@@ -8,10 +8,10 @@ import msgspec
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from ...config.directory import Exclude
 from ...directory.search import PATIENCE, StoreSearch, merged
+from ...log import Logger
 from ...matrix.deadline import within
 from ...matrix.error import MatrixError
 from ..body import from_values
