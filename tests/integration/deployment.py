@@ -23,25 +23,30 @@ from .synapse import Synapse
 
 # Found by its SRV record alone: there is no host of this name.
 DOMAIN = "matrix.test"
+REGISTRATION = "registration.yaml"
 
 
 class Deployment:
     """
     Synapse and mxisd behind one nginx at ``url``, a name server, and a mail server.
 
-    With ``policies``, more sections of mxisd.yaml, mxisd stands in front of Synapse, which itself asks it too.
+    With ``policies``, more sections of mxisd.yaml, mxisd stands in front of Synapse, which itself asks it too.  With
+    ``application_service``, more sections too, it is Synapse's application service.  ``folder`` is where they keep
+    their data.
     """
 
-    def __init__(self, policies: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, policies: Mapping[str, Any] | None = None, application_service: Mapping[str, Any] | None = None
+    ) -> None:
         for program in ("nginx", str(SYNAPSE_PYTHON)):
             installed(program)
         self._folder = TemporaryDirectory(prefix="mxisd-tests-")
-        folder = Path(self._folder.name)
+        self.folder = folder = Path(self._folder.name)
         folder.chmod(0o755)  # nginx drops its privileges
         authority = Authority(folder / "authority.pem")
         self.ca_file = authority.path
         synapse_port, mxisd_port = free_port(), free_port()
-        synapse_url = f"http://127.0.0.1:{synapse_port}" if policies is not None else None
+        synapse_url = f"http://127.0.0.1:{synapse_port}"
         self.nginx = Nginx(
             folder / "nginx",
             authority,
@@ -62,7 +67,7 @@ class Deployment:
             folder / "mxisd",
             mxisd_port,
             {
-                "matrix": {"domain": DOMAIN, "homeserver": {"url": synapse_url}},
+                "matrix": {"domain": DOMAIN, "homeserver": {"url": synapse_url if policies is not None else None}},
                 "server": {"bind": [f"tcp:{mxisd_port}:interface=127.0.0.1"], "publicUrl": self.url},
                 "key": {"path": "signing.key"},
                 "storage": {"provider": {"sqlite": {"database": "mxisd.db"}}},
@@ -88,6 +93,7 @@ class Deployment:
                     "nameservers": [self.names.address],
                 },
                 **(policies or {}),
+                **as_application_service(application_service, synapse_url, f"http://127.0.0.1:{mxisd_port}"),
             },
         )
         modules = []
@@ -95,7 +101,10 @@ class Deployment:
             asking = {"url": self.mxisd.url, "token": policies["invite"]["policy"]["token"]}
             modules.append({"module": "mxisd_policy.MxisdPolicy", "config": asking})
             modules.append({"module": "mxisd_password.MxisdPassword", "config": {"url": self.mxisd.url}})
-        self.synapse = Synapse(folder / "synapse", DOMAIN, synapse_port, self.url, authority.path, modules)
+        registrations = [folder / "mxisd" / REGISTRATION] if application_service is not None else []
+        self.synapse = Synapse(
+            folder / "synapse", DOMAIN, synapse_port, self.url, authority.path, modules, registrations
+        )
 
     def anybody(self) -> MatrixClient:
         """A client without any token."""
@@ -109,6 +118,18 @@ class Deployment:
         for server in (self.synapse, self.mxisd, self.nginx, self.names, self.mailbox):
             server.stop()
         self._folder.cleanup()
+
+
+def as_application_service(sections: Mapping[str, Any] | None, synapse: str, mxisd: str) -> dict[str, Any]:
+    """Sections of mxisd.yaml, with what every application service needs."""
+    if sections is None:
+        return {}
+    needed = {
+        "enabled": True,
+        "endpoint": {"toHS": {"url": synapse, "token": "as-token"}, "toAS": {"url": mxisd, "token": "hs-token"}},
+        "registration": {"synapse": {"file": REGISTRATION}},
+    }
+    return {**sections, "appsvc": needed | sections.get("appsvc", {})}
 
 
 def server_context(authority: Authority, path: Path) -> ssl.SSLContext:

@@ -45,6 +45,9 @@ class MatrixClient:
     def post(self, path: str, body: object = None) -> Any:
         return self._json("POST", path, json.dumps(body or {}).encode())
 
+    def put(self, path: str, body: object = None) -> Any:
+        return self._json("PUT", path, json.dumps(body or {}).encode())
+
     def open(self, link: str) -> str:
         """What a browser shows, which has no token."""
         with urllib.request.urlopen(link, timeout=PATIENCE, context=self._context) as answer:

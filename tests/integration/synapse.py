@@ -19,7 +19,7 @@ class Synapse:
     Listens on 127.0.0.1 at ``port``, without TLS, as ``server_name``.
 
     It trusts the authority of ``ca_file``, and connects to nothing but 127.0.0.1.  ``modules`` are found in
-    ``contrib/synapse``.
+    ``contrib/synapse``; ``registrations`` are those of application services.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Synapse:
         public_url: str,
         ca_file: str,
         modules: Sequence[object] = (),
+        registrations: Sequence[Path] = (),
     ) -> None:
         folder.mkdir()
         self.url = f"http://127.0.0.1:{port}"
@@ -65,25 +66,33 @@ class Synapse:
                     "ip_range_whitelist": ["127.0.0.1"],
                     "federation_custom_ca_list": [ca_file],
                     "modules": list(modules),
+                    "app_service_config_files": [str(path) for path in registrations],
                     # Each look at the rooms is a new one.
                     "caches": {"sync_response_cache_duration": "0s"},
                     **_UNLIMITED,
                 }
             )
         )
-        self._process = Process(
-            [installed(str(PYTHON)), "-m", "synapse.app.homeserver", "--config-path", folder / "homeserver.yaml"],
-            folder / "synapse.log",
-            env={"SSL_CERT_FILE": ca_file, "PYTHONPATH": str(ROOT / "contrib" / "synapse")},
+        self._folder = folder
+        self.port = port
+        self._environment = {"SSL_CERT_FILE": ca_file, "PYTHONPATH": str(ROOT / "contrib" / "synapse")}
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again after :meth:`stop`."""
+        self.process = Process(
+            [installed(str(PYTHON)), "-m", "synapse.app.homeserver", "--config-path", self._folder / "homeserver.yaml"],
+            self._folder / "synapse.log",
+            self._environment,
         )
-        self._process.wait_until(lambda: listens(port))
+        self.process.wait_until(lambda: listens(self.port))
 
     @property
     def log(self) -> str:
-        return self._process.log
+        return self.process.log
 
     def stop(self) -> None:
-        self._process.stop()
+        self.process.stop()
 
 
 _LOGGING = {
