@@ -74,9 +74,8 @@ from .sessions.binding import Publication
 from .sessions.notices import UnbindNotices
 from .sessions.validation import REMEMBERED, ValidationSessions
 from .storage.contract import Storage
-from .storage.redis import RedisService
+from .storage.engine import engine
 from .storage.signing_keys import SharedKeys
-from .storage.sqlite import SQLiteService
 from .storage.sqlite.schema import UnusableDatabase
 from .stores.build import build_stores
 from .stores.stores import Stores
@@ -225,10 +224,7 @@ class Parts:
 
     @cached_property
     def storage(self) -> Storage:
-        backend, provider = self.config.storage.backend, self.config.storage.provider
-        if backend == "redis":
-            return self.run(RedisService(provider.redis, self.reactor, REMEMBERED)).storage
-        return self.run(SQLiteService(provider.sqlite.database, self.reactor)).storage
+        return self.run(engine(self.config.storage, self.reactor, REMEMBERED)).storage
 
     @cached_property
     def resolver(self) -> Resolver:
