@@ -51,7 +51,7 @@ $(BIN)/.installed-dev: $(BIN)/python setup.py .cache/packages
 
 .cache/sydent-venv/.installed: .cache/packages
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet 'matrix-sydent==2.6.*'
+	$(@D)/bin/python -m pip install --quiet 'matrix-sydent[prometheus,sentry]==2.6.*'
 	touch $@
 
 .cache/packages: Makefile

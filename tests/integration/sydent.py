@@ -1,0 +1,72 @@
+"""A real Sydent, from a virtual environment of its own."""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+
+from .mailbox import Mailbox
+from .matrix_client import V1, MatrixClient
+from .process import ROOT, Process
+
+PYTHON = ROOT / ".cache" / "sydent-venv" / "bin" / "python"
+
+
+class Sydent:
+    """
+    Listens on 127.0.0.1 at ``port``, and sends its mails to ``mailbox``.
+
+    It believes homeservers on this machine, whatever their certificates.
+    """
+
+    def __init__(self, folder: Path, port: int, mailbox: Mailbox) -> None:
+        folder.mkdir()
+        self.url = f"http://127.0.0.1:{port}"
+        self._mailbox = mailbox
+        self._client = MatrixClient(self.url)
+        template = folder / "mail"
+        template.write_text("From: %(from)s\nTo: %(to)s\nSubject: Token\n\n%(token)s\n")
+        config = configparser.ConfigParser()
+        config.read_dict(
+            {
+                "general": {
+                    "server.name": "sydent.test",
+                    "pidfile.path": str(folder / "sydent.pid"),
+                    "ip.whitelist": "127.0.0.1",
+                },
+                "db": {"db.file": str(folder / "sydent.db")},
+                "http": {
+                    "clientapi.http.bind_address": "127.0.0.1",
+                    "clientapi.http.port": str(port),
+                    "federation.verifycerts": "False",
+                },
+                "email": {
+                    "email.from": "sydent@sydent.test",
+                    "email.template": str(template),
+                    "email.smtphost": "127.0.0.1",
+                    "email.smtpport": str(mailbox.port),
+                },
+            }
+        )
+        with (folder / "sydent.conf").open("w") as file:
+            config.write(file)
+        environment = {"SYDENT_CONF": str(folder / "sydent.conf")}
+        self.process = Process([PYTHON, "-m", "sydent.sydent"], folder / "sydent.log", environment)
+        self.process.wait_until(self._client.answers)
+
+    def bind(self, address: str, mxid: str) -> None:
+        """Have it know whose an email address is, as its users do."""
+        asked = {"email": address, "client_secret": "secret", "send_attempt": 1}
+        sid = self._client.post(f"{V1}/validate/email/requestToken", asked)["sid"]
+        proof = {"sid": sid, "client_secret": "secret"}
+        token = self._mailbox.next_to(address).get_content().strip()
+        self._client.post(f"{V1}/validate/email/submitToken", {**proof, "token": token})
+        self._client.post(f"{V1}/3pid/bind", {**proof, "mxid": mxid})
+
+    @property
+    def requests(self) -> list[str]:
+        """What an mxisd has asked it: lines of its log."""
+        return [line for line in self.process.log.splitlines() if line.endswith('"mxisd"')]
+
+    def stop(self) -> None:
+        self.process.stop()
