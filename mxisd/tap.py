@@ -50,6 +50,7 @@ from .invites.resolution import Resolution
 from .log import LEVELS, Logger, levels
 from .lookup.build import Sources, build_sources
 from .lookup.chain import Lookup
+from .lookup.guarded import Guarded
 from .lookup.hashed import HashedLookup
 from .lookup.index import HashIndex
 from .lookup.recursion import Recursion
@@ -477,10 +478,13 @@ class Parts:
 
     def _resolution(self) -> Resolution:
         config = self.config.invite
+        # A thousand addresses at a time take longer than those that somebody waits for.
+        own = [Guarded(store, self.reactor, 30.0) for store in self.stores.sources]
+        others = [source for source in self.sources.everywhere if not source.local and config.resolution.recursive]
         return Resolution(
             self.storage.invites,
             self.storage.bindings,
-            [source for source in self.sources.everywhere if source.local or config.resolution.recursive],
+            [*own, *others],
             self.endings,
             self.reactor,
             config.resolution.interval * 1000,

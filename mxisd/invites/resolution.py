@@ -11,8 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..clock import HOUR, now
 from ..log import Logger
-from ..lookup.source import Source
-from ..matrix.ids import InvalidIdentifier, server_of
+from ..lookup.source import Source, Unavailable
 from ..matrix.threepid import ThreePid
 from ..storage.contract import Bindings, Invites
 from ..storage.records import Invite
@@ -24,8 +23,6 @@ log = Logger()
 BATCH = 1000
 # So many invites end together: enough for one fsync to serve many, few enough not to hold up the reactor.
 ENDING = 50
-# A source that takes longer is left out of the rest of the tick.  Seconds.
-PATIENCE = 30.0
 # The longest that remote sources are left in peace about an invite.
 REMOTE_LIMIT = HOUR
 
@@ -34,8 +31,9 @@ class Resolution:
     """
     Each tick looks all pending invites up, in batches, and ends those that are found or have expired.
 
-    ``interval`` is the time between ticks, in ms.  Sources that are local are asked in every tick; remote ones, after
-    each miss, twice as much later.  ``expire_after`` is in ms; with ``None`` nothing expires.
+    ``interval`` is the time between ticks, in ms.  Sources are :class:`~mxisd.lookup.guarded.Guarded`: those that are
+    local are asked in every tick; remote ones, after each miss, twice as much later; and those that fail not again in
+    the same tick.  ``expire_after`` is in ms; with ``None`` nothing expires.
     """
 
     def __init__(
@@ -61,8 +59,8 @@ class Resolution:
         start = now(self._clock)
         # A little before the next tick, which may come a little early.
         next_due = start + self._interval * 9 // 10
-        local = _Panel([source for source in self._sources if source.local], self._clock)
-        remote = _Panel([source for source in self._sources if not source.local], self._clock)
+        local = _Panel([source for source in self._sources if source.local])
+        remote = _Panel([source for source in self._sources if not source.local])
         while batch := await self._invites.claim_due(start, next_due, BATCH):
             await self._look_up(batch, local, remote, start)
 
@@ -123,45 +121,22 @@ async def _together(coroutines: Iterable[Coroutine[Deferred[Any], Any, object]])
 class _Panel:
     """Sources, asked in order; for the time of a tick, without those that failed."""
 
-    def __init__(self, sources: Sequence[Source], clock: IReactorTime) -> None:
+    def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = list(sources)
-        self._clock = clock
 
     def __bool__(self) -> bool:
         return bool(self._sources)
 
     async def ask(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
-        """The valid user IDs of those of the addresses that are known."""
+        """The user IDs of those of the addresses that are known."""
         found: dict[ThreePid, str] = {}
         for source in tuple(self._sources):
             unknown = [threepid for threepid in threepids if threepid not in found]
             if not unknown:
                 break
             try:
-                answer = await Deferred.fromCoroutine(_lookup(source, unknown)).addTimeout(PATIENCE, self._clock)
-            except Exception as error:
-                log.error(
-                    "{source} is left out until pending invites are looked up again: {error}",
-                    source=source.name,
-                    error=error,
-                )
+                found |= await source.lookup(unknown)
+            except Unavailable as error:
+                log.debug("{error}; pending invites go on without it for now", error=error)
                 self._sources.remove(source)
-                continue
-            # Nobody is asked to speak of other addresses.
-            found |= {threepid: answer[threepid] for threepid in unknown if _is_user_id(answer.get(threepid))}
         return found
-
-
-async def _lookup(source: Source, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
-    return await source.lookup(threepids)
-
-
-def _is_user_id(mxid: str | None) -> bool:
-    if mxid is None:
-        return False
-    try:
-        server_of(mxid)
-    except InvalidIdentifier as error:
-        log.warn("a source names a user who cannot exist: {error}", error=error)
-        return False
-    return True

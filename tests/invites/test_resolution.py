@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY, MINUTE
 from mxisd.invites.endings import Endings
-from mxisd.invites.resolution import BATCH, PATIENCE, Resolution
+from mxisd.invites.resolution import BATCH, Resolution
+from mxisd.lookup.guarded import Guarded
 from mxisd.matrix.threepid import ThreePid
 from mxisd.periodic import Periodic
 from mxisd.storage.records import Binding, Invite
@@ -20,6 +21,9 @@ from tests.storage.inline import storage_in_memory
 from tests.web.app import Bell
 
 T = TypeVar("T")
+
+# Seconds that a source may take.
+PATIENCE = 30.0
 
 EXPIRY_USER = "@_mxisd_invite-expired:example.org"
 
@@ -53,9 +57,10 @@ class ResolutionTest(SynchronousTestCase):
 
     def start(self, *sources: Book, expire_after: int | None = 7 * DAY) -> Periodic:
         """Ticks every minute, beginning now."""
+        guarded = [Guarded(source, self.clock, PATIENCE) for source in sources]
         endings = Endings(self.storage.invites, self.bell, self.clock, EXPIRY_USER)
         resolution = Resolution(
-            self.storage.invites, self.storage.bindings, sources, endings, self.clock, MINUTE, expire_after
+            self.storage.invites, self.storage.bindings, guarded, endings, self.clock, MINUTE, expire_after
         )
         timer = Periodic("lookup of pending invites", resolution.tick, 60, self.clock)
         timer.startService()
