@@ -95,7 +95,8 @@ async def measure(reactor: Any, number: int) -> None:
         hashes = service.storage.hashes
 
         def index(rotation: float | None) -> HashIndex:
-            return HashIndex(hashes, [("people", people)], in_thread, reactor, os.urandom, 20, rotation)
+            occasions = service.storage.occasions
+            return HashIndex(hashes, occasions, [("people", people)], in_thread, reactor, os.urandom, 20, 600, rotation)
 
         pulse = Pulse(reactor)
         print(f"{number:,} users{'':27}{'seconds':>9}{'aim':>5}{'pause ms':>10}{'aim':>5}")

@@ -289,15 +289,17 @@ class Parts:
         config, reactor = self.config.hashing, self.reactor
         index = HashIndex(
             self.storage.hashes,
+            self.storage.occasions,
             self.stores.listings if "sha256" in config.understood else [],
             partial(deferToThreadPool, reactor, reactor.getThreadPool()),
             reactor,
             self.random,
             config.pepper_length,
+            config.interval,
             config.seconds_per_pepper,
             config.lookups_per_pepper,
         )
-        self.run(Periodic("refresh of hashes", index.refresh, config.interval, reactor))
+        self.run(Periodic("refresh of hashes", index.tick, config.interval, reactor))
         return index
 
     # What waits to be told to others.

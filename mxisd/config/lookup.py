@@ -61,7 +61,7 @@ class Recursive(Section):
 class Lookup(Section):
     """``timeout`` is in seconds, for each identity store."""
 
-    timeout: Duration = 30
+    timeout: Duration = 10
     bulk: Bulk = Bulk()
     recursive: Recursive = Recursive()
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from twisted.internet.interfaces import IReactorTime
 
-from ..matrix.ids import InvalidIdentifier, is_ip_literal, split_server_name
+from ..matrix.ids import MAX_SERVER_NAME, InvalidIdentifier, is_ip_literal, split_server_name
 from ..matrix.outbound_error import AddressRefused, ConnectionFailed, NameUnknown, TlsFailed
 from ..matrix.threepid import EMAIL, ThreePid
 from .discovery import IdentityServers
@@ -112,8 +112,11 @@ def _domain_of(threepid: ThreePid) -> str | None:
     """The domain of an email address as DNS has it; ``None`` for what is none, and for IP addresses."""
     if threepid.medium != EMAIL:
         return None
+    domain = threepid.address.rpartition("@")[2]
+    if len(domain) > MAX_SERVER_NAME:
+        return None
     try:
-        domain = threepid.address.rpartition("@")[2].encode("idna").decode("ascii").lower()
+        domain = domain.encode("idna").decode("ascii").lower()
         host, port = split_server_name(domain)
     except (UnicodeError, InvalidIdentifier):
         return None

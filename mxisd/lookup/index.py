@@ -14,7 +14,7 @@ from ..clock import Random, now, token
 from ..log import Logger
 from ..matrix.hashing import digest
 from ..matrix.threepid import ThreePid
-from ..storage.contract import Hashes, Portion, StorageUnavailable
+from ..storage.contract import Hashes, Occasions, Portion, StorageUnavailable
 from ..storage.records import Pepper
 from ..stores.store import Listing
 
@@ -40,6 +40,9 @@ class HashIndex:
     """
     Refreshes the index.
 
+    Of several processes one does so every ``interval`` seconds, and each at its start, since it may be the first to
+    have its configuration.
+
     There is a new pepper after ``rotation`` seconds, or when :meth:`looked_up` was called ``lookups`` times; never for
     what is ``None``.  Both are judged when the index is refreshed.
     """
@@ -47,20 +50,26 @@ class HashIndex:
     def __init__(
         self,
         hashes: Hashes,
+        occasions: Occasions,
         listings: Sequence[tuple[str, Listing]],
         in_thread: InThread,
         clock: IReactorTime,
         random: Random,
         pepper_length: int,
+        interval: float,
         rotation: float | None = None,
         lookups: int | None = None,
     ) -> None:
         self._hashes = hashes
+        self._occasions = occasions
         self._listings = listings
         self._in_thread = in_thread
         self._clock = clock
         self._random = random
         self._pepper_length = pepper_length
+        # A little less, for what happens every interval and may come a little early.
+        self._period = int(interval * 900)
+        self._started = False
         self._rotation = rotation
         self._lookups_allowed = lookups
         self._lookups = 0
@@ -74,6 +83,13 @@ class HashIndex:
     def looked_up(self) -> None:
         """Count a lookup of hashes."""
         self._lookups += 1
+
+    async def tick(self) -> None:
+        """Refresh, if that is for this process to do."""
+        due = await self._occasions.take("refresh of hashes", now(self._clock), self._period)
+        if due or not self._started:
+            self._started = True
+            await self.refresh()
 
     async def refresh(self) -> None:
         """Take in what the identity stores list now, under a new pepper if it is time for one."""

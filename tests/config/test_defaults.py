@@ -192,7 +192,7 @@ DEFAULTS = {
         },
     },
     "lookup": {
-        "timeout": 30,
+        "timeout": 10,
         "bulk": {"enabled": True},
         "recursive": {
             "enabled": True,

@@ -21,6 +21,7 @@ from tests.storage.inline import at_once, storage_in_memory
 
 ANNA, BERT, CARL = email("anna"), email("bert"), email("carl")
 PERIOD = DAY // 1000
+INTERVAL = 600
 
 
 class People:
@@ -49,7 +50,8 @@ class IndexTests(SynchronousTestCase):
     def made(self, seed: int = 0, **more: Any) -> HashIndex:
         stores = more.pop("stores", [("staff", self.staff), ("guests", self.guests)])
         source = random.Random(seed).randbytes
-        return HashIndex(self.storage.hashes, stores, at_once, self.clock, source, 20, **more)
+        hashes, occasions = self.storage.hashes, self.storage.occasions
+        return HashIndex(hashes, occasions, stores, at_once, self.clock, source, 20, INTERVAL, **more)
 
     def refresh(self, later: float = 0) -> str:
         """Refresh after some seconds; the current pepper."""
@@ -175,6 +177,24 @@ class IndexTests(SynchronousTestCase):
         listed = self.staff.listed
         self.refresh()
         self.assertEqual(self.staff.listed, listed + 1)
+
+    def test_of_several_processes_one_lists_the_stores(self) -> None:
+        several = [self.made(seed=seed) for seed in range(3)]
+        for index in several:
+            self.result(index.tick())
+        self.assertEqual(self.staff.listed, 3)
+        for _ in range(4):
+            self.clock.advance(INTERVAL - 1)
+            for index in several:
+                self.clock.advance(1 / 3)
+                self.result(index.tick())
+        self.assertEqual(self.staff.listed, 7)
+
+    def test_a_new_process_lists_its_stores_at_once(self) -> None:
+        self.result(self.made(stores=[]).tick())
+        self.assertEqual(self.found(), {})
+        self.result(self.made().tick())
+        self.assertEqual(self.found(), {ANNA: ALICE, BERT: BOB})
 
     def test_it_goes_on_after_an_end_in_the_middle(self) -> None:
         first = self.refresh()

@@ -129,7 +129,7 @@ class App:
         )
         self.signer = signer = Signer(DOMAIN, [SIGNING_KEY])
         lookup = Lookup(storage.bindings, [], signer, self.clock)
-        index = HashIndex(storage.hashes, [], at_once, self.clock, source.randbytes, pepper_length=20)
+        index = HashIndex(storage.hashes, storage.occasions, [], at_once, self.clock, source.randbytes, 20, 600)
         sessions = ValidationSessions(storage.sessions, self.mailbox, self.clock, source.randbytes, PUBLIC_URL)
         invites = Invites(storage.invites, self.policy, lookup, self.deliveries, signer, self.clock, source.randbytes)
         accounts = Accounts(storage.accounts, self.homeservers, self.clock, source.randbytes, only_domain=None)
