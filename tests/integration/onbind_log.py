@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 ONBIND = "/_matrix/federation/v1/3pid/onbind"
 
-# Seconds within which the outcome of an attempt is recorded, with much to spare.
-SETTLED = 5.0
+# Seconds that a claim lasts: what was under way so long before or after an interruption may have suffered from it.
+CLAIM = 30.0
 
 
 class Arrival(NamedTuple):
@@ -83,7 +83,7 @@ def faults(
     What should not have happened; ``rooms`` are those of all invites that were acknowledged, by their tokens.
 
     Each has to arrive, in its room.  It may arrive a second time, and never a third, if the outcome of an attempt was
-    lost: mxisd has recorded that, the process was interrupted when the first request was under way, and each
+    lost: mxisd has recorded that, something was interrupted while the first request was claimed, and each
     interruption has that effect on no more than ``at_once``.
     """
     by_token = defaultdict(list)
@@ -103,7 +103,7 @@ def faults(
             found.append(f"{token} has ended as {outcome.state}")
         if len(times) > 1 and not outcome.lost:
             found.append(f"{token} was repeated although no outcome was lost")
-        if len(times) > 1 and not any(each.since - SETTLED <= times[0] <= each.until for each in interruptions):
+        if len(times) > 1 and not any(each.since - CLAIM <= times[0] <= each.until + CLAIM for each in interruptions):
             found.append(f"{token} was repeated although nothing was interrupted")
     repeated = sum(len(by_token[token]) > 1 for token in rooms)
     if repeated > at_once * len(interruptions):

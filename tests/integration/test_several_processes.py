@@ -57,7 +57,7 @@ class FaultsTests(SynchronousTestCase):
             ([once], Outcome("abandoned", 0), [], "a has ended as abandoned"),
             ([once], Outcome("unknown", 1), [killed], "a has ended as unknown"),
             ([once, again], Outcome("done", 0), [killed], "a was repeated although no outcome was lost"),
-            ([once, again], Outcome("done", 1), [Interruption(20, 20)] * 2, "although nothing was interrupted"),
+            ([once, again], Outcome("done", 1), [Interruption(90, 90)] * 2, "although nothing was interrupted"),
             ([once, again, again], Outcome("done", 1), [killed], "a has arrived 3 times"),
             ([Arrival(1, "a", "!b")], Outcome("done", 0), [], "a has arrived in another room"),
             ([once, Arrival(1, "b", "!a")], Outcome("done", 0), [], "b was never acknowledged"),
