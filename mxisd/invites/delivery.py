@@ -210,11 +210,12 @@ class Deliveries(Service):
         else:
             held = await self._outbox.close(delivery, state, outcome.answer, current)
         log.info(
-            "{kind} delivery {id} to {destination}, attempt {attempts}: {state}",
+            "{kind} delivery {id} to {destination}, attempt {attempts}: {what} ({state})",
             kind=delivery.kind,
             id=delivery.id,
             destination=delivery.destination,
             attempts=delivery.attempts,
+            what=outcome.what,
             state=(state or "will be tried again") if held else "someone else took it over",
         )
         # Mail servers like to quote addresses.
