@@ -2,8 +2,8 @@
 A tick over many pending invites, with an SQL store that knows none, some or all of the addresses.
 
 Each case runs in a process of its own, on the real storage and the real store, and prints what the tick cost: time,
-queries to the SQL store, the longest time in which the reactor did nothing else, and memory.  On a busy machine that time
-is also spent waiting for a processor: what the reactor's thread itself computed in it is printed beside it.
+queries to the SQL store, the longest time in which the reactor did nothing else, and memory.  On a busy machine that
+time is also spent waiting for a processor: what the reactor's thread itself computed in it is printed beside it.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ HEARTBEAT = 0.001
 
 def run(invites: int = INVITES) -> None:
     """All cases, one line a tick."""
+    print(f"{invites} pending invites")
     print(
-        f"{invites} pending invites\n{'known':>6} {'tick':>4} {'s':>7} {'queries':>7} {'pause ms':>8} {'peak MiB':>8}"
+        f"{'known':>6} {'tick':>4} {'s':>7} {'queries':>7} {'pause ms':>8} {'computing':>9} {'peak MiB':>8}", flush=True
     )
     for percent in (0, 1, 100):
         subprocess.run([sys.executable, "-m", "benchmarks.invites", str(percent), str(invites)], check=True)
