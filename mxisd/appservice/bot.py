@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from ..log import Logger
-from ..matrix.homeserver import Homeserver
+from ..matrix.homeserver import Homeserver, Refused
 from ..matrix.ids import InvalidIdentifier, server_of
 from .commands import Commands
 from .events import Event
@@ -18,7 +18,7 @@ log = Logger()
 
 STRANGER = "Only users of my homeserver can invite me"
 NO_ADMINISTRATOR = "Only administrators can talk to me"
-ENCRYPTED = "I cannot read encrypted messages: please invite me to a chat that is not encrypted."
+ENCRYPTED = "I cannot read encrypted messages: please invite me to a chat without encryption."
 FAILED = "That failed; the log of mxisd tells why."
 
 
@@ -58,7 +58,7 @@ class Bot:
             return
         if event.invites(self._user_id):
             self._begin(self._answer_invite(event), event)
-        elif _is_command(event) or event.type == "m.room.encrypted":
+        elif _is_command(event):
             self._begin(self._answer_message(event), event)
 
     def _begin(self, action: Coroutine[Deferred[Any], Any, None], event: Event) -> None:
@@ -70,19 +70,21 @@ class Bot:
         await self._users.register(self._user_id)
         if not self._is_local(event.sender):
             await self._homeserver.leave(self._user_id, event.room_id, STRANGER)
-        elif event.content.get("is_direct") is True and not await self._is_administrator(event.sender):
-            await self._homeserver.leave(self._user_id, event.room_id, NO_ADMINISTRATOR)
-        else:
+        elif event.content.get("is_direct") is not True:
             await self._homeserver.join(self._user_id, event.room_id)
+        elif await self._is_administrator(event.sender):
+            await self._homeserver.join(self._user_id, event.room_id)
+            if await self._is_encrypted(event.room_id):
+                await self._say(event, ENCRYPTED)
+        else:
+            await self._homeserver.leave(self._user_id, event.room_id, NO_ADMINISTRATOR)
 
     async def _answer_message(self, event: Event) -> None:
-        if await self._homeserver.members(self._user_id, event.room_id) != {self._user_id, event.sender}:
+        if not await self._is_alone_with(event.sender, event.room_id):
             return
         if not await self._is_administrator(event.sender):
             await self._say(event, f"{NO_ADMINISTRATOR}.")
             await self._homeserver.leave(self._user_id, event.room_id, NO_ADMINISTRATOR)
-        elif event.type == "m.room.encrypted":
-            await self._say(event, ENCRYPTED)
         else:
             await self._say(event, await self._run(event.content["body"]))
 
@@ -98,6 +100,23 @@ class Bot:
     async def _say(self, event: Event, text: str) -> None:
         # The event's ID makes a second answer to it the same one, to the homeserver.
         await self._homeserver.say(self._user_id, event.room_id, text, f"mxisd{event.event_id}")
+
+    async def _is_alone_with(self, user_id: str, room_id: str) -> bool:
+        try:
+            return await self._homeserver.members(self._user_id, room_id) == {self._user_id, user_id}
+        except Refused as error:
+            if error.final:
+                return False  # not in the room: we may be told of others too
+            raise
+
+    async def _is_encrypted(self, room_id: str) -> bool:
+        try:
+            await self._homeserver.state(self._user_id, room_id, "m.room.encryption")
+        except Refused as error:
+            if error.final:
+                return False
+            raise
+        return True
 
     async def _is_administrator(self, user_id: str) -> bool:
         if self._commands is None or not self._is_local(user_id):

@@ -50,6 +50,12 @@ class InvitedTest(BotCase):
         self.assertEqual(self.invited(is_direct=True), "join")
         self.assertIn(MAIN, self.fake.registered)
 
+    def test_says_that_it_cannot_read_what_is_encrypted(self) -> None:
+        room = self.fake.room(ROOM)
+        room.state["m.room.encryption", ""] = {"algorithm": "m.megolm.v1.aes-sha2"}
+        self.invited(is_direct=True)
+        self.assertEqual(room.messages, [(MAIN, ENCRYPTED)])
+
     def test_rejects_the_chat_of_others(self) -> None:
         self.people.of[ALICE] = {"staff"}
         self.assertEqual(self.invited(is_direct=True), "leave")
@@ -120,8 +126,9 @@ class SpokenToTest(BotCase):
     def test_does_not_talk_to_itself(self) -> None:
         self.assertEqual(self.say("!ping", sender=MAIN), [])
 
-    def test_says_that_it_cannot_read_what_is_encrypted(self) -> None:
-        self.assertEqual(self.say("", type="m.room.encrypted", content={"ciphertext": "…"}), [ENCRYPTED])
+    def test_says_nothing_where_it_is_not(self) -> None:
+        del self.room.members[MAIN]
+        self.assertEqual(self.say("!ping"), [])
 
     def test_a_command_that_fails_is_answered(self) -> None:
         self.phonebook.broken = True
