@@ -20,7 +20,17 @@ class Event(Struct, frozen=True):
 
     def invites(self, user_id: str) -> bool:
         """Whether it is an invite for a user."""
-        return self.type == "m.room.member" and self.state_key == user_id and self.content.get("membership") == "invite"
+        return self._makes(user_id, "invite")
+
+    def lets_in(self, user_id: str) -> bool:
+        """Whether a user has joined by it."""
+        return self._makes(user_id, "join")
+
+    def _makes(self, user_id: str, membership: str) -> bool:
+        return self.type == "m.room.member" and (self.state_key, self.content.get("membership")) == (
+            user_id,
+            membership,
+        )
 
 
 class Reaction(Protocol):

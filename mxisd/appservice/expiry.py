@@ -48,7 +48,7 @@ class ExpiryUser(Service):
 
     async def see(self, event: Event) -> None:
         """See :class:`~mxisd.appservice.events.Reaction`."""
-        if event.invites(self._user_id):
+        if event.invites(self._user_id) or event.lets_in(self._user_id):
             self._add(event.room_id, [event.content])
             if not self._woken.called:
                 self._woken.callback(None)

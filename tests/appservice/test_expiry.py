@@ -78,6 +78,12 @@ class ExpiryUserTest(Case):
         self.start()
         self.assertEqual(room.members[EXPIRY], "leave")
 
+    def test_leaves_a_room_as_soon_as_it_is_made_to_join(self) -> None:
+        user = self.start()
+        self.fake.room(ROOM).members[EXPIRY] = "join"
+        self.show(user, type="m.room.member", state_key=EXPIRY, content={"membership": "join"})
+        self.assertEqual(self.fake.rooms[ROOM].members[EXPIRY], "leave")
+
     def test_finds_what_was_missed_within_the_hour(self) -> None:
         self.start()
         self.fake.invite(ROOM, EXPIRY)
