@@ -13,6 +13,8 @@ log = Logger()
 _OTHER = re.compile(rb"[^a-z0-9._/+-]")
 _ESCAPED = re.compile(rb"=([0-9a-f]{2})")
 _LOCALPART = re.compile(r"[a-z0-9._=/+-]+")
+# Names that every way of mapping leaves alone, and that make no user ID too long.
+_PLAIN = re.compile(r"[a-z0-9._-]{1,16}")
 
 
 def mapped(name: str) -> str:
@@ -51,6 +53,8 @@ class UserIds:
 
     def of_name(self, name: str) -> str | None:
         """The user ID for a name; ``None``, and a line in the log, if there is none."""
+        if _PLAIN.fullmatch(name):
+            return f"@{name}:{self._domain}"
         try:
             return self.of_mxid(f"@{self._localpart(name)}:{self._domain}")
         except InvalidIdentifier as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import Any
 from uuid import uuid4
@@ -21,12 +21,13 @@ from tests.servers.mariadb import mariadb
 from tests.servers.postgresql import postgresql
 
 from . import contract
-from .people import PEOPLE
+from .people import PEOPLE, Person
 
 SCHEMA = (
     "CREATE TABLE people (name VARCHAR(100) PRIMARY KEY, user_id VARCHAR(200), display_name VARCHAR(100))",
     "CREATE TABLE addresses (name VARCHAR(100), medium VARCHAR(20), address VARCHAR(100))",
     "CREATE TABLE roles (name VARCHAR(100), role VARCHAR(100))",
+    "CREATE INDEX by_address ON addresses (medium, address)",
 )
 QUERIES = Sql(
     enabled=True,
@@ -61,19 +62,21 @@ def with_bulk(config: Sql) -> Sql:
     return replace(config, identity=replace(config.identity, bulk_query=BULK))
 
 
-def fill(cursor: Any, placeholder: str) -> None:
-    """Make the tables, with all people in them."""
+def fill(cursor: Any, placeholder: str, people: Sequence[Person] = PEOPLE) -> None:
+    """Make the tables, with people in them."""
     for statement in SCHEMA:
         cursor.execute(statement)
 
     def insert(table: str, rows: Iterable[tuple[Any, ...]]) -> None:
         rows = list(rows)
+        if not rows:
+            return
         values = ", ".join([placeholder] * len(rows[0]))
         cursor.executemany(f"INSERT INTO {table} VALUES ({values})", rows)  # noqa: S608 - written here
 
-    insert("people", ((person.name, person.user_id, person.display_name) for person in PEOPLE))
-    insert("addresses", ((person.name, *threepid) for person in PEOPLE for threepid in person.threepids))
-    insert("roles", ((person.name, role) for person in PEOPLE for role in person.roles))
+    insert("people", ((person.name, person.user_id, person.display_name) for person in people))
+    insert("addresses", ((person.name, *threepid) for person in people for threepid in person.threepids))
+    insert("roles", ((person.name, role) for person in people for role in person.roles))
 
 
 class SqlPromises(
@@ -93,19 +96,19 @@ class SqlPromises(
         return self.started(*sql_store("sql", config, reactor, self.user_ids))
 
 
-def in_sqlite(path: str) -> tuple[str, str]:
+def in_sqlite(path: str, people: Sequence[Person] = PEOPLE) -> tuple[str, str]:
     """Type and connection of a new file with the tables."""
     with closing(sqlite3.connect(path)) as database:
-        fill(database, "?")
+        fill(database, "?", people)
         database.commit()
     return "sqlite", path
 
 
-def in_postgresql() -> tuple[str, str]:
+def in_postgresql(people: Sequence[Person] = PEOPLE) -> tuple[str, str]:
     """The same, on the server of the tests."""
     name = new_in_postgresql()
     with psycopg.connect(f"host=127.0.0.1 port={postgresql().port} user=postgres dbname={name}") as database:
-        fill(database.cursor(), "%s")
+        fill(database.cursor(), "%s", people)
     return "postgresql", f"//127.0.0.1:{postgresql().port}/{name}?user=postgres&password=any"
 
 
@@ -121,14 +124,14 @@ def postgresql_admin() -> psycopg.Connection[Any]:
     return psycopg.connect(f"host=127.0.0.1 port={postgresql().port} user=postgres", autocommit=True)
 
 
-def in_mariadb() -> tuple[str, str]:
+def in_mariadb(people: Sequence[Person] = PEOPLE) -> tuple[str, str]:
     """The same, on the server of the tests."""
     server = mariadb()
     name = f"people_{uuid4().hex}"
     with closing(mariadb_admin()) as admin:
         admin.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
         admin.select_db(name)
-        fill(admin.cursor(), "%s")
+        fill(admin.cursor(), "%s", people)
     return "mariadb", f"//127.0.0.1:{server.port}/{name}?user={server.user}&password=se%25cr%26t?"
 
 

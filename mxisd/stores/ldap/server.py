@@ -109,15 +109,28 @@ class Server:
             self.close(connection)
         return True
 
-    def search(
-        self, connection: Any, base_dns: Sequence[str], filter_: str, attributes: Sequence[str], limit: int = 0
-    ) -> list[Found]:
-        """What a filter finds below some entries; the first ``limit``, if it is not 0."""
+    def search(self, connection: Any, base_dns: Sequence[str], filter_: str, attributes: Sequence[str]) -> list[Found]:
+        """All that a filter finds below some entries."""
         found: list[Found] = []
         for base_dn in base_dns:
-            for page in self.pages(connection, base_dn, filter_, attributes, min(limit or PAGE, PAGE)):
+            try:
+                message = self._ask(connection, base_dn, filter_, attributes, [])
+                found += _entries(connection.result3(message, timeout=SEARCH_TIMEOUT)[1])
+            except self._ldap.SIZELIMIT_EXCEEDED:
+                # Pages take longer, and what is looked up is mostly little.
+                for page in self.pages(connection, base_dn, filter_, attributes):
+                    found += page
+        return found
+
+    def search_some(
+        self, connection: Any, base_dns: Sequence[str], filter_: str, attributes: Sequence[str], limit: int
+    ) -> list[Found]:
+        """The first that a filter finds below some entries."""
+        found: list[Found] = []
+        for base_dn in base_dns:
+            for page in self.pages(connection, base_dn, filter_, attributes, min(limit, PAGE)):
                 found += page
-                if limit and len(found) >= limit:
+                if len(found) >= limit:
                     return found[:limit]
         return found
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ...matrix.threepid import ThreePid
+from ...matrix.threepid import MSISDN, ThreePid
 from ..address import findable, kept
 from ..pool import Pool
 from ..store import Batch, Entry, Profile
@@ -16,8 +16,8 @@ from .filters import any_of, contains, equal, filled, of_address, restricted
 from .names import Names
 from .server import Found, Server
 
-# So many addresses in one filter: servers limit their size, and search less well by longer ones.
-_TOGETHER = 40
+# So many comparisons in one filter: servers limit its size.
+_COMPARISONS = 200
 
 
 class Schema(Struct, frozen=True):
@@ -84,8 +84,10 @@ class LdapStore:
             if len(several) == 1:
                 singly += several
                 continue
-            for start in range(0, len(several), _TOGETHER):
-                some = several[start : start + _TOGETHER]
+            # Phone numbers are compared in two forms.
+            step = max(1, _COMPARISONS // (len(self._schema.threepids[medium]) * (2 if medium == MSISDN else 1)))
+            for start in range(0, len(several), step):
+                some = several[start : start + step]
                 known, unexplained = await self._find_together(medium, some)
                 found |= known
                 # The server compares in ways of its own, and has found someone by an address that looks different.
@@ -202,15 +204,17 @@ class LdapStore:
         filter_ = restricted(any_of(contains(attribute, term) for attribute in attributes), schema.directory_filter)
         users = [
             (self._user_id(entry), self._display_name(entry))
-            for entry in await self._search(filter_, [schema.uid, schema.name], limit)
+            for entry in await self._pool.run(
+                lambda connection: self._server.search_some(
+                    connection, schema.base_dns, filter_, [schema.uid, schema.name], limit
+                )
+            )
         ]
         return [Entry(user_id, name) for user_id, name in users if user_id]
 
-    async def _search(self, filter_: str, attributes: Sequence[str], limit: int = 0) -> list[Found]:
+    async def _search(self, filter_: str, attributes: Sequence[str]) -> list[Found]:
         base_dns = self._schema.base_dns
-        return await self._pool.run(
-            lambda connection: self._server.search(connection, base_dns, filter_, attributes, limit)
-        )
+        return await self._pool.run(lambda connection: self._server.search(connection, base_dns, filter_, attributes))
 
     def _user_id(self, entry: Found) -> str | None:
         return next(filter(None, map(self._names.user_id, entry.values([self._schema.uid]))), None)

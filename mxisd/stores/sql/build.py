@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.application.service import Service
@@ -33,14 +32,16 @@ def sql_store(key: str, config: Sql, reactor: Any, user_ids: UserIds) -> tuple[S
     async def constant() -> Queries:
         return queries
 
-    return _store(key, config, database, constant, user_ids), threads
+    store = SqlStore(key, database, constant, user_ids)
+    return _offering(config, store, lists=queries.listing is not None), threads
 
 
 def synapse_store(key: str, config: Sql, domain: str, reactor: Any, user_ids: UserIds) -> tuple[Store, Service]:
     """The same for the database of the Synapse that serves ``domain``."""
     database, threads = database_of(key, config.type, config.connection or "", reactor)
     queries = synapse_queries(key, database, domain, _queries(key, config, database))
-    return _store(key, config, database, queries, user_ids), threads
+    store = SqlStore(key, database, queries, user_ids)
+    return _offering(config, store, lists=True), threads
 
 
 def database_of(key: str, type_: str, connection: str, reactor: Any) -> tuple[Database, Service]:
@@ -55,16 +56,15 @@ def database_of(key: str, type_: str, connection: str, reactor: Any) -> tuple[Da
     return Database(pool, found), pool
 
 
-def _store(
-    key: str, config: Sql, database: Database, queries: Callable[[], Awaitable[Queries]], user_ids: UserIds
-) -> Store:
-    store = SqlStore(key, database, queries, user_ids)
+def _offering(config: Sql, store: SqlStore, lists: bool) -> Store:
+    """The store, with the features that are switched on."""
+    identity = store if config.offers(config.identity) else None
     return Store(
-        key,
-        source=store if config.offers(config.identity) else None,
+        store.name,
+        source=identity,
         profiles=store if config.offers(config.profile) else None,
         directory=store if config.offers(config.directory) else None,
-        listing=store if config.offers(config.identity) else None,
+        listing=identity if lists else None,
     )
 
 

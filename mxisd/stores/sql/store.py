@@ -17,7 +17,7 @@ from .database import Database, Table
 from .query import Query
 
 # So many addresses in one statement: every database takes that many values.
-_BULK = 500
+_BULK = 1_000
 _ESCAPE = re.compile(r"\bescape\s*'\\\\?'", re.IGNORECASE)
 
 
@@ -82,13 +82,14 @@ class SqlStore:
     ) -> dict[ThreePid, str]:
         found: dict[ThreePid, str] = {}
         for start in range(0, len(asked), _BULK):
-            addresses = [threepid.address for threepid in asked[start : start + _BULK]]
-            table = await self._database.find(query.spread(len(addresses)), [medium, *addresses])
+            by_address = {threepid.address: threepid for threepid in asked[start : start + _BULK]}
+            table = await self._database.find(query.spread(len(by_address)), [medium, *by_address])
             uid, address = table.column("uid"), table.column("address")
             for row in table.rows:
                 user_id = self._user_id(row[uid], type_)
                 if user_id is not None:
-                    found.setdefault(kept(medium, _text(row[address])), user_id)
+                    threepid = by_address.get(row[address]) or kept(medium, _text(row[address]))
+                    found.setdefault(threepid, user_id)
         # Databases that compare by a collation find more than was asked for.
         return {threepid: found[threepid] for threepid in asked if threepid in found}
 

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from mxisd.matrix.ids import InvalidIdentifier
+from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
+from mxisd.stores.address import findable, kept
+from mxisd.stores.localpart import UserIds, mapped, strict, unmapped
+
+
+class LocalpartTests(SynchronousTestCase):
+    def test_names_are_mapped_as_the_specification_suggests(self) -> None:
+        for name, localpart in (
+            ("jane", "jane"),
+            ("Jane.Doe", "jane.doe"),
+            ("á", "=c3=a1"),
+            ("a#b", "a=23b"),
+            ("a=b", "a=3db"),
+            ("ann@b.example", "ann=40b.example"),
+            ("a/b+c_d-e", "a/b+c_d-e"),
+        ):
+            self.assertEqual(mapped(name), localpart)
+            self.assertEqual(unmapped(localpart), name.lower())
+
+    @given(st.text())
+    def test_nothing_but_case_is_lost(self, name: str) -> None:
+        localpart = mapped(name)
+        self.assertRegex(localpart, re.compile(r"\A[a-z0-9._=/+-]*\Z"))
+        self.assertEqual(mapped(unmapped(localpart)), localpart)
+
+    @given(st.text())
+    def test_any_localpart_can_be_read(self, localpart: str) -> None:
+        unmapped(localpart)
+
+    def test_names_that_are_none_can_be_refused(self) -> None:
+        self.assertEqual(strict("jane=2e"), "jane=2e")
+        for name in ("Jane", "á", "", "a b", "a\n"):
+            with self.assertRaises(InvalidIdentifier):
+                strict(name)
+
+
+class UserIdsTests(SynchronousTestCase):
+    user_ids = UserIds("example.org")
+
+    def test_of_names(self) -> None:
+        self.assertEqual(self.user_ids.of_name("Ana Fuß"), "@ana=20fu=c3=9f:example.org")
+        for name in ("", "x" * 300):
+            self.assertIsNone(self.user_ids.of_name(name))
+        self.assertIsNone(UserIds("example.org", strict).of_name("Ana"))
+
+    def test_of_user_ids(self) -> None:
+        self.assertEqual(self.user_ids.of_mxid("@Jane:elsewhere.example"), "@Jane:elsewhere.example")
+        for mxid in ("jane", "@jane", "@:example.org", "@jane:exa mple.org", "@jane\n:example.org"):
+            self.assertIsNone(self.user_ids.of_mxid(mxid))
+
+    def test_only_our_users_have_a_name(self) -> None:
+        self.assertEqual(self.user_ids.name_of("@ana=20fu=c3=9f:example.org"), "ana fuß")
+        self.assertEqual(UserIds("example.org", strict).name_of("@a=20b:example.org"), "a=20b")
+        for user_id in ("@jane:elsewhere.example", "@jane:example.org:8448", "jane", ""):
+            self.assertIsNone(self.user_ids.name_of(user_id))
+
+
+class AddressTests(SynchronousTestCase):
+    def test_are_compared_in_one_form(self) -> None:
+        for address in ("+49 (151) 234-567", "0049151/234.567", "49151234567"):
+            self.assertEqual(kept(MSISDN, address), ThreePid(MSISDN, "49151234567"))
+        self.assertEqual(kept(EMAIL, " Strauß@Example.org "), ThreePid(EMAIL, "strauss@example.org"))
+        self.assertEqual(kept("badge", "A 1"), ThreePid("badge", "a 1"))
+
+    def test_no_control_character_is_asked_for(self) -> None:
+        good = ThreePid("badge", "a 1")
+        self.assertEqual(findable([ThreePid(EMAIL, "a\0"), ThreePid(EMAIL, ""), good, ThreePid(EMAIL, "a\n")]), [good])
