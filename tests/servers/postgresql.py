@@ -8,7 +8,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from tests.integration.process import Process, free_port, listens
+from tests.integration.process import Process, free_port
 
 from .folder import folder
 
@@ -37,7 +37,9 @@ class PostgreSQL:
             [*as_user, *again, _binary("postgres"), "-D", data, "-p", str(self.port), *set_all],
             where.with_suffix(".log"),
         )
-        self.process.wait_until(lambda: listens(self.port))
+        # It listens before it lets anybody in.
+        ask = [_binary("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        self.process.wait_until(lambda: subprocess.run(ask).returncode == 0)
 
 
 @cache

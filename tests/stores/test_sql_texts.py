@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -42,6 +42,7 @@ class QueryTests(SynchronousTestCase):
         query = Query("SELECT a FROM b WHERE c = ? AND d IN (?) ORDER BY a", "mysql")
         self.assertEqual(query.spread(3), "SELECT a FROM b WHERE c = %s AND d IN (%s, %s, %s) ORDER BY a")
 
+    @settings(deadline=None)
     @given(st.lists(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))))
     def test_strings_are_left_alone(self, values: list[str]) -> None:
         literals = ["'{}'".format(value.replace("'", "''")) for value in values]
