@@ -1,10 +1,11 @@
 """All benchmarks: ``python -m benchmarks``."""
 
-from benchmarks import identity, interception, invites, storage, workers
+from benchmarks import identity, interception, invites, storage, stores, workers
 
 for number in (10_000, 1_000_000):
     identity.run(number)
 interception.run()
 invites.run()
 storage.run()
+stores.run()
 workers.run()
