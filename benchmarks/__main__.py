@@ -1,9 +1,10 @@
 """All benchmarks: ``python -m benchmarks``."""
 
-from benchmarks import identity, interception, invites, storage, stores, workers
+from benchmarks import hashes, identity, interception, invites, storage, stores, workers
 
 for number in (10_000, 1_000_000):
     identity.run(number)
+hashes.run()
 interception.run()
 invites.run()
 storage.run()

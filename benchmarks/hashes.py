@@ -1,5 +1,5 @@
 """
-Hashing all users anew, on SQLite: how long it takes, and how long the reactor stands still meanwhile.
+Hashing all users anew: how long it takes, and how long the reactor stands still meanwhile.
 
 The aims are for a million users: 10 seconds, and no pause of more than 50 ms.
 """
@@ -19,17 +19,22 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall, react
 from twisted.internet.threads import deferToThreadPool
 
+from mxisd.clock import DAY
+from mxisd.config.section import Secret
+from mxisd.config.storage import Redis as Settings
 from mxisd.lookup.index import HashIndex
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
+from mxisd.storage.contract import Hashes, Storage
 from mxisd.storage.records import Pepper
+from mxisd.storage.redis import RedisService
 from mxisd.storage.sqlite import SQLiteService
 from mxisd.storage.sqlite.schema import open_connection
 from mxisd.stores.store import Batch
+from tests.redis_server import RedisServer
 
 AIM_SECONDS, AIM_PAUSE = 10.0, 50.0
 BATCH = 5000
-DAY = 24 * 3600.0
 
 
 def person(number: int) -> tuple[ThreePid, str]:
@@ -37,7 +42,7 @@ def person(number: int) -> tuple[ThreePid, str]:
 
 
 class People:
-    """An identity store that lists so many users; ``read`` is the seconds that its own work took."""
+    """An identity store that lists so many users."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -86,43 +91,52 @@ def fill_bindings(path: Path, number: int) -> None:
     db.close()
 
 
-async def measure(reactor: Any, number: int) -> None:
+async def measure_store(reactor: Any, what: str, storage: Storage, number: int) -> None:
+    """Have a store listed for the first time, once more, and under a new pepper."""
     in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
-    people = People(number)
-    with tempfile.TemporaryDirectory() as folder:
-        service = SQLiteService(Path(folder) / "mxisd.db", reactor)
-        service.startService()
-        hashes = service.storage.hashes
+    hashes, occasions, pulse = storage.hashes, storage.occasions, Pulse(reactor)
 
-        def index(rotation: float | None) -> HashIndex:
-            occasions = service.storage.occasions
-            return HashIndex(hashes, occasions, [("people", people)], in_thread, reactor, os.urandom, 20, 600, rotation)
+    def index(rotation: float | None) -> HashIndex:
+        return HashIndex(
+            hashes, occasions, [("people", People(number))], in_thread, reactor, os.urandom, 20, 600, rotation
+        )
 
-        pulse = Pulse(reactor)
-        print(f"{number:,} users{'':27}{'seconds':>9}{'aim':>5}{'pause ms':>10}{'aim':>5}")
-        report("an identity store, listed first", await pulse.during(index(None).refresh))
-        report("the same, refreshed", await pulse.during(index(None).refresh))
-        report("the same, under a new pepper", await pulse.during(index(0).refresh))
-        await check(hashes, number)
-        await service.stopService()
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "mxisd.db"
-        service = SQLiteService(path, reactor)
-        fill_bindings(path, number)
-        service.startService()
-        hashes = service.storage.hashes
-        report("bindings, under a new pepper", await pulse.during(partial(rotate, hashes)))
-        await check(hashes, number)
-        await service.stopService()
+    report(f"{what}: a store, listed first", await pulse.during(index(None).refresh))
+    report(f"{what}: the same, once more", await pulse.during(index(None).refresh))
+    report(f"{what}: the same, under a new pepper", await pulse.during(index(0).refresh))
+    await check(hashes, number)
 
 
-async def rotate(hashes: Any) -> None:
+async def measure_bindings(reactor: Any, what: str, storage: Storage, number: int) -> None:
+    report(f"{what}: bindings, under a new pepper", await Pulse(reactor).during(partial(rotate, storage.hashes)))
+    await check(storage.hashes, number)
+
+
+async def main(reactor: Any, number: int) -> None:
+    print(f"{f'{number:,} users':40}{'seconds':>9}{'aim':>5}{'pause ms':>10}{'aim':>5}")
+    for filled, measure in ((False, measure_store), (True, measure_bindings)):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "mxisd.db"
+            sqlite = SQLiteService(path, reactor)
+            if filled:
+                fill_bindings(path, number)
+            sqlite.startService()
+            await measure(reactor, "SQLite", sqlite.storage, number)
+            await sqlite.stopService()
+    server = RedisServer()
+    redis = RedisService(Settings(url=Secret(server.url), timeout=10_000), reactor, remember=DAY)
+    redis.startService()
+    await measure_store(reactor, "Redis", redis.storage, number)
+    await redis.stopService()
+    server.remove()
+
+
+async def rotate(hashes: Hashes) -> None:
     await hashes.prepare(Pepper(pepper="pepper", made_at=0), after=None)
     await hashes.publish("pepper", keep=2)
 
 
-async def check(hashes: Any, number: int) -> None:
+async def check(hashes: Hashes, number: int) -> None:
     """That the work was done."""
     pepper = (await hashes.peppers())[0].pepper
     some = {digest(threepid, pepper): mxid for threepid, mxid in map(person, range(0, number, max(1, number // 1000)))}
@@ -135,9 +149,9 @@ def report(what: str, measured: tuple[float, float]) -> None:
     print(f"{what:40}{seconds:9.2f}{AIM_SECONDS:5.0f}{pause:10.1f}{AIM_PAUSE:5.0f}", flush=True)
 
 
-def run(number: int) -> None:
-    react(lambda reactor: Deferred.fromCoroutine(measure(reactor, number)))
+def run(number: int = 1_000_000) -> None:
+    react(lambda reactor: Deferred.fromCoroutine(main(reactor, number)))
 
 
 if __name__ == "__main__":
-    run(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+    run(*map(int, sys.argv[1:]))

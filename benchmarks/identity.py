@@ -189,7 +189,7 @@ def run(bindings: int) -> None:
                     "server": {"bind": ["tcp:18099:interface=127.0.0.1:backlog=1024"]},
                     "threepid": {"medium": {"email": {"connector": "none"}}},
                     # What is measured is this server, not the name servers of unknown addresses.
-                    "lookup": {"recursive": {"enabled": False}},
+                    "lookup": {"recursive": {"enabled": False, "federation": {"enabled": False}}},
                 }
             )
         )

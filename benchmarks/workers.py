@@ -80,6 +80,7 @@ def configuration(folder: Path, number: int, redis: RedisServer) -> Path:
                 "server": {"bind": [f"tcp:{port}:interface=127.0.0.1:backlog=1024"]},
                 "storage": {"backend": "redis", "provider": {"redis": {"url": redis.url}}},
                 "threepid": {"medium": {"email": {"connector": "none"}}},
+                "lookup": {"recursive": {"federation": {"enabled": False}}},
             }
         )
     )

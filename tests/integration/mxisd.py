@@ -48,5 +48,8 @@ class Mxisd:
 def write_config(folder: Path, config: Mapping[str, Any]) -> Path:
     """The file ``mxisd.yaml`` in a folder, beside which mxisd keeps its data by default."""
     path = folder / "mxisd.yaml"
+    if "nameservers" not in config.get("outbound", {}):
+        # The domains of addresses are no concern of this machine's name servers.
+        config = {"lookup": {"recursive": {"federation": {"enabled": False}}}, **config}
     path.write_text(yaml.safe_dump(dict(config)))
     return path

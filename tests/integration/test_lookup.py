@@ -45,6 +45,7 @@ class LookupTestCase(SynchronousTestCase):
     ) -> Mxisd:
         """One that has the localparts of people by their addresses."""
         port = free_port()
+        outbound = {"nameservers": [nameserver]} if nameserver else {}
         identities = [
             {"username": name, "threepids": [{"medium": "email", "address": address}]}
             for address, name in people.items()
@@ -54,11 +55,7 @@ class LookupTestCase(SynchronousTestCase):
             "server": {"bind": [f"tcp:{port}:interface=127.0.0.1", *bind]},
             "threepid": {"medium": {"email": {"connector": "none"}}},
             "memory": {"enabled": True, "identities": identities},
-            "outbound": {
-                "allowedNetworks": ["127.0.0.0/8"],
-                "caFile": self.authority.path,
-                "nameservers": [nameserver] if nameserver else [],
-            },
+            "outbound": {"allowedNetworks": ["127.0.0.0/8"], "caFile": self.authority.path} | outbound,
             **sections,
         }
         mxisd = Mxisd(self.folder / domain, port, config)
@@ -142,7 +139,6 @@ class ForwardTests(LookupTestCase):
             "a.test",
             {"anna@a.test": "anna"},
             matrix={"domain": "a.test", "identity": {"servers": servers}},
-            lookup={"recursive": {"federation": {"enabled": False}}},
             forward=forward,
         )
         return Client(here.url)
