@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
 from msgspec import structs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -9,12 +12,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY, HOUR
 from mxisd.config.invite import Expiration, Invite, Reminder
-from mxisd.invites.delivery import Deliveries
+from mxisd.invites.delivery import Deliveries, Outcome
 from mxisd.invites.message import MessageDelivery
-from mxisd.notify import InviteMessage
+from mxisd.notify import InviteMessage, SendFailed
 from mxisd.notify import Reminder as ReminderMessage
 from mxisd.storage.records import Invite as InviteRecord
 from tests.storage.inline import storage_in_memory
+
+T = TypeVar("T")
 
 INVITE = InviteRecord(
     token="token",
@@ -31,9 +36,42 @@ INVITE = InviteRecord(
 class Mailbox:
     def __init__(self) -> None:
         self.messages: list[InviteMessage | ReminderMessage] = []
+        self.failure: SendFailed | None = None
 
     async def send(self, message: InviteMessage | ReminderMessage) -> None:
+        if self.failure is not None:
+            raise self.failure
         self.messages.append(message)
+
+
+class Messages(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.storage = storage_in_memory()
+        self.result(self.storage.invites.add(INVITE, resend_before=0))
+        self.mailbox = Mailbox()
+        self.courier = MessageDelivery("message", self.storage.invites, self.mailbox, InviteMessage)
+
+    def result(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self.successResultOf(Deferred.fromCoroutine(coroutine))
+
+    def deliver(self) -> Outcome:
+        (queued,) = self.result(self.storage.outbox.of_invite("token"))
+        return self.result(self.courier.deliver(queued))
+
+    def test_is_about_the_invite(self) -> None:
+        self.assertEqual(self.deliver().what, "done")
+        self.assertEqual(self.mailbox.messages, [InviteMessage(INVITE)])
+
+    def test_none_about_an_invite_that_has_ended(self) -> None:
+        self.result(self.storage.invites.end("token", "cancelled", None, None, INVITE.created + 1))
+        self.assertEqual(self.deliver().what, "moot")
+        self.assertEqual(self.mailbox.messages, [])
+
+    def test_failures(self) -> None:
+        self.mailbox.failure = SendFailed(permanent=False, reason="421 later")
+        self.assertEqual(self.deliver(), Outcome("later", "421 later"))
+        self.mailbox.failure = SendFailed(permanent=True, reason="550 nobody here")
+        self.assertEqual(self.deliver(), Outcome("refused", "550 nobody here"))
 
 
 class Reminders(SynchronousTestCase):

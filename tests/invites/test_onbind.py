@@ -11,13 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY
 from mxisd.invites.delivery import Outcome
-from mxisd.invites.message import MessageDelivery
 from mxisd.invites.onbind import MAX_TEXT, OnbindDelivery, judge
 from mxisd.matrix.ids import InvalidIdentifier
 from mxisd.matrix.outbound import Answer
 from mxisd.matrix.outbound_error import ConnectionFailed, OutboundError, TimedOut
 from mxisd.matrix.signing import Signer, verify
-from mxisd.notify import InviteMessage, Reminder, SendFailed
 from mxisd.storage.records import Delivery, Invite
 from tests.storage.inline import storage_in_memory
 from tests.web.app import DOMAIN, SIGNING_KEY
@@ -57,9 +55,12 @@ class Server:
         return self.answer
 
 
-class Case(SynchronousTestCase):
+class OnbindTest(SynchronousTestCase):
     def setUp(self) -> None:
         self.storage = storage_in_memory()
+        self.result(self.storage.invites.add(INVITE, resend_before=0))
+        self.server = Server()
+        self.courier = OnbindDelivery(self.storage.invites, self.server, SIGNER)
 
     def result(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self.successResultOf(Deferred.fromCoroutine(coroutine))
@@ -77,14 +78,6 @@ class Case(SynchronousTestCase):
             due=2000,
             attempts=1,
         )
-
-
-class OnbindTest(Case):
-    def setUp(self) -> None:
-        super().setUp()
-        self.result(self.storage.invites.add(INVITE, resend_before=0))
-        self.server = Server()
-        self.courier = OnbindDelivery(self.storage.invites, self.server, SIGNER)
 
     def deliver(self, token: str | None = "token") -> Outcome:
         return self.result(self.courier.deliver(self.delivery(token)))
@@ -183,40 +176,3 @@ class JudgementTest(SynchronousTestCase):
         self.assertEqual(judge(answer(429, {"retry_after_ms": -5})).retry_after, 0)
         self.assertEqual(judge(answer(429, {"retry_after_ms": 10**15})).retry_after, DAY)
         self.assertEqual(judge(answer(429, {"retry_after_ms": "soon"})), Outcome("later", "429"))
-
-
-class Post:
-    def __init__(self) -> None:
-        self.sent: list[InviteMessage | Reminder] = []
-        self.failure: SendFailed | None = None
-
-    async def send(self, message: InviteMessage | Reminder) -> None:
-        if self.failure is not None:
-            raise self.failure
-        self.sent.append(message)
-
-
-class MessageTest(Case):
-    def setUp(self) -> None:
-        super().setUp()
-        self.result(self.storage.invites.add(INVITE, resend_before=0))
-        self.post = Post()
-        self.courier = MessageDelivery("message", self.storage.invites, self.post, InviteMessage)
-
-    def deliver(self, token: str = "token") -> Outcome:
-        return self.result(self.courier.deliver(self.delivery(token)))
-
-    def test_the_message_is_about_the_invite(self) -> None:
-        self.assertEqual(self.deliver().what, "done")
-        self.assertEqual(self.post.sent, [InviteMessage(INVITE)])
-
-    def test_nothing_about_an_invite_that_has_ended(self) -> None:
-        self.result(self.storage.invites.end("token", "cancelled", None, None, 3000))
-        self.assertEqual((self.deliver().what, self.deliver("other").what), ("moot", "moot"))
-        self.assertEqual(self.post.sent, [])
-
-    def test_failures(self) -> None:
-        self.post.failure = SendFailed(permanent=False, reason="421 later")
-        self.assertEqual(self.deliver(), Outcome("later", "421 later"))
-        self.post.failure = SendFailed(permanent=True, reason="550 nobody here")
-        self.assertEqual(self.deliver(), Outcome("refused", "550 nobody here"))
