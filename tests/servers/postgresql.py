@@ -38,7 +38,7 @@ class PostgreSQL:
             where.with_suffix(".log"),
         )
         # It listens before it lets anybody in.
-        ask = [_binary("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        ask: list[str | Path] = [_binary("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         self.process.wait_until(lambda: subprocess.run(ask).returncode == 0)
 
 
