@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Callable
 from functools import cached_property, partial
 from operator import attrgetter
 from pathlib import Path
@@ -78,7 +79,8 @@ from .storage.contract import Storage
 from .storage.engine import engine
 from .storage.signing_keys import SharedKeys
 from .storage.sqlite.schema import UnusableDatabase
-from .stores.build import build_stores
+from .stores.build import Built, build_stores
+from .stores.reread import Reread
 from .stores.stores import Stores
 from .web import appservice
 from .web.appservice import AppServiceEndpoints
@@ -162,7 +164,7 @@ def makeService(options: Options) -> IService:  # the name that twistd looks for
         config = load(path, os.environ)
         if options["workers"]:
             return supervisor(config, path, options["workers"], reactor)
-        service = service_from(config, reactor, options["sockets"])
+        service = service_from(config, reactor, options["sockets"], partial(load, path.absolute(), os.environ))
     except START_ERRORS as error:
         raise SystemExit(f"mxisd cannot start:\n{error}") from None
     # What is there now stays to the end: the collector need not look through it again and again.
@@ -180,8 +182,14 @@ def supervisor(config: Config, path: Path, number: int, reactor: Any) -> IServic
     return workers.Supervisor(config.server.bind, command, number, reactor)
 
 
-def service_from(config: Config, reactor: Any, sockets: str | None = None) -> IService:
-    """The whole server, on sockets of its own or, in a worker, those that it inherits.  Raises :data:`START_ERRORS`."""
+def service_from(
+    config: Config, reactor: Any, sockets: str | None = None, read_again: Callable[[], Config] | None = None
+) -> IService:
+    """
+    The whole server, on sockets of its own or, in a worker, those that it inherits.
+
+    ``read_again`` reads the configuration for what can change while it runs.  Raises :data:`START_ERRORS`.
+    """
     levels.setLogLevelForNamespace("mxisd", LEVELS[config.logging.app])
     for warning in config.warnings:
         log.warn("{warning}", warning=warning)
@@ -189,6 +197,8 @@ def service_from(config: Config, reactor: Any, sockets: str | None = None) -> IS
     paths = parts.identity_api() | parts.policy_api() | parts.credentials_api()
     paths |= parts.interceptions() | parts.application_service()
     parts.run_timers()
+    if read_again:
+        parts.run_rereading(read_again)
     site = Site(tree(paths), api.BODY_LIMITS | appservice.BODY_LIMITS)
     if sockets:
         for endpoint in workers.inherited(sockets, reactor):
@@ -258,12 +268,22 @@ class Parts:
     # Who is behind an address.
 
     @cached_property
-    def stores(self) -> Stores:
-        """The identity stores that are switched on."""
+    def built_stores(self) -> Built:
         built = build_stores(self.config, self.reactor, self.trusted, os.environ)
         for service in built.services:
             self.run(service)
-        return built.stores
+        return built
+
+    @property
+    def stores(self) -> Stores:
+        """The identity stores that are switched on."""
+        return self.built_stores.stores
+
+    def run_rereading(self, read_again: Callable[[], Config]) -> None:
+        """Have what can change while it runs be taken from the configuration anew when the process gets SIGHUP."""
+        if self.built_stores.memory is not None:
+            memory = self.built_stores.memory
+            self.run(Reread(memory, lambda: read_again().memory.identities, self.reactor))
 
     @cached_property
     def sources(self) -> Sources:
