@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import ip_address
 
 from twisted.internet.address import UNIXAddress
 from twisted.web.server import Request
 
 from ..matrix.networks import Network
+
+# Addresses of which it is known what they are: each lookup wants to know that of its client.
+_REMEMBERED = 1000
 
 
 class Clients:
@@ -21,6 +25,7 @@ class Clients:
 
     def __init__(self, trusted_proxies: Collection[Network]) -> None:
         self._trusted = trusted_proxies
+        self._is_trusted = lru_cache(_REMEMBERED)(self._judge)
 
     def address(self, request: Request) -> str:
         """The IP address of the client, or of the last proxy that can be told; empty behind a Unix socket."""
@@ -47,10 +52,11 @@ class Clients:
         peer = request.getClientAddress()
         return "" if isinstance(peer, UNIXAddress) else _read(str(peer.host))
 
-    def _is_trusted(self, address: str) -> bool:
+    def _judge(self, address: str) -> bool:
         return not address or any(ip_address(address) in network for network in self._trusted)
 
 
+@lru_cache(_REMEMBERED)
 def _read(address: str) -> str:
     """An IP address in its usual form: sockets for both families show IPv4 as ``::ffff:192.0.2.1``."""
     parsed = ip_address(address)
