@@ -30,8 +30,10 @@ class Clients:
     def address(self, request: Request) -> str:
         """The IP address of the client, or of the last proxy that can be told; empty behind a Unix socket."""
         at = self._peer(request)
-        claims = b",".join(request.requestHeaders.getRawHeaders(b"x-forwarded-for") or []).decode("latin-1")
-        for claim in reversed(claims.split(",")):
+        claims = request.requestHeaders.getRawHeaders(b"x-forwarded-for")
+        if not claims:
+            return at
+        for claim in reversed(b",".join(claims).decode("latin-1").split(",")):
             if not self._is_trusted(at):
                 break
             try:
