@@ -47,6 +47,16 @@ class OpenIdHomeserver:
         self.user_id = f"@mxisd:{self.name}"
         Thread(target=self._server.serve_forever, daemon=True).start()
 
+    @property
+    def openid_token(self) -> dict[str, object]:
+        """What the user can show to others."""
+        return {
+            "access_token": "opened",
+            "token_type": "Bearer",
+            "matrix_server_name": self.name,
+            "expires_in": 3600,
+        }
+
     def _answer(self, path: str, authorization: str) -> tuple[int, dict[str, object]]:
         if path == "/_matrix/federation/v1/openid/userinfo?access_token=opened":
             return 200, {"sub": self.user_id}
@@ -55,8 +65,7 @@ class OpenIdHomeserver:
         if path == f"{CLIENT}/account/whoami":
             return 200, {"user_id": self.user_id}
         if path == f"{CLIENT}/user/{quote(self.user_id, safe='')}/openid/request_token":
-            token = {"access_token": "opened", "token_type": "Bearer", "expires_in": 3600}
-            return 200, {**token, "matrix_server_name": self.name}
+            return 200, self.openid_token
         return 404, {"errcode": "M_UNRECOGNIZED"}
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Addresses that are known elsewhere: at another mxisd, found by DNS, and at a Sydent."""
+"""Addresses that others know: an identity store by hashes, another mxisd that is found by DNS, and a Sydent."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from mxisd.matrix.hashing import digest
+from mxisd.matrix.threepid import ThreePid
 from tests.matrix.servers import Authority
 
 from .mailbox import Mailbox
-from .matrix_client import V1, MatrixClient
+from .matrix_client import V1, V2, MatrixClient, Refused
 from .mxisd import Mxisd
 from .names import Names
 from .openid import OpenIdHomeserver
-from .process import free_port
+from .process import eventually, free_port
 from .sydent import Sydent
+
+
+OVER = "M_INVALID_PEPPER"
 
 
 class Client(MatrixClient):
@@ -54,7 +59,7 @@ class LookupTestCase(SynchronousTestCase):
             "matrix": {"domain": domain},
             "server": {"bind": [f"tcp:{port}:interface=127.0.0.1", *bind]},
             "threepid": {"medium": {"email": {"connector": "none"}}},
-            "memory": {"enabled": True, "identities": identities},
+            "memory": {"enabled": True, "hashEnabled": True, "identities": identities},
             "outbound": {"allowedNetworks": ["127.0.0.0/8"], "caFile": self.authority.path} | outbound,
             **sections,
         }
@@ -116,6 +121,39 @@ class FederationTests(LookupTestCase):
                 {"bert@b.test": "@bert:b.test", "anna@a.test": "@anna:a.test"},
             )
         self.there.start()
+
+
+class HashTests(LookupTestCase):
+    """Users of an identity store, found by those who send hashes."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        homeserver = OpenIdHomeserver(self.folder, self.authority)
+        self.addCleanup(homeserver.stop)
+        here = self.mxisd(homeserver.name, {"anna@a.test": "anna"}, hashing={"refresh": "1s", "rotation": "5s"})
+        token = MatrixClient(here.url).post(f"{V2}/account/register", homeserver.openid_token)["token"]
+        self.client = MatrixClient(here.url, token=token)
+        self.anna = f"@anna:{homeserver.name}"
+
+    def pepper(self) -> str:
+        return str(self.client.get(f"{V2}/hash_details")["lookup_pepper"])
+
+    def under(self, pepper: str) -> str:
+        """Who is found by a hash with this pepper; what is said of one that is not good any more."""
+        hashed = digest(ThreePid("email", "anna@a.test"), pepper)
+        try:
+            asked = {"algorithm": "sha256", "pepper": pepper, "addresses": [hashed]}
+            return str(self.client.post(f"{V2}/lookup", asked)["mappings"].get(hashed, ""))
+        except Refused as error:
+            return str(error.body["errcode"])
+
+    def test_they_are_found_under_each_pepper(self) -> None:
+        first = self.pepper()
+        eventually(lambda: self.under(first))
+        second = str(eventually(lambda: (new := self.pepper()) != first and new))
+        # It may be over again, on a machine that is very slow.
+        self.assertIn(self.under(second), (self.anna, OVER))
+        eventually(lambda: self.under(first) == OVER)
 
 
 class ForwardTests(LookupTestCase):
