@@ -19,7 +19,6 @@ from .openid import OpenIdHomeserver
 from .process import eventually, free_port
 from .sydent import Sydent
 
-
 OVER = "M_INVALID_PEPPER"
 
 
