@@ -39,7 +39,7 @@ class Guarded:
     """
 
     def __init__(self, source: Source, clock: IReactorTime, seconds: float, level: LogLevel = LogLevel.warn) -> None:
-        """``level`` is that of the line in the log when the source breaks, and when it answers again."""
+        """``level`` is that of what the log says of the source: when it breaks, say, and when it answers again."""
         self.name = source.name
         self.local = source.local
         self.counts = Counts()
@@ -102,7 +102,7 @@ class Guarded:
         try:
             server_of(mxid)
         except InvalidIdentifier as error:
-            log.warn("{source} names a user who cannot exist: {error}", source=self.name, error=error)
+            log.emit(self._level, "{source} names a user who cannot exist: {error}", source=self.name, error=error)
             return False
         return True
 
