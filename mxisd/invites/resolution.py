@@ -10,14 +10,11 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import HOUR, now
-from ..log import Logger
-from ..lookup.source import Source, Unavailable
+from ..lookup.source import Source, ask
 from ..matrix.threepid import ThreePid
 from ..storage.contract import Bindings, Invites
 from ..storage.records import Invite
 from .endings import Endings
-
-log = Logger()
 
 # As many addresses go into one query.
 BATCH = 1000
@@ -129,14 +126,6 @@ class _Panel:
 
     async def ask(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
         """The user IDs of those of the addresses that are known."""
-        found: dict[ThreePid, str] = {}
-        for source in tuple(self._sources):
-            unknown = [threepid for threepid in threepids if threepid not in found]
-            if not unknown:
-                break
-            try:
-                found |= await source.lookup(unknown)
-            except Unavailable as error:
-                log.debug("{error}; pending invites go on without it for now", error=error)
-                self._sources.remove(source)
+        found, unavailable = await ask(self._sources, threepids)
+        self._sources = [source for source in self._sources if source not in unavailable]
         return found

@@ -8,14 +8,11 @@ from msgspec import json
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import now
-from ..log import Logger
 from ..matrix.association import association
 from ..matrix.signing import Signer
 from ..matrix.threepid import ThreePid
 from ..storage.contract import Bindings
-from .source import Source, Unavailable
-
-log = Logger()
+from .source import Source, ask
 
 
 class Lookup:
@@ -32,7 +29,8 @@ class Lookup:
         binding = await self._bindings.get(threepid)
         if binding is not None:
             return binding.signed
-        mxid = (await self._ask([threepid])).get(threepid) if self._sources else None
+        found, _ = await ask(self._sources, [threepid])
+        mxid = found.get(threepid)
         if mxid is None:
             return None
         return json.encode(association(self._signer, threepid, mxid, now(self._clock)))
@@ -45,16 +43,5 @@ class Lookup:
         """The user IDs behind those of many addresses that are known."""
         found = await self._bindings.users_of(threepids)
         unknown = [threepid for threepid in threepids if threepid not in found]
-        return found | await self._ask(unknown) if unknown and self._sources else found
-
-    async def _ask(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
-        found: dict[ThreePid, str] = {}
-        for source in self._sources:
-            unknown = [threepid for threepid in threepids if threepid not in found]
-            if not unknown:
-                break
-            try:
-                found |= await source.lookup(unknown)
-            except Unavailable as error:
-                log.debug("{error}; the lookup goes on without it", error=error)
-        return found
+        more, _ = await ask(self._sources, unknown)
+        return found | more

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from ..log import Logger
 from ..matrix.threepid import ThreePid
+
+log = Logger()
 
 
 class Unavailable(Exception):
@@ -28,3 +31,23 @@ class Source(Protocol):
         that raises :class:`Unavailable`, and in time.
         """
         ...
+
+
+async def ask(sources: Iterable[Source], threepids: Sequence[ThreePid]) -> tuple[dict[ThreePid, str], list[Source]]:
+    """
+    Ask guarded sources in order, each for what those before it did not know.
+
+    Returns the user IDs that were found, and the sources that were unavailable.
+    """
+    found: dict[ThreePid, str] = {}
+    unavailable: list[Source] = []
+    for source in sources:
+        unknown = [threepid for threepid in threepids if threepid not in found]
+        if not unknown:
+            break
+        try:
+            found |= await source.lookup(unknown)
+        except Unavailable as error:
+            log.debug("{error}; the lookup goes on without it", error=error)
+            unavailable.append(source)
+    return found, unavailable
