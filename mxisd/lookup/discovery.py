@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from ..clock import Random
 from ..log import Logger
 from ..matrix.cache import Cache
-from ..matrix.discovery import Services, by_weight
+from ..matrix.discovery import Services, by_weight, well_known
 from ..matrix.dns import DnsError
 from ..matrix.ids import InvalidIdentifier, split_server_name
 from ..matrix.outbound import Http
@@ -20,9 +20,6 @@ log = Logger()
 
 # More places than these say nothing that the first ones did not.
 MAX_SERVERS = 3
-WELL_KNOWN_BYTES = 50 * 1024
-WELL_KNOWN_TIMEOUT = 5.0
-WELL_KNOWN_REDIRECTS = 5
 
 _CACHED_DOMAINS = 10_000
 # Seconds that what was found, or not found, is good for, and that a domain is left in peace which could not be asked.
@@ -68,13 +65,7 @@ class IdentityServers:
         return tuple(f"https://{place}" for place in places if _is_server(place))[:MAX_SERVERS], _KNOWN
 
     async def _by_well_known(self, domain: str) -> tuple[str, ...]:
-        answer = await self._http.request(
-            "GET",
-            f"https://{domain}/.well-known/matrix/client",
-            timeout=WELL_KNOWN_TIMEOUT,
-            max_bytes=WELL_KNOWN_BYTES,
-            redirects=WELL_KNOWN_REDIRECTS,
-        )
+        answer = await well_known(self._http, domain, "client")
         server = answer.decode(_WellKnown).identity_server if answer.status == 200 else None
         if server is None:
             return ()

@@ -14,7 +14,7 @@ from ..log import Logger
 from .cache import Cache
 from .dns import DnsError, Service
 from .ids import InvalidIdentifier, is_ip_literal, split_server_name
-from .outbound import Http
+from .outbound import Answer, Http
 from .outbound_error import NameUnknown, OutboundError
 
 log = Logger()
@@ -104,13 +104,7 @@ class Discovery:
     async def _fetch(self, host: str, past: _Delegation | None) -> tuple[_Delegation, float]:
         """Ask for ``.well-known``; return to whom it delegates, and for how many seconds that holds."""
         try:
-            answer = await self._http.request(
-                "GET",
-                f"https://{host}/.well-known/matrix/server",
-                timeout=WELL_KNOWN_TIMEOUT,
-                max_bytes=WELL_KNOWN_BYTES,
-                redirects=WELL_KNOWN_REDIRECTS,
-            )
+            answer = await well_known(self._http, host, "server")
             if answer.status != 200:
                 raise OutboundError(f"status {answer.status}")
             server = answer.decode(_WellKnown).server
@@ -120,6 +114,17 @@ class Discovery:
             failures = past.failures if past is not None else 0
             return _Delegation(None, failures + 1), min(_MINUTE * 2.0 ** min(failures, 10), _HOUR)
         return _Delegation(server), _freshness(answer.headers.get("cache-control", ""))
+
+
+async def well_known(http: Http, host: str, name: str) -> Answer:
+    """What a host says at ``/.well-known/matrix/…``, whatever the status.  Raises :class:`OutboundError`."""
+    return await http.request(
+        "GET",
+        f"https://{host}/.well-known/matrix/{name}",
+        timeout=WELL_KNOWN_TIMEOUT,
+        max_bytes=WELL_KNOWN_BYTES,
+        redirects=WELL_KNOWN_REDIRECTS,
+    )
 
 
 def _freshness(cache_control: str) -> float:
