@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from email.headerregistry import Address
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
@@ -29,14 +29,7 @@ from .template import TemplateError
 
 Say = Callable[[str], None]
 
-KINDS: tuple[Kind, ...] = (
-    "invite",
-    "invite.reminder",
-    "session.validation",
-    "session.unbind.fraudulent",
-    "session.unbind.notification",
-    "generic.matrixId",
-)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

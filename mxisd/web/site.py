@@ -20,10 +20,6 @@ BODY_LIMIT = 64 * 1024
 DISCARDED = 16 * 1024 * 1024
 
 
-class Parameter(NotFound):
-    """The place of a ``{name}`` in a path: any one segment leads on."""
-
-
 class _Branch(NotFound):
     """A segment of a path, with an endpoint of its own or only with what is below."""
 
