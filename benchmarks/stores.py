@@ -31,11 +31,11 @@ from mxisd.config.ldap import Attribute, Connection, Ldap, Uid
 from mxisd.config.rest import Rest
 from mxisd.config.section import Secret
 from mxisd.config.sql import Sql
-from mxisd.matrix.dns import Resolver
-from mxisd.matrix.networks import ANYWHERE
-from mxisd.matrix.outbound import Outbound
+from mxisd.net.dns import Resolver
+from mxisd.net.networks import ANYWHERE
+from mxisd.net.http_client import Outbound
 from mxisd.matrix.threepid import EMAIL, ThreePid
-from mxisd.matrix.tls import Trust
+from mxisd.net.tls import Trust
 from mxisd.stores.exec.store import ExecStore
 from mxisd.stores.ldap.build import ldap_store
 from mxisd.stores.localpart import UserIds

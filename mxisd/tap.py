@@ -57,15 +57,15 @@ from .lookup.index import HashIndex
 from .lookup.recursion import Recursion
 from .matrix import xmatrix
 from .matrix.discovery import Discovery
-from .matrix.dns import Resolver
+from .net.dns import Resolver
 from .matrix.federation import Federation, Overwrites
 from .matrix.homeserver import Homeserver
-from .matrix.networks import ANYWHERE
-from .matrix.outbound import Outbound
+from .net.networks import ANYWHERE
+from .net.http_client import Outbound
 from .matrix.signing import KeyFileError, Signer, load_or_create
 from .matrix.signing import check as check_keys
 from .matrix.threepid import redacted
-from .matrix.tls import CaFileError, Trust
+from .net.tls import CaFileError, Trust
 from .notify import InviteMessage, Notifier, Reminder
 from .notify.build import build_notifier, mail_templates, text_templates
 from .notify.template import TemplateError

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..log import Logger
 from ..matrix.homeserver import Homeserver, Refused, StrippedEvent
-from ..matrix.outbound_error import OutboundError
+from ..net.errors import OutboundError
 from .events import Event
 from .users import Users
 

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from ..log import Logger
 from ..matrix.homeserver import Homeserver, Refused, StrippedEvent
 from ..matrix.ids import InvalidIdentifier, server_of
-from ..matrix.outbound_error import OutboundError
+from ..net.errors import OutboundError
 from ..matrix.threepid import EMAIL, ThreePid
 from ..notify import MatrixIdInvite, SendFailed
 from .events import Event

@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from ..log import Logger
-from ..matrix.deadline import within
+from ..waiting import within
 from ..matrix.ids import InvalidIdentifier, server_of
 from ..stores.store import Profile
 from ..stores.stores import StoreFailed

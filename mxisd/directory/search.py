@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..config.directory import Exclude
 from ..log import Logger
-from ..matrix.deadline import within
+from ..waiting import within
 from ..stores.store import Directory, Entry
 
 log = Logger()

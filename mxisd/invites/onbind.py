@@ -11,8 +11,8 @@ from msgspec import DecodeError, Struct, json
 from ..clock import DAY
 from ..matrix.association import association
 from ..matrix.ids import InvalidIdentifier
-from ..matrix.outbound import Answer
-from ..matrix.outbound_error import OutboundError
+from ..net.http_client import Answer
+from ..net.errors import OutboundError
 from ..matrix.signing import Signer
 from ..storage.contract import Invites
 from ..storage.records import Delivery, Invite, Kind

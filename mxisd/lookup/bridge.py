@@ -28,7 +28,7 @@ class Bridge:
         self._by_medium = by_medium
 
     async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
-        """Raises :class:`~mxisd.matrix.outbound_error.OutboundError`."""
+        """Raises :class:`~mxisd.net.errors.OutboundError`."""
         found: dict[ThreePid, str] = {}
         for threepid in threepids:
             url = self._by_medium.get(threepid.medium, self._server)

@@ -14,7 +14,7 @@ from ..clock import Random
 from ..config import Config
 from ..matrix.discovery import Services
 from ..matrix.openid import request_token
-from ..matrix.outbound import Http
+from ..net.http_client import Http
 from .bridge import Bridge, OneByOne
 from .cached import Answers, Cached
 from .discovery import IdentityServers

@@ -9,12 +9,12 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..clock import Random
 from ..log import Logger
-from ..matrix.cache import Cache
+from ..cache import Cache
 from ..matrix.discovery import Services, by_weight, well_known
-from ..matrix.dns import DnsError
+from ..net.dns import DnsError
 from ..matrix.ids import InvalidIdentifier, split_server_name
-from ..matrix.outbound import Http
-from ..matrix.outbound_error import OutboundError
+from ..net.http_client import Http
+from ..net.errors import OutboundError
 
 log = Logger()
 

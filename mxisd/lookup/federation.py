@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from twisted.internet.interfaces import IReactorTime
 
 from ..matrix.ids import MAX_SERVER_NAME, InvalidIdentifier, is_ip_literal, split_server_name
-from ..matrix.outbound_error import AddressRefused, ConnectionFailed, NameUnknown, TlsFailed
+from ..net.errors import AddressRefused, ConnectionFailed, NameUnknown, TlsFailed
 from ..matrix.threepid import EMAIL, ThreePid
 from .discovery import IdentityServers
 from .source import Source
@@ -94,7 +94,7 @@ class _Domain:
         self._v1 = v1
 
     async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
-        """Raises :class:`~mxisd.matrix.outbound_error.OutboundError`."""
+        """Raises :class:`~mxisd.net.errors.OutboundError`."""
         failure = None
         for url in await self._servers.of(self._domain):
             if not self._domains.may_answer(urlsplit(url).hostname or ""):

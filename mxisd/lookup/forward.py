@@ -36,7 +36,7 @@ class ForwardServer:
         self._v1_until = 0.0
 
     async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
-        """Raises :class:`~mxisd.matrix.outbound_error.OutboundError`."""
+        """Raises :class:`~mxisd.net.errors.OutboundError`."""
         if self._v2 is not None and self._clock.seconds() >= self._v1_until:
             try:
                 return await self._v2.lookup(threepids)

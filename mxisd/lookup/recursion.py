@@ -6,7 +6,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from ipaddress import ip_address
 
-from ..matrix.networks import Network
+from ..net.networks import Network
 from .chain import Lookup
 
 _REMEMBERED = 1000

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.interfaces import IReactorTime
 
-from ..matrix.deadline import within
+from ..waiting import within
 from ..matrix.threepid import ThreePid
 from .source import Source, Unavailable
 

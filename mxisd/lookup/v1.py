@@ -10,9 +10,9 @@ from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import now
-from ..matrix.cache import Cache
-from ..matrix.outbound import Http
-from ..matrix.outbound_error import NotJson, OutboundError
+from ..cache import Cache
+from ..net.http_client import Http
+from ..net.errors import NotJson, OutboundError
 from ..matrix.signing import verify
 from ..matrix.threepid import ThreePid, fold
 

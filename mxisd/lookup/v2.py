@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from ..matrix.hashing import digest
-from ..matrix.outbound import Answer, Http
-from ..matrix.outbound_error import NotJson, OutboundError
+from ..net.http_client import Answer, Http
+from ..net.errors import NotJson, OutboundError
 from ..matrix.threepid import ThreePid
 
 T = TypeVar("T")

@@ -11,11 +11,11 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..clock import Random
 from ..log import Logger
-from .cache import Cache
-from .dns import DnsError, Service
+from ..cache import Cache
+from ..net.dns import DnsError, Service
 from .ids import InvalidIdentifier, is_ip_literal, split_server_name
-from .outbound import Answer, Http
-from .outbound_error import NameUnknown, OutboundError
+from ..net.http_client import Answer, Http
+from ..net.errors import NameUnknown, OutboundError
 
 log = Logger()
 
@@ -43,7 +43,7 @@ class Destination(NamedTuple):
 
 
 class Services(Protocol):
-    """What discovery wants from :class:`~mxisd.matrix.dns.Resolver`."""
+    """What discovery wants from :class:`~mxisd.net.dns.Resolver`."""
 
     async def services(self, name: str) -> list[Service]: ...
 

@@ -8,8 +8,8 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Struct, field
 
-from .outbound import Http
-from .outbound_error import NotJson
+from ..net.http_client import Http
+from ..net.errors import NotJson
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ class Homeserver:
     """
     Acts as any user of the application service.
 
-    All methods raise :class:`Refused`, or :class:`~mxisd.matrix.outbound_error.OutboundError` if there is no answer.
+    All methods raise :class:`Refused`, or :class:`~mxisd.net.errors.OutboundError` if there is no answer.
     """
 
     def __init__(self, http: Http, base_url: str, token: str) -> None:

@@ -14,9 +14,9 @@ from ..config import Config, ConfigError
 from ..config.notification import Message as SendGridMessage
 from ..config.threepid import HttpGateway, Templates
 from ..matrix.ids import is_ip_literal, split_server_name
-from ..matrix.outbound import Http
+from ..net.http_client import Http
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid
-from ..matrix.tls import Trust
+from ..net.tls import Trust
 from .gateway import PLACEHOLDERS, GatewayConnector
 from .log import LogConnector, NoConnector
 from .mail import MailTemplate

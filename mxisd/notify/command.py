@@ -15,11 +15,11 @@ from twisted.internet.task import react
 
 from ..clock import Random
 from ..config import Config, ConfigError, load
-from ..matrix.dns import Resolver
-from ..matrix.networks import ANYWHERE
-from ..matrix.outbound import Answer, Http, Outbound
+from ..net.dns import Resolver
+from ..net.networks import ANYWHERE
+from ..net.http_client import Answer, Http, Outbound
 from ..matrix.threepid import EMAIL, MSISDN, InvalidAddress, ThreePid, canonical
-from ..matrix.tls import CaFileError, Trust
+from ..net.tls import CaFileError, Trust
 from .build import build_notifier, mail_site, mail_templates, text_site, text_templates
 from .mail import address
 from .messages import Kind, values

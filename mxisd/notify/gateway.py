@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import quote_plus
 from xml.sax.saxutils import escape as escape_xml
 
-from ..matrix.outbound import Http
+from ..net.http_client import Http
 from .request import beginning, hand_over
 from .template import fill
 

@@ -7,8 +7,8 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
-from ..matrix.outbound import Answer, Http
-from ..matrix.outbound_error import NotJson
+from ..net.http_client import Answer, Http
+from ..net.errors import NotJson
 from .request import beginning, hand_over
 
 API = "https://api.twilio.com"

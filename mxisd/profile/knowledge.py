@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from ..log import Logger
-from ..matrix.deadline import within
+from ..waiting import within
 from ..matrix.threepid import ThreePid
 from ..stores.store import Profile
 

@@ -18,7 +18,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from ..config import Config, ConfigError, load
-from ..matrix.tls import CaFileError
+from ..net.tls import CaFileError
 from ..sessions.validation import REMEMBERED
 from .archive import END, KINDS, START, Archive, Kept
 from .contract import Keys, Storage, StorageUnavailable

@@ -16,7 +16,7 @@ def engine(settings: Settings, reactor: Any, remember: int) -> Engine:
     The engine of a configuration, as a service with its ``storage``.
 
     Redis forgets sessions by itself ``remember`` ms after their last change.  Raises
-    :class:`~mxisd.storage.sqlite.schema.UnusableDatabase`, :class:`~mxisd.matrix.tls.CaFileError`.
+    :class:`~mxisd.storage.sqlite.schema.UnusableDatabase`, :class:`~mxisd.net.tls.CaFileError`.
     """
     if settings.backend == "redis":
         return RedisService(settings.provider.redis, reactor, remember)

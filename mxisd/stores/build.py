@@ -10,7 +10,7 @@ from twisted.application.service import Service
 
 from ..config import Config
 from ..config.ldap import Ldap
-from ..matrix.outbound import Http
+from ..net.http_client import Http
 from .exec.store import ExecStore
 from .ldap.build import ldap_store
 from .localpart import UserIds, mapped, strict

@@ -8,7 +8,7 @@ from typing import TypeVar
 from twisted.internet.defer import DeferredSemaphore
 
 from ..config.rest import Rest
-from ..matrix.outbound import Http
+from ..net.http_client import Http
 from ..matrix.threepid import ThreePid
 from .address import findable
 from .bodies import About, Auth, Bulk, ProfileFields, Reader, Search, Single, user_parts
@@ -111,7 +111,7 @@ class RestStore:
         """
         What the API answers; ``None`` for a status that means nothing, and from an endpoint that is switched off.
 
-        Raises :class:`RestFailed`, and :class:`~mxisd.matrix.outbound_error.OutboundError`.
+        Raises :class:`RestFailed`, and :class:`~mxisd.net.errors.OutboundError`.
         """
         url = self._urls[endpoint]
         if not url:

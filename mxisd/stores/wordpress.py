@@ -9,7 +9,7 @@ from twisted.application.service import Service
 
 from ..config.wordpress import Wordpress
 from ..lookup.source import Source
-from ..matrix.outbound import Http
+from ..net.http_client import Http
 from ..matrix.threepid import EMAIL
 from .address import kept
 from .localpart import UserIds

@@ -11,7 +11,7 @@ from ..appservice.transactions import Transactions
 from ..appservice.users import Users
 from ..matrix.error import MatrixError
 from ..matrix.homeserver import Refused
-from ..matrix.outbound_error import OutboundError
+from ..net.errors import OutboundError
 from .endpoint import Call, Endpoint, Handler
 
 V1 = "/_matrix/app/v1"

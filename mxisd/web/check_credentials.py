@@ -14,7 +14,7 @@ from msgspec import Struct
 from ..authentication.credentials import Credentials
 from ..log import Logger
 from ..matrix.error import MatrixError
-from ..matrix.networks import Network
+from ..net.networks import Network
 from ..stores.store import Profile
 from ..stores.stores import StoreFailed
 from .body import from_json

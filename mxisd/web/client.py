@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from twisted.internet.address import UNIXAddress
 from twisted.web.server import Request
 
-from ..matrix.networks import Network
+from ..net.networks import Network
 
 # Addresses of which it is known what they are: each lookup wants to know that of its client.
 _REMEMBERED = 1000

@@ -30,7 +30,7 @@ from zope.interface import implementer
 
 from ..log import Logger
 from ..matrix.error import MatrixError
-from ..matrix.tls import Trust
+from ..net.tls import Trust
 from .client import Clients
 from .endpoint import Call, Streamed, has_gone
 

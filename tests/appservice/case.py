@@ -18,7 +18,7 @@ from mxisd.storage.records import Invite
 from tests.storage.inline import storage_in_memory
 from tests.web.app import Bell
 
-from .homeserver import EXPIRY, MAIN, TOKEN, FakeHomeserver
+from tests.appservice.homeserver import EXPIRY, MAIN, TOKEN, FakeHomeserver
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from msgspec import json as msgspec_json
 
-from mxisd.matrix.outbound import Answer
-from mxisd.matrix.outbound_error import ConnectionFailed
+from mxisd.net.http_client import Answer
+from mxisd.net.errors import ConnectionFailed
 
 DOMAIN = "example.org"
 TOKEN = "as token"
@@ -35,7 +35,7 @@ class Refusal(Exception):
 
 
 class FakeHomeserver:
-    """Answers requests as :class:`mxisd.matrix.outbound.Http`, for the token of the application service."""
+    """Answers requests as :class:`mxisd.net.http_client.Http`, for the token of the application service."""
 
     def __init__(self) -> None:
         self.rooms: dict[str, Room] = {}

@@ -8,8 +8,8 @@ from mxisd.appservice.bot import ENCRYPTED, FAILED, NO_ADMINISTRATOR, STRANGER, 
 from mxisd.appservice.commands import Commands
 from mxisd.matrix.threepid import ThreePid
 
-from .case import Case
-from .homeserver import EXPIRY, MAIN
+from tests.appservice.case import Case
+from tests.appservice.homeserver import EXPIRY, MAIN
 
 ALICE = "@alice:example.org"
 ROOM = "!room:example.org"

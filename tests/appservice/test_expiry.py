@@ -5,8 +5,8 @@ from __future__ import annotations
 from mxisd.appservice.events import Event
 from mxisd.appservice.expiry import LAST_RETRY, REASON, SWEEP, ExpiryUser
 
-from .case import Case
-from .homeserver import EXPIRY, MAIN, Refusal, Room
+from tests.appservice.case import Case
+from tests.appservice.homeserver import EXPIRY, MAIN, Refusal, Room
 
 ROOM = "!room:example.org"
 

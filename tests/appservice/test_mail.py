@@ -8,8 +8,8 @@ from mxisd.appservice.mail import RETRIES, InviteMail
 from mxisd.matrix.threepid import ThreePid
 from mxisd.notify import MatrixIdInvite, SendFailed
 
-from .case import Case
-from .homeserver import EXPIRY, MAIN
+from tests.appservice.case import Case
+from tests.appservice.homeserver import EXPIRY, MAIN
 
 ALICE, BOB = "@alice:example.org", "@bob:example.org"
 ROOM = "!room:example.org"

@@ -11,7 +11,7 @@ from mxisd.appservice.transactions import REMEMBERED, Transactions
 from mxisd.appservice.withdrawal import Withdrawal
 from mxisd.storage.contract import StorageUnavailable
 
-from .case import Case
+from tests.appservice.case import Case
 
 
 class Witness:

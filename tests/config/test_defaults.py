@@ -1,6 +1,6 @@
 from msgspec import to_builtins
 
-from .case import ConfigCase
+from tests.config.case import ConfigCase
 
 TEMPLATES = {
     "template": {

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from mxisd.config import Config, Sections
 from mxisd.config.shape import known_keys
 
-from .case import ConfigCase
+from tests.config.case import ConfigCase
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = (ROOT / "conf/mxisd.example.yaml").read_text(encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from mxisd.config.hashing import DAY
 
-from .case import ConfigCase
+from tests.config.case import ConfigCase
 
 
 class HashingTests(ConfigCase):

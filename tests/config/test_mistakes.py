@@ -1,6 +1,6 @@
 from mxisd.config import ConfigError, load
 
-from .case import ConfigCase
+from tests.config.case import ConfigCase
 
 # A mistake, and what is said about it.
 VALUES = [

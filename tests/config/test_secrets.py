@@ -1,4 +1,4 @@
-from .case import ConfigCase
+from tests.config.case import ConfigCase
 
 SMTP = "threepid.medium.email.connectors.smtp"
 

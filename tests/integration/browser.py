@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from .process import PATIENCE, ROOT, installed
+from tests.integration.process import PATIENCE, ROOT, installed
 
 # Kept by the test run, to be looked at.
 SCREENSHOTS = ROOT / ".cache" / "screenshots"

@@ -10,16 +10,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.matrix.servers import Authority
+from tests.net.servers import Authority
 
-from .mailbox import Mailbox
-from .matrix_client import MatrixClient, User
-from .mxisd import Mxisd
-from .names import Names
-from .nginx import Nginx
-from .process import free_port, installed
-from .synapse import PYTHON as SYNAPSE_PYTHON
-from .synapse import Synapse
+from tests.integration.mailbox import Mailbox
+from tests.integration.matrix_client import MatrixClient, User
+from tests.integration.mxisd import Mxisd
+from tests.integration.names import Names
+from tests.integration.nginx import Nginx
+from tests.integration.process import free_port, installed
+from tests.integration.synapse import PYTHON as SYNAPSE_PYTHON
+from tests.integration.synapse import Synapse
 
 # Found by its SRV record alone: there is no host of this name.
 DOMAIN = "matrix.test"

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from .process import ROOT, Process, free_port, listens
+from tests.integration.process import ROOT, Process, free_port, listens
 
 
 class Stub:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 
-from .process import PATIENCE, free_port
+from tests.integration.process import PATIENCE, free_port
 
 OK = "250 OK"
 

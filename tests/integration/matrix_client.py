@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from .process import PATIENCE
+from tests.integration.process import PATIENCE
 
 V1 = "/_matrix/identity/api/v1"
 V2 = "/_matrix/identity/v2"

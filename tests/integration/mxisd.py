@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from .matrix_client import MatrixClient
-from .names import TWISTD
-from .process import ROOT, Process
+from tests.integration.matrix_client import MatrixClient
+from tests.integration.names import TWISTD
+from tests.integration.process import ROOT, Process
 
 # Run from the tree, as well as installed.
 ENVIRONMENT = {"PYTHONPATH": str(ROOT)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from .process import Process, free_port, listens
+from tests.integration.process import Process, free_port, listens
 
 TWISTD = Path(sys.executable).with_name("twistd")
 

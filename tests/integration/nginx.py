@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.matrix.servers import Authority
+from tests.net.servers import Authority
 
-from .process import ROOT, Process, free_port, installed, listens
+from tests.integration.process import ROOT, Process, free_port, installed, listens
 
 
 class Nginx:

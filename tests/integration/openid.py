@@ -9,9 +9,9 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import quote
 
-from tests.matrix.servers import Authority
+from tests.net.servers import Authority
 
-from .matrix_client import CLIENT
+from tests.integration.matrix_client import CLIENT
 
 
 class OpenIdHomeserver:

@@ -12,9 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest import SkipTest
 
-from tests.matrix.servers import Authority
+from tests.net.servers import Authority
 
-from .process import Process, eventually, free_port, installed, listens
+from tests.integration.process import Process, eventually, free_port, installed, listens
 
 MASTER_PROGRAM = "/usr/lib/postfix/sbin/master"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import configparser
 from pathlib import Path
 
-from .mailbox import Mailbox
-from .matrix_client import V1, MatrixClient
-from .process import ROOT, Process
+from tests.integration.mailbox import Mailbox
+from tests.integration.matrix_client import V1, MatrixClient
+from tests.integration.process import ROOT, Process
 
 PYTHON = ROOT / ".cache" / "sydent-venv" / "bin" / "python"
 

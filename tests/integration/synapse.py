@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from .process import ROOT, Process, installed, listens
+from tests.integration.process import ROOT, Process, installed, listens
 
 PYTHON = ROOT / ".cache" / "synapse-venv" / "bin" / "python"
 

@@ -15,8 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.web.interception.api import GENERATIONS
 
-from .deployment import Deployment
-from .matrix_client import CLIENT, User
+from tests.integration.deployment import Deployment
+from tests.integration.matrix_client import CLIENT, User
 
 POLICIES: dict[str, Any] = {
     "invite": {

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .deployment import DOMAIN, Deployment
-from .gate import Gate
-from .mailbox import OK, text_of
-from .matrix_client import CLIENT, V1, User
-from .process import eventually
-from .test_synapse import WithSynapse
+from tests.integration.deployment import DOMAIN, Deployment
+from tests.integration.gate import Gate
+from tests.integration.mailbox import OK, text_of
+from tests.integration.matrix_client import CLIENT, V1, User
+from tests.integration.process import eventually
+from tests.integration.test_synapse import WithSynapse
 
 MAIN = f"@mxisd:{DOMAIN}"
 EXPIRY = f"@_mxisd_invite-expired:{DOMAIN}"

@@ -9,15 +9,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
-from tests.matrix.servers import Authority
+from tests.net.servers import Authority
 
-from .mailbox import Mailbox
-from .matrix_client import V1, V2, MatrixClient, Refused
-from .mxisd import Mxisd
-from .names import Names
-from .openid import OpenIdHomeserver
-from .process import eventually, free_port
-from .sydent import Sydent
+from tests.integration.mailbox import Mailbox
+from tests.integration.matrix_client import V1, V2, MatrixClient, Refused
+from tests.integration.mxisd import Mxisd
+from tests.integration.names import Names
+from tests.integration.openid import OpenIdHomeserver
+from tests.integration.process import eventually, free_port
+from tests.integration.sydent import Sydent
 
 OVER = "M_INVALID_PEPPER"
 

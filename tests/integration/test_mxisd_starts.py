@@ -13,10 +13,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from .matrix_client import V1, V2, MatrixClient
-from .mxisd import ENVIRONMENT, Mxisd, write_config
-from .names import TWISTD
-from .process import ROOT, Process, eventually, free_port, installed
+from tests.integration.matrix_client import V1, V2, MatrixClient
+from tests.integration.mxisd import ENVIRONMENT, Mxisd, write_config
+from tests.integration.names import TWISTD
+from tests.integration.process import ROOT, Process, eventually, free_port, installed
 
 THREEPID = {"medium": "email", "address": "bob@example.org"}
 UNIT = ROOT / "conf" / "mxisd.service"

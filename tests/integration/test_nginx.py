@@ -7,12 +7,12 @@ from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.matrix.servers import Authority
+from tests.net.servers import Authority
 
-from .deployment import deployment
-from .matrix_client import V1, V2, MatrixClient, Refused
-from .nginx import Nginx
-from .process import eventually, free_port
+from tests.integration.deployment import deployment
+from tests.integration.matrix_client import V1, V2, MatrixClient, Refused
+from tests.integration.nginx import Nginx
+from tests.integration.process import eventually, free_port
 
 
 class InFrontTests(SynchronousTestCase):

@@ -12,11 +12,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from mxisd.config import load
 from mxisd.notify.command import KINDS, preview
 
-from .browser import Browser
-from .mailbox import Mailbox
-from .matrix_client import V1, MatrixClient, Refused
-from .mxisd import Mxisd
-from .process import free_port
+from tests.integration.browser import Browser
+from tests.integration.mailbox import Mailbox
+from tests.integration.matrix_client import V1, MatrixClient, Refused
+from tests.integration.mxisd import Mxisd
+from tests.integration.process import free_port
 
 WIDTHS = (400, 1024)
 

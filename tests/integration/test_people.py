@@ -8,8 +8,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from .deployment import Deployment
-from .matrix_client import CLIENT, MatrixClient, Refused
+from tests.integration.deployment import Deployment
+from tests.integration.matrix_client import CLIENT, MatrixClient, Refused
 
 PEOPLE: dict[str, Any] = {
     "invite": {"policy": {"token": "Synapse's token"}},

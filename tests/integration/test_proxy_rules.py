@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mxisd.web.interception.api import GENERATIONS
 from tests.web.interception.test_ambiguity import EVENT, GUARDED, GUARDED_PATH, READERS, misspelt
 
-from .front import Front
+from tests.integration.front import Front
 
 ROOM = "/_matrix/client/v3/rooms/%21room%3Aexample.org"
 

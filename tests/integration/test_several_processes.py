@@ -20,15 +20,15 @@ from threading import Timer
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.invites.delivery import LEASE
-from tests.matrix.servers import Authority
+from tests.net.servers import Authority
 from tests.redis_server import RedisServer
 
-from .mailbox import Mailbox
-from .matrix_client import V1, MatrixClient, Refused
-from .mxisd import Mxisd
-from .nginx import Nginx
-from .onbind_log import Arrival, Interruption, OnbindLog, Outcome, faults
-from .process import eventually, free_port, installed
+from tests.integration.mailbox import Mailbox
+from tests.integration.matrix_client import V1, MatrixClient, Refused
+from tests.integration.mxisd import Mxisd
+from tests.integration.nginx import Nginx
+from tests.integration.onbind_log import Arrival, Interruption, OnbindLog, Outcome, faults
+from tests.integration.process import eventually, free_port, installed
 
 INVITES = int(os.environ.get("MXISD_INVITES", "300"))
 SEED = int(os.environ.get("MXISD_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)

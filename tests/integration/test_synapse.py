@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from .deployment import Deployment, deployment
-from .mailbox import text_of
-from .matrix_client import CLIENT, V1, V2, MatrixClient, User
-from .process import eventually
+from tests.integration.deployment import Deployment, deployment
+from tests.integration.mailbox import text_of
+from tests.integration.matrix_client import CLIENT, V1, V2, MatrixClient, User
+from tests.integration.process import eventually
 
 
 class WithSynapse(SynchronousTestCase):

@@ -11,11 +11,11 @@ from typing import Any
 
 from tests.redis_server import RedisServer
 
-from .matrix_client import V2, Refused
-from .mxisd import ENVIRONMENT
-from .names import TWISTD
-from .process import Process, eventually, installed, listens
-from .test_mxisd_starts import WithFolder
+from tests.integration.matrix_client import V2, Refused
+from tests.integration.mxisd import ENVIRONMENT
+from tests.integration.names import TWISTD
+from tests.integration.process import Process, eventually, installed, listens
+from tests.integration.test_mxisd_starts import WithFolder
 
 
 class WorkersTests(WithFolder):

@@ -13,8 +13,8 @@ from mxisd.clock import DAY
 from mxisd.invites.delivery import Outcome
 from mxisd.invites.onbind import MAX_TEXT, OnbindDelivery, judge
 from mxisd.matrix.ids import InvalidIdentifier
-from mxisd.matrix.outbound import Answer
-from mxisd.matrix.outbound_error import ConnectionFailed, OutboundError, TimedOut
+from mxisd.net.http_client import Answer
+from mxisd.net.errors import ConnectionFailed, OutboundError, TimedOut
 from mxisd.matrix.signing import Signer, verify
 from mxisd.storage.records import Delivery, Invite
 from tests.storage.inline import storage_in_memory

@@ -12,9 +12,9 @@ from mxisd.lookup.discovery import IdentityServers
 from mxisd.lookup.federation import AT_ONCE, Domains, Federation
 from mxisd.lookup.guarded import Guarded
 from mxisd.lookup.v1 import V1
-from mxisd.matrix.dns import DnsError, Service
-from mxisd.matrix.outbound import Answer
-from mxisd.matrix.outbound_error import ConnectionFailed
+from mxisd.net.dns import DnsError, Service
+from mxisd.net.http_client import Answer
+from mxisd.net.errors import ConnectionFailed
 from mxisd.matrix.threepid import ThreePid
 from tests.lookup.book import ALICE, BOB, email
 from tests.matrix.fakes import FakeHttp, FakeServices, Sent, answer

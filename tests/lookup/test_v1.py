@@ -13,8 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.lookup.v1 import PORTION, V1
 from mxisd.matrix.association import association
-from mxisd.matrix.outbound import Answer
-from mxisd.matrix.outbound_error import OutboundError
+from mxisd.net.http_client import Answer
+from mxisd.net.errors import OutboundError
 from mxisd.matrix.signing import Signer
 from mxisd.matrix.threepid import ThreePid
 from tests.lookup.book import ALICE, BOB, email

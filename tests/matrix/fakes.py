@@ -8,9 +8,9 @@ from typing import NamedTuple
 import msgspec
 from twisted.internet.defer import Deferred
 
-from mxisd.matrix.dns import DnsError, Service
-from mxisd.matrix.outbound import Answer
-from mxisd.matrix.outbound_error import ConnectionFailed
+from mxisd.net.dns import DnsError, Service
+from mxisd.net.http_client import Answer
+from mxisd.net.errors import ConnectionFailed
 
 
 class Sent(NamedTuple):

@@ -7,12 +7,12 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.matrix.discovery import Destination, Discovery
-from mxisd.matrix.dns import DnsError, Service
+from mxisd.net.dns import DnsError, Service
 from mxisd.matrix.ids import InvalidIdentifier
-from mxisd.matrix.outbound import Answer
-from mxisd.matrix.outbound_error import NameUnknown
+from mxisd.net.http_client import Answer
+from mxisd.net.errors import NameUnknown
 
-from .fakes import FakeHttp, FakeServices, answer
+from tests.matrix.fakes import FakeHttp, FakeServices, answer
 
 URL = "https://example.org/.well-known/matrix/server"
 HOUR = 3600

@@ -10,19 +10,19 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mxisd.matrix.discovery import Destination, Discovery
-from mxisd.matrix.dns import Resolver
+from mxisd.net.dns import Resolver
 from mxisd.matrix.error import MatrixError
 from mxisd.matrix.federation import Federation, Overwrites
 from mxisd.matrix.ids import InvalidIdentifier, split_server_name
-from mxisd.matrix.networks import ANYWHERE
-from mxisd.matrix.outbound import Answer, Outbound
-from mxisd.matrix.outbound_error import AddressRefused, ConnectionFailed, OutboundError, TimedOut, TooLarge
+from mxisd.net.networks import ANYWHERE
+from mxisd.net.http_client import Answer, Outbound
+from mxisd.net.errors import AddressRefused, ConnectionFailed, OutboundError, TimedOut, TooLarge
 from mxisd.matrix.signing import Signer
-from mxisd.matrix.tls import Trust
+from mxisd.net.tls import Trust
 
-from .fakes import FakeHttp, Sent, answer
-from .nameserver import NameServer
-from .servers import Authority, Server, site
+from tests.matrix.fakes import FakeHttp, Sent, answer
+from tests.net.nameserver import NameServer
+from tests.net.servers import Authority, Server, site
 
 NOW = 1_700_000_000
 HOUR = 3600

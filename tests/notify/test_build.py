@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from mxisd.config import ConfigError
-from mxisd.matrix.outbound import Answer
+from mxisd.net.http_client import Answer
 from mxisd.matrix.threepid import ThreePid
 from mxisd.notify import Notifier, SendFailed, Validation
 from mxisd.notify.build import build_notifier, mail_site, mail_templates
@@ -25,7 +25,7 @@ from mxisd.notify.samples import samples
 from mxisd.notify.template import TemplateError
 from mxisd.web.pages import Pages
 from tests.config.case import ConfigCase
-from tests.matrix.servers import Server
+from tests.net.servers import Server
 from tests.notify.mailserver import MailServer
 
 ROOT = Path(__file__).parents[2]

@@ -10,14 +10,14 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from mxisd.matrix.dns import Resolver
-from mxisd.matrix.networks import ANYWHERE
-from mxisd.matrix.outbound import Outbound
+from mxisd.net.dns import Resolver
+from mxisd.net.networks import ANYWHERE
+from mxisd.net.http_client import Outbound
 from mxisd.matrix.threepid import ThreePid
-from mxisd.matrix.tls import Trust
+from mxisd.net.tls import Trust
 from mxisd.notify.command import KINDS, main, try_out
 from tests.config.case import DOMAIN, ConfigCase
-from tests.matrix.servers import Server, site
+from tests.net.servers import Server, site
 from tests.notify.mailserver import MailServer
 
 

@@ -12,16 +12,16 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from mxisd.matrix.dns import Resolver
-from mxisd.matrix.networks import ANYWHERE
-from mxisd.matrix.outbound import Outbound
-from mxisd.matrix.tls import Trust
+from mxisd.net.dns import Resolver
+from mxisd.net.networks import ANYWHERE
+from mxisd.net.http_client import Outbound
+from mxisd.net.tls import Trust
 from mxisd.notify.gateway import GatewayConnector
 from mxisd.notify.mail import MailTemplate
 from mxisd.notify.notifier import SendFailed
 from mxisd.notify.sendgrid import SendGridConnector
 from mxisd.notify.twilio import TwilioConnector
-from tests.matrix.servers import Server, site
+from tests.net.servers import Server, site
 from tests.notify.hostile import NAMES
 
 

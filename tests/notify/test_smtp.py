@@ -16,11 +16,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 
-from mxisd.matrix.tls import Trust
+from mxisd.net.tls import Trust
 from mxisd.notify.mail import MailTemplate
 from mxisd.notify.notifier import SendFailed
 from mxisd.notify.smtp import GOODBYE_TIMEOUT, MailServer, SmtpConnector
-from tests.matrix.servers import Authority, Server
+from tests.net.servers import Authority, Server
 from tests.notify import mailserver
 
 HOST = "127.0.0.1"

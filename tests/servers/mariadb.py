@@ -8,7 +8,7 @@ from functools import cache
 
 from tests.integration.process import Process, free_port, listens
 
-from .folder import folder
+from tests.servers.folder import folder
 
 
 class MariaDB:

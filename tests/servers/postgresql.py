@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.integration.process import Process, free_port
 
-from .folder import folder
+from tests.servers.folder import folder
 
 _BINARIES = "/usr/lib/postgresql/*/bin"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.integration.process import Process, free_port, listens
 
-from .folder import folder
+from tests.servers.folder import folder
 
 ROOT = "dc=example,dc=org"
 ADMIN = f"cn=admin,{ROOT}"

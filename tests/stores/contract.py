@@ -14,7 +14,7 @@ from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
 from mxisd.stores.localpart import UserIds
 from mxisd.stores.store import Authentication, Directory, Listing, Profiles, Store
 
-from .people import ALICE, BOB, CAROL, CROWD, DOMAIN, HOSTILE, PEOPLE, Person
+from tests.stores.people import ALICE, BOB, CAROL, CROWD, DOMAIN, HOSTILE, PEOPLE, Person
 
 T = TypeVar("T")
 

@@ -20,8 +20,8 @@ from mxisd.stores.store import Store
 from tests.servers.mariadb import mariadb
 from tests.servers.postgresql import postgresql
 
-from . import contract
-from .people import PEOPLE, Person
+from tests.stores import contract
+from tests.stores.people import PEOPLE, Person
 
 SCHEMA = (
     "CREATE TABLE people (name VARCHAR(100) PRIMARY KEY, user_id VARCHAR(200), display_name VARCHAR(100))",

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from mxisd.matrix.threepid import EMAIL
 from tests.servers.slapd import ROOT
 
-from .people import CAROL, PEOPLE, Person
+from tests.stores.people import CAROL, PEOPLE, Person
 
 
 def ldif(people: Iterable[Person] = PEOPLE) -> str:

@@ -22,8 +22,8 @@ from mxisd.stores.store import Entry, Store
 from tests.servers.folder import folder
 from tests.servers.postgresql import postgresql
 
-from . import contract, databases
-from .people import ALICE, CAROL, DOMAIN, PEOPLE
+from tests.stores import contract, databases
+from tests.stores.people import ALICE, CAROL, DOMAIN, PEOPLE
 
 PYTHON = Path(__file__).parents[2] / ".cache" / "synapse-venv" / "bin" / "python"
 

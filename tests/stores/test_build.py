@@ -7,7 +7,7 @@ from typing import Any, cast
 from twisted.internet import reactor
 
 from mxisd.config import ConfigError
-from mxisd.matrix.outbound import Http
+from mxisd.net.http_client import Http
 from mxisd.stores.build import Built, build_stores
 from tests.config.case import ConfigCase
 

@@ -22,8 +22,8 @@ from mxisd.stores.exec.store import ExecStore
 from mxisd.stores.store import Store
 from tests.servers.folder import folder
 
-from . import contract
-from .people import ALICE, CAROL, PEOPLE, as_data
+from tests.stores import contract
+from tests.stores.people import ALICE, CAROL, PEOPLE, as_data
 
 JSON = Format(type="json")
 PLAIN = Format(type="plain")

@@ -18,13 +18,13 @@ from mxisd.stores.ldap.command import check
 from mxisd.stores.ldap.server import ServerFailed
 from mxisd.stores.ldap.store import Check, Match
 from mxisd.stores.store import Store
-from tests.matrix.servers import Authority
+from tests.net.servers import Authority
 from tests.servers.folder import folder
 from tests.servers.slapd import ROOT, Slapd, available
 
-from . import contract
-from .ldif import ldif
-from .people import ALICE, BOB, CAROL, DOMAIN, Person
+from tests.stores import contract
+from tests.stores.ldif import ldif
+from tests.stores.people import ALICE, BOB, CAROL, DOMAIN, Person
 
 INSTALLED = skipUnless(available(), "OpenLDAP is not installed")
 

@@ -8,8 +8,8 @@ from mxisd.matrix.threepid import EMAIL, ThreePid
 from mxisd.stores.memory import MemoryStore
 from mxisd.stores.store import Store
 
-from . import contract
-from .people import ALICE, PEOPLE, Person
+from tests.stores import contract
+from tests.stores.people import ALICE, PEOPLE, Person
 
 
 def configured(person: Person) -> User:

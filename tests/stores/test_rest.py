@@ -9,20 +9,20 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from mxisd.config.rest import Endpoints, Identity, Profile, Rest
-from mxisd.matrix.dns import Resolver
-from mxisd.matrix.networks import ANYWHERE
-from mxisd.matrix.outbound import Outbound
-from mxisd.matrix.outbound_error import OutboundError
+from mxisd.net.dns import Resolver
+from mxisd.net.networks import ANYWHERE
+from mxisd.net.http_client import Outbound
+from mxisd.net.errors import OutboundError
 from mxisd.matrix.threepid import EMAIL, ThreePid
-from mxisd.matrix.tls import Trust
+from mxisd.net.tls import Trust
 from mxisd.stores.bodies import BadAnswer
 from mxisd.stores.rest import RestFailed, RestStore
 from mxisd.stores.store import Store
-from tests.matrix.servers import Server
+from tests.net.servers import Server
 
-from . import contract
-from .api import Api
-from .people import ALICE, BOB, as_data
+from tests.stores import contract
+from tests.stores.api import Api
+from tests.stores.people import ALICE, BOB, as_data
 
 PATHS = {
     b"/_mxisd/backend/api/v1/auth/login": "auth",

@@ -19,10 +19,10 @@ from mxisd.stores.sql.build import sql_store
 from mxisd.stores.store import Store
 from tests.servers import mariadb, postgresql
 
-from . import databases
-from .contract import together
-from .databases import QUERIES, with_bulk
-from .people import ALICE, DOMAIN
+from tests.stores import databases
+from tests.stores.contract import together
+from tests.stores.databases import QUERIES, with_bulk
+from tests.stores.people import ALICE, DOMAIN
 
 
 class SQLiteTests(databases.SqlPromises):

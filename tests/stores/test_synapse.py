@@ -10,8 +10,8 @@ from mxisd.config.sql import Identity, SynapseSql
 from mxisd.matrix.threepid import EMAIL, ThreePid
 from tests.servers import postgresql
 
-from . import synapse_databases as synapse
-from .people import ALICE, BOB, CAROL
+from tests.stores import synapse_databases as synapse
+from tests.stores.people import ALICE, BOB, CAROL
 
 INSTALLED = skipUnless(synapse.has("synapse"), "Synapse is not installed in .cache/synapse-venv")
 

@@ -13,19 +13,19 @@ from twisted.web.server import Request, Site
 
 from mxisd.config.section import Secret
 from mxisd.config.wordpress import Rest, Sql, Wordpress
-from mxisd.matrix.dns import Resolver
-from mxisd.matrix.networks import ANYWHERE
-from mxisd.matrix.outbound import Outbound
+from mxisd.net.dns import Resolver
+from mxisd.net.networks import ANYWHERE
+from mxisd.net.http_client import Outbound
 from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
-from mxisd.matrix.tls import Trust
+from mxisd.net.tls import Trust
 from mxisd.stores.localpart import mapped
 from mxisd.stores.store import Store
 from mxisd.stores.wordpress import WordpressFailed, wordpress_store
-from tests.matrix.servers import Server
+from tests.net.servers import Server
 from tests.servers import mariadb
 
-from . import contract, databases
-from .people import ALICE, BOB, CAROL, DOMAIN, PEOPLE
+from tests.stores import contract, databases
+from tests.stores.people import ALICE, BOB, CAROL, DOMAIN, PEOPLE
 
 # As WordPress makes them, as far as they are read.
 USERS = """CREATE TABLE blog_users (

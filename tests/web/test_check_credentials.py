@@ -14,8 +14,8 @@ from mxisd.web.check_credentials import PATH, CheckCredentialsEndpoints
 from mxisd.web.client import Clients
 from mxisd.web.site import Site, tree
 
-from .interception.app import InterceptionTestCase
-from .interception.people import PEOPLE, Failing, broken
+from tests.web.interception.app import InterceptionTestCase
+from tests.web.interception.people import PEOPLE, Failing, broken
 
 
 class CheckCredentialsTestCase(InterceptionTestCase):

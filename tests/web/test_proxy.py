@@ -16,8 +16,8 @@ from zope.interface import implementer
 from mxisd.matrix.error import MatrixError
 from mxisd.web.proxy import PATIENCE, Homeservers
 
-from .interception.app import InterceptionTestCase
-from .interception.test_invite import INVITE, ROOM
+from tests.web.interception.app import InterceptionTestCase
+from tests.web.interception.test_invite import INVITE, ROOM
 
 BY_ID = {"user_id": "@bob:example.com"}
 

@@ -49,7 +49,7 @@ class RedisService(Service):
     """
     The connections to a Redis.  It may be away, even at the start: they are made when it is there.
 
-    Raises :class:`~mxisd.matrix.tls.CaFileError`.
+    Raises :class:`~mxisd.net.tls.CaFileError`.
     """
 
     name = "redis"

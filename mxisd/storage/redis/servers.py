@@ -11,7 +11,7 @@ from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, con
 from twisted.internet.interfaces import IReactorCore, IStreamClientEndpoint
 
 from ...config.storage import Redis as Settings
-from ...matrix.tls import Trust
+from ...net.tls import Trust
 from .connection import Connection, Login, Refused
 
 PORT = 6379

@@ -14,7 +14,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from ...log import Logger
-from ...matrix.deadline import within
+from ...waiting import within
 
 log = Logger()
 

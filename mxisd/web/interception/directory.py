@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from ...config.directory import Exclude
 from ...directory.search import PATIENCE, StoreSearch, merged
 from ...log import Logger
-from ...matrix.deadline import within
+from ...waiting import within
 from ...matrix.error import MatrixError
 from ..body import from_values
 from ..endpoint import Call

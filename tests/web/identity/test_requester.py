@@ -14,7 +14,7 @@ from mxisd.lookup.chain import Lookup
 from mxisd.lookup.hashed import HashedLookup
 from mxisd.lookup.index import HashIndex
 from mxisd.lookup.recursion import Recursion
-from mxisd.matrix.networks import Network
+from mxisd.net.networks import Network
 from mxisd.matrix.signing import Signer
 from mxisd.web.client import Clients
 from mxisd.web.endpoint import Endpoint

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .app import InterceptionTestCase
+from tests.web.interception.app import InterceptionTestCase
 
 INVITE_PATH = "/_matrix/client/v3/rooms/!room:example.org/invite"
 CREATE_PATH = "/_matrix/client/v3/createRoom"

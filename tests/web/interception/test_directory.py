@@ -8,8 +8,8 @@ from mxisd.config.directory import Exclude
 from mxisd.directory.search import PATIENCE
 from mxisd.stores.stores import Stores
 
-from .app import InterceptionTestCase, Response
-from .people import PEOPLE, Failing, Hanging, broken
+from tests.web.interception.app import InterceptionTestCase, Response
+from tests.web.interception.people import PEOPLE, Failing, Hanging, broken
 
 SEARCH = "/_matrix/client/v3/user_directory/search"
 FRANK = {"user_id": "@frank:example.org", "display_name": "Frank Example", "avatar_url": "mxc://example.org/frank"}

@@ -6,7 +6,7 @@ from mxisd.matrix.error import MatrixError
 from mxisd.web.interception.api import GENERATIONS
 from mxisd.web.interception.body import read
 
-from .app import InterceptionTestCase
+from tests.web.interception.app import InterceptionTestCase
 
 ROOM = "/_matrix/client/v3/rooms/!room:example.org"
 THREEPID = {"medium": "email", "address": "bob@example.com"}

@@ -2,7 +2,7 @@ import json
 
 from mxisd.config.auth import Rule
 
-from .app import Addresses, InterceptionTestCase, Response
+from tests.web.interception.app import Addresses, InterceptionTestCase, Response
 
 LOGIN = "/_matrix/client/v3/login"
 CAROL = {"type": "m.id.user", "user": "@carol:example.org"}

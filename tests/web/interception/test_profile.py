@@ -5,9 +5,9 @@ from twisted.web.server import Request
 from mxisd.profile.knowledge import PATIENCE
 from mxisd.stores.stores import Stores
 
-from .app import InterceptionTestCase, Response
-from .people import PEOPLE, Failing, Hanging, broken
-from .test_directory import says
+from tests.web.interception.app import InterceptionTestCase, Response
+from tests.web.interception.people import PEOPLE, Failing, Hanging, broken
+from tests.web.interception.test_directory import says
 
 CAROL = "@carol:example.org"
 THREEPIDS = [{"medium": "email", "address": "carol@example.com"}, {"medium": "msisdn", "address": "4915112345678"}]

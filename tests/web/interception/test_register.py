@@ -3,7 +3,7 @@ import json
 from mxisd.config.register import Domains, Medium, Patterns, Policy
 from mxisd.web.interception.api import GENERATIONS
 
-from .app import InterceptionTestCase
+from tests.web.interception.app import InterceptionTestCase
 
 REST = {"client_secret": "s", "send_attempt": 1}
 

@@ -9,9 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from mxisd.matrix.dns import DnsError, Resolver, Service
+from mxisd.net.dns import DnsError, Resolver, Service
 
-from .nameserver import NameServer
+from tests.net.nameserver import NameServer
 
 
 class ResolverTests(TestCase):

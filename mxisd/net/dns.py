@@ -14,7 +14,7 @@ from twisted.names.error import DNSNameError
 from twisted.names.hosts import searchFileForAll
 from twisted.python.filepath import FilePath
 
-from .cache import Cache
+from ..cache import Cache
 from .networks import Address
 
 # Seconds until a name server is asked again, and at last given up.  The library's own add up to a minute.

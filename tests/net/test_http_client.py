@@ -11,10 +11,10 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 
-from mxisd.matrix import connection
-from mxisd.matrix.dns import Resolver
-from mxisd.matrix.outbound import Answer, Outbound
-from mxisd.matrix.outbound_error import (
+from mxisd.net import connection
+from mxisd.net.dns import Resolver
+from mxisd.net.http_client import Answer, Outbound
+from mxisd.net.errors import (
     AddressRefused,
     ConnectionFailed,
     NameUnknown,
@@ -25,10 +25,10 @@ from mxisd.matrix.outbound_error import (
     TooLarge,
     UrlRefused,
 )
-from mxisd.matrix.tls import CaFileError, Trust
+from mxisd.net.tls import CaFileError, Trust
 
-from .nameserver import NameServer
-from .servers import Authority, Script, Server, site
+from tests.net.nameserver import NameServer
+from tests.net.servers import Authority, Script, Server, site
 
 LOOPBACK = [ip_network("127.0.0.1/32"), ip_network("::1/128")]
 HOSTS = "127.0.0.1 good.example other.example\n127.0.0.2 elsewhere.example\n10.0.0.1 private.example\n"

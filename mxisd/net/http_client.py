@@ -26,10 +26,10 @@ from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from .connection import GuardedEndpoint, Pool
-from .deadline import within
+from ..waiting import within
 from .dns import Resolver
 from .networks import Network
-from .outbound_error import ConnectionFailed, NotJson, OutboundError, TimedOut, TlsFailed, TooLarge, UrlRefused
+from .errors import ConnectionFailed, NotJson, OutboundError, TimedOut, TlsFailed, TooLarge, UrlRefused
 from .tls import Trust
 
 MAX_ANSWER_BYTES = 1024 * 1024

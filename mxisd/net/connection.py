@@ -27,7 +27,7 @@ from zope.interface import directlyProvides, implementer
 from ..log import Logger
 from .dns import DnsError, Resolver
 from .networks import Address, Network, may_reach
-from .outbound_error import AddressRefused, ConnectionFailed, NameUnknown, TooLarge
+from .errors import AddressRefused, ConnectionFailed, NameUnknown, TooLarge
 
 log = Logger()
 

@@ -4,7 +4,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.matrix.cache import Cache
+from mxisd.cache import Cache
 
 
 class CacheTests(SynchronousTestCase):
