@@ -41,11 +41,11 @@ from .authentication.identifiers import Identifiers
 from .clock import DAY, MINUTE, now
 from .config import Config, ConfigError, load
 from .directory.search import StoreSearch
-from .invites.delivery import Courier, Deliveries
+from .outbox.worker import Courier, Deliveries
 from .invites.endings import Endings
 from .invites.invites import Invites
-from .invites.message import MessageDelivery
-from .invites.onbind import OnbindDelivery
+from .outbox.message import MessageDelivery
+from .outbox.onbind import OnbindDelivery
 from .invites.policy import InvitePolicy
 from .invites.resolution import Resolution
 from .log import LEVELS, Logger, levels

@@ -19,7 +19,7 @@ from threading import Timer
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.invites.delivery import LEASE
+from mxisd.outbox.worker import LEASE
 from tests.net.servers import Authority
 from tests.redis_server import RedisServer
 

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 from ..notify import InviteMessage, Reminder, SendFailed
 from ..storage.contract import Invites
 from ..storage.records import Delivery, Invite, Kind
-from .delivery import Outcome
+from .worker import Outcome
 
 # Puts an invite into a message.
 Compose: TypeAlias = Callable[[Invite], InviteMessage | Reminder]
@@ -32,7 +32,7 @@ class MessageDelivery:
         self._compose = compose
 
     async def deliver(self, delivery: Delivery) -> Outcome:
-        """See :class:`~mxisd.invites.delivery.Courier`."""
+        """See :class:`~mxisd.outbox.worker.Courier`."""
         invite = await self._invites.get(delivery.token or "")
         if invite is None or invite.ended is not None:
             return Outcome("moot", "the invite has ended")

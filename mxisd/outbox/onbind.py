@@ -16,7 +16,7 @@ from ..net.errors import OutboundError
 from ..matrix.signing import Signer
 from ..storage.contract import Invites
 from ..storage.records import Delivery, Invite, Kind
-from .delivery import Outcome
+from .worker import Outcome
 
 # Seconds.  A homeserver may have to ask others before it answers, and an answer that is not waited for is a loss.
 TIMEOUT = 300.0
@@ -64,7 +64,7 @@ class OnbindDelivery:
         self._signer = signer
 
     async def deliver(self, delivery: Delivery) -> Outcome:
-        """See :class:`~mxisd.invites.delivery.Courier`."""
+        """See :class:`~mxisd.outbox.worker.Courier`."""
         invites = []
         if delivery.token is not None:
             invite = await self._invites.get(delivery.token)

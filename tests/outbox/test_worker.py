@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY, HOUR
-from mxisd.invites.delivery import LEASE, MAX_ERRORS, PATIENCE, POLL, REPEAT_WITHIN, Deliveries, Outcome
+from mxisd.outbox.worker import LEASE, MAX_ERRORS, PATIENCE, POLL, REPEAT_WITHIN, Deliveries, Outcome
 from mxisd.storage.contract import StorageUnavailable
 from mxisd.storage.records import Binding, Delivery, Invite, Kind
 from tests.storage.inline import storage_in_memory

@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY, HOUR
 from mxisd.config.invite import Expiration, Invite, Reminder
-from mxisd.invites.delivery import Deliveries, Outcome
-from mxisd.invites.message import MessageDelivery
+from mxisd.outbox.worker import Deliveries, Outcome
+from mxisd.outbox.message import MessageDelivery
 from mxisd.notify import InviteMessage, SendFailed
 from mxisd.notify import Reminder as ReminderMessage
 from mxisd.storage.records import Invite as InviteRecord

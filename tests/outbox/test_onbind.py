@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY
-from mxisd.invites.delivery import Outcome
-from mxisd.invites.onbind import MAX_TEXT, OnbindDelivery, judge
+from mxisd.outbox.worker import Outcome
+from mxisd.outbox.onbind import MAX_TEXT, OnbindDelivery, judge
 from mxisd.matrix.ids import InvalidIdentifier
 from mxisd.net.http_client import Answer
 from mxisd.net.errors import ConnectionFailed, OutboundError, TimedOut
