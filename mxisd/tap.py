@@ -46,7 +46,7 @@ from .invites.endings import Endings
 from .invites.invites import Invites
 from .outbox.message import MessageDelivery
 from .outbox.onbind import OnbindDelivery
-from .invites.policy import InvitePolicy
+from .policies.invite import InvitePolicy
 from .invites.resolution import Resolution
 from .log import LEVELS, Logger, levels
 from .lookup.build import Sources, build_sources
@@ -71,7 +71,7 @@ from .notify.build import build_notifier, mail_templates, text_templates
 from .notify.template import TemplateError
 from .periodic import Periodic
 from .profile.knowledge import Knowledge
-from .registration.policy import RegistrationPolicy
+from .policies.registration import RegistrationPolicy
 from .sessions.binding import Publication
 from .sessions.notices import UnbindNotices
 from .sessions.validation import REMEMBERED, ValidationSessions

@@ -8,7 +8,7 @@ from typing import Protocol
 from ..config.auth import Rule
 from ..matrix.ids import server_of
 from ..matrix.threepid import ThreePid, fold
-from ..registration.expression import Expression
+from ..patterns import Expression
 
 
 class Finder(Protocol):

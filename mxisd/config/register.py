@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from ..registration.expression import Expression, UnusableExpression
+from ..patterns import Expression, UnusableExpression
 from .section import Section, Unfit, Value
 
 

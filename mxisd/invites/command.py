@@ -15,7 +15,7 @@ from ..config import Config, ConfigError, load
 from ..matrix.ids import InvalidIdentifier, check_room_id, server_of
 from ..matrix.threepid import InvalidAddress, canonical
 from ..stores.stores import StoreFailed
-from .policy import Attempt, InvitePolicy
+from ..policies.invite import Attempt, InvitePolicy
 
 Say = Callable[[str], None]
 

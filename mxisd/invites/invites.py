@@ -14,7 +14,7 @@ from ..matrix.signing import Signer
 from ..matrix.threepid import ThreePid
 from ..storage.contract import Invites as Store
 from ..storage.records import Invite
-from .policy import Attempt
+from ..policies.invite import Attempt
 
 # The same invite again is a retry of the homeserver's, unless that long has passed.
 QUIET = MINUTE

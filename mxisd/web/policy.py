@@ -6,7 +6,7 @@ from hmac import compare_digest
 
 from msgspec import Struct
 
-from ..invites.policy import Attempt, InvitePolicy
+from ..policies.invite import Attempt, InvitePolicy
 from ..matrix import threepid
 from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, server_of

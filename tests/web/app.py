@@ -24,7 +24,7 @@ from mxisd.config.policy import Policy
 from mxisd.config.session import Bind
 from mxisd.config.session import Policy as SessionPolicy
 from mxisd.invites.invites import Invites
-from mxisd.invites.policy import InvitePolicy
+from mxisd.policies.invite import InvitePolicy
 from mxisd.lookup.chain import Lookup
 from mxisd.lookup.hashed import HashedLookup
 from mxisd.lookup.index import HashIndex

@@ -5,7 +5,7 @@ from treq.testing import StubTreq
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.config.invite import Policy, Rule
-from mxisd.invites.policy import InvitePolicy
+from mxisd.policies.invite import InvitePolicy
 from mxisd.stores.stores import Stores
 from mxisd.web.policy import PATH, PolicyEndpoints
 from mxisd.web.site import tree

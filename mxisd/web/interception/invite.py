@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from ...invites.policy import Attempt, InvitePolicy
+from ...policies.invite import Attempt, InvitePolicy
 from ...matrix import threepid
 from ...matrix.error import MatrixError
 from ...matrix.threepid import InvalidAddress, ThreePid

@@ -7,7 +7,7 @@ from msgspec import Struct
 from ...matrix import threepid
 from ...matrix.error import MatrixError
 from ...matrix.threepid import EMAIL, MSISDN, InvalidAddress, ThreePid
-from ...registration.policy import RegistrationPolicy
+from ...policies.registration import RegistrationPolicy
 from ..body import from_values
 from ..endpoint import Call
 from ..proxy import Proxy

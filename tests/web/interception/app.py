@@ -28,10 +28,10 @@ from mxisd.config.invite import Policy as InvitePolicyConfiguration
 from mxisd.config.register import Policy as RegistrationPolicyConfiguration
 from mxisd.config.server import LOOPBACK
 from mxisd.directory.search import StoreSearch
-from mxisd.invites.policy import InvitePolicy
+from mxisd.policies.invite import InvitePolicy
 from mxisd.matrix.threepid import ThreePid
 from mxisd.profile.knowledge import Knowledge
-from mxisd.registration.policy import RegistrationPolicy
+from mxisd.policies.registration import RegistrationPolicy
 from mxisd.storage.records import Invite
 from mxisd.stores.stores import Stores
 from mxisd.web.client import Clients

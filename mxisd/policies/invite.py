@@ -13,7 +13,7 @@ from ..log import Logger
 from ..matrix.error import MatrixError
 from ..matrix.threepid import ThreePid, spellings
 from ..stores.stores import StoreFailed
-from .glob import glob
+from ..glob import glob
 
 log = Logger()
 

@@ -4,8 +4,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from mxisd.config.register import Domains, Medium, Patterns, Policy
 from mxisd.matrix.error import MatrixError
 from mxisd.matrix.threepid import ThreePid, email
-from mxisd.registration.expression import Expression, UnusableExpression
-from mxisd.registration.policy import RegistrationPolicy, domain
+from mxisd.patterns import Expression, UnusableExpression
+from mxisd.policies.registration import RegistrationPolicy, domain
 from mxisd.storage.records import Invite
 
 

@@ -7,8 +7,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.config.invite import IfSender, Policy, Rule
-from mxisd.invites.glob import glob
-from mxisd.invites.policy import Attempt, Decision, InvitePolicy
+from mxisd.glob import glob
+from mxisd.policies.invite import Attempt, Decision, InvitePolicy
 from mxisd.matrix.error import MatrixError
 from mxisd.matrix.threepid import ThreePid, email
 from mxisd.stores.stores import StoreFailed

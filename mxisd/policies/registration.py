@@ -10,7 +10,7 @@ from ..log import Logger
 from ..matrix.error import MatrixError
 from ..matrix.threepid import ThreePid, spellings
 from ..storage.records import Invite
-from .expression import Expression
+from ..patterns import Expression
 
 log = Logger()
 

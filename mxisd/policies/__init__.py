@@ -1,0 +1,1 @@
+"""Who may invite which address, and who may register with which address."""

@@ -1,1 +1,0 @@
-"""Registration on the homeserver, as far as it needs an address."""
