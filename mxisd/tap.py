@@ -36,11 +36,11 @@ from .appservice.registration import write as write_registration
 from .appservice.transactions import Transactions
 from .appservice.users import Users
 from .appservice.withdrawal import Withdrawal
-from .authentication.credentials import Credentials
-from .authentication.identifiers import Identifiers
+from .stores.passwords import Credentials
+from .lookup.identifiers import Identifiers
 from .clock import DAY, MINUTE, now
 from .config import Config, ConfigError, load
-from .directory.search import StoreSearch
+from .stores.search import StoreSearch
 from .outbox.worker import Courier, Deliveries
 from .invites.endings import Endings
 from .invites.invites import Invites
@@ -70,7 +70,7 @@ from .notify import InviteMessage, Notifier, Reminder
 from .notify.build import build_notifier, mail_templates, text_templates
 from .notify.template import TemplateError
 from .periodic import Periodic
-from .profile.knowledge import Knowledge
+from .stores.profiles import Knowledge
 from .policies.registration import RegistrationPolicy
 from .sessions.binding import Publication
 from .sessions.notices import UnbindNotices

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 
 from msgspec import Struct
 
-from ..authentication.credentials import Credentials
+from ..stores.passwords import Credentials
 from ..log import Logger
 from ..matrix.error import MatrixError
 from ..net.networks import Network

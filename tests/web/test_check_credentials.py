@@ -6,7 +6,7 @@ from functools import cached_property
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
-from mxisd.authentication.credentials import BEAT, Credentials
+from mxisd.stores.passwords import BEAT, Credentials
 from mxisd.config.auth import CheckCredentials
 from mxisd.config.server import LOOPBACK
 from mxisd.stores.stores import Stores

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from ...config.directory import Exclude
-from ...directory.search import PATIENCE, StoreSearch, merged
+from ...stores.search import PATIENCE, StoreSearch, merged
 from ...log import Logger
 from ...waiting import within
 from ...matrix.error import MatrixError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from ...authentication.identifiers import Identifiers
+from ...lookup.identifiers import Identifiers
 from ...matrix import threepid
 from ...matrix.threepid import InvalidAddress, fold
 from ..endpoint import Call

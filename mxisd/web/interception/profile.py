@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...matrix.error import MatrixError
-from ...profile.knowledge import Knowledge
+from ...stores.profiles import Knowledge
 from ..endpoint import Call
 from ..proxy import NotAccepted, Proxy
 from .body import Object, read, write

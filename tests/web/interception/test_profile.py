@@ -2,7 +2,7 @@ import json
 
 from twisted.web.server import Request
 
-from mxisd.profile.knowledge import PATIENCE
+from mxisd.stores.profiles import PATIENCE
 from mxisd.stores.stores import Stores
 
 from tests.web.interception.app import InterceptionTestCase, Response

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from ..config.directory import Exclude
 from ..log import Logger
 from ..waiting import within
-from ..stores.store import Directory, Entry
+from .store import Directory, Entry
 
 log = Logger()
 

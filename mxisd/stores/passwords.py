@@ -10,8 +10,8 @@ from twisted.internet.task import deferLater
 from ..log import Logger
 from ..waiting import within
 from ..matrix.ids import InvalidIdentifier, server_of
-from ..stores.store import Profile
-from ..stores.stores import StoreFailed
+from .store import Profile
+from .stores import StoreFailed
 from .attempts import Attempts
 
 log = Logger()

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from ..log import Logger
 from ..waiting import within
 from ..matrix.threepid import ThreePid
-from ..stores.store import Profile
+from .store import Profile
 
 log = Logger()
 

@@ -1,1 +1,0 @@
-"""Logins: whose an identifier is, and whether a password is right."""

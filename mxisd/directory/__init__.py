@@ -1,1 +1,0 @@
-"""The user directory: whom the homeserver and the identity stores find, together."""
