@@ -72,9 +72,9 @@ from .notify.template import TemplateError
 from .periodic import Periodic
 from .stores.profiles import Knowledge
 from .policies.registration import RegistrationPolicy
-from .sessions.binding import Publication
-from .sessions.notices import UnbindNotices
-from .sessions.validation import REMEMBERED, ValidationSessions
+from .threepids.binding import Publication
+from .threepids.unbind_notices import UnbindNotices
+from .threepids.validation import REMEMBERED, ValidationSessions
 from .storage.contract import Storage
 from .storage.engine import engine
 from .storage.signing_keys import SharedKeys

@@ -19,7 +19,7 @@ from twisted.python.usage import UsageError
 
 from ..config import Config, ConfigError, load
 from ..net.tls import CaFileError
-from ..sessions.validation import REMEMBERED
+from ..threepids.validation import REMEMBERED
 from .archive import END, KINDS, START, Archive, Kept
 from .contract import Keys, Storage, StorageUnavailable
 from .engine import engine

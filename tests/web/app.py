@@ -32,9 +32,9 @@ from mxisd.lookup.recursion import Recursion
 from mxisd.matrix.error import MatrixError
 from mxisd.matrix.signing import Signer
 from mxisd.notify import Message, SendFailed
-from mxisd.sessions.binding import Publication
-from mxisd.sessions.notices import UnbindNotices
-from mxisd.sessions.validation import ValidationSessions
+from mxisd.threepids.binding import Publication
+from mxisd.threepids.unbind_notices import UnbindNotices
+from mxisd.threepids.validation import ValidationSessions
 from mxisd.stores.stores import Stores
 from mxisd.web.client import Clients
 from mxisd.web.identity.account import AccountEndpoints

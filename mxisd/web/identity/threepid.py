@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ...matrix.error import MatrixError
 from ...matrix.threepid import fold
-from ...sessions.binding import Publication
+from ...threepids.binding import Publication
 from ..body import from_json
 from ..endpoint import Call
 

@@ -10,7 +10,7 @@ from ...config.session import Validation
 from ...matrix import threepid
 from ...matrix.error import MatrixError
 from ...matrix.threepid import InvalidAddress, ThreePid
-from ...sessions.validation import ValidationSessions
+from ...threepids.validation import ValidationSessions
 from ..endpoint import Answer, Call, Handler
 from ..pages import Pages
 

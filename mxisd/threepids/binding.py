@@ -16,7 +16,7 @@ from ..matrix.signing import Signer
 from ..matrix.threepid import ThreePid
 from ..storage.contract import Bindings
 from ..storage.records import Binding
-from .notices import UnbindNotices
+from .unbind_notices import UnbindNotices
 from .validation import ValidationSessions
 
 
