@@ -82,9 +82,9 @@ from .storage.sqlite.schema import UnusableDatabase
 from .stores.build import Built, build_stores
 from .stores.reread import Reread
 from .stores.stores import Stores
-from .web import appservice
-from .web.appservice import AppServiceEndpoints
-from .web.check_credentials import CheckCredentialsEndpoints
+from .web.homeserver import appservice
+from .web.homeserver.appservice import AppServiceEndpoints
+from .web.homeserver.check_credentials import CheckCredentialsEndpoints
 from .web.client import Clients
 from .web.endpoint import Endpoint
 from .web.identity import api
@@ -101,7 +101,7 @@ from .web.interception.login import LoginInterception
 from .web.interception.profile import ProfileInterception
 from .web.interception.register import RegistrationInterception
 from .web.pages import Pages
-from .web.policy import PolicyEndpoints
+from .web.homeserver.policy import PolicyEndpoints
 from .web.proxy import Homeservers, Proxy, agent_for
 from .web.site import Site, tree
 

@@ -11,15 +11,15 @@ from ipaddress import ip_address
 
 from msgspec import Struct
 
-from ..stores.passwords import Credentials
-from ..log import Logger
-from ..matrix.error import MatrixError
-from ..net.networks import Network
-from ..stores.store import Profile
-from ..stores.stores import StoreFailed
-from .body import from_json
-from .client import Clients
-from .endpoint import Call, Endpoint
+from ...stores.passwords import Credentials
+from ...log import Logger
+from ...matrix.error import MatrixError
+from ...net.networks import Network
+from ...stores.store import Profile
+from ...stores.stores import StoreFailed
+from ..body import from_json
+from ..client import Clients
+from ..endpoint import Call, Endpoint
 
 log = Logger()
 

@@ -6,12 +6,12 @@ from hmac import compare_digest
 
 from msgspec import Struct
 
-from ..policies.invite import Attempt, InvitePolicy
-from ..matrix import threepid
-from ..matrix.error import MatrixError
-from ..matrix.ids import InvalidIdentifier, server_of
-from ..matrix.threepid import InvalidAddress
-from .endpoint import Call, Endpoint
+from ...policies.invite import Attempt, InvitePolicy
+from ...matrix import threepid
+from ...matrix.error import MatrixError
+from ...matrix.ids import InvalidIdentifier, server_of
+from ...matrix.threepid import InvalidAddress
+from ..endpoint import Call, Endpoint
 
 PATH = "/_matrix/mxisd/v1/policy/invite"
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..appservice.transactions import Transactions
-from ..appservice.users import Users
-from ..matrix.error import MatrixError
-from ..matrix.homeserver import Refused
-from ..net.errors import OutboundError
-from .endpoint import Call, Endpoint, Handler
+from ...appservice.transactions import Transactions
+from ...appservice.users import Users
+from ...matrix.error import MatrixError
+from ...matrix.homeserver import Refused
+from ...net.errors import OutboundError
+from ..endpoint import Call, Endpoint, Handler
 
 V1 = "/_matrix/app/v1"
 

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mxisd.config.invite import Policy, Rule
 from mxisd.policies.invite import InvitePolicy
 from mxisd.stores.stores import Stores
-from mxisd.web.policy import PATH, PolicyEndpoints
+from mxisd.web.homeserver.policy import PATH, PolicyEndpoints
 from mxisd.web.site import tree
 
 RULES = (Rule(action="deny", address=("*@rival.example",)), Rule(action="deny", room=("!closed:*",)))

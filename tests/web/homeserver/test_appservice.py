@@ -12,7 +12,7 @@ from twisted.web.resource import Resource
 
 from mxisd.appservice.events import Event
 from mxisd.appservice.transactions import Transactions
-from mxisd.web.appservice import BODY_LIMITS, AppServiceEndpoints, paths
+from mxisd.web.homeserver.appservice import BODY_LIMITS, AppServiceEndpoints, paths
 from mxisd.web.site import Site, tree
 from tests.appservice.case import Case
 from tests.appservice.homeserver import EXPIRY, MAIN

@@ -10,7 +10,7 @@ from mxisd.stores.passwords import BEAT, Credentials
 from mxisd.config.auth import CheckCredentials
 from mxisd.config.server import LOOPBACK
 from mxisd.stores.stores import Stores
-from mxisd.web.check_credentials import PATH, CheckCredentialsEndpoints
+from mxisd.web.homeserver.check_credentials import PATH, CheckCredentialsEndpoints
 from mxisd.web.client import Clients
 from mxisd.web.site import Site, tree
 

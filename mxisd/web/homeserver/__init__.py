@@ -1,0 +1,1 @@
+"""What our homeserver asks: policies, passwords, and the application service API."""
