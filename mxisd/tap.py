@@ -77,7 +77,7 @@ from .threepids.unbind_notices import UnbindNotices
 from .threepids.validation import REMEMBERED, ValidationSessions
 from .storage.contract import Storage
 from .storage.engine import engine
-from .storage.signing_keys import SharedKeys
+from .keys.shared import SharedKeys
 from .storage.sqlite.schema import UnusableDatabase
 from .stores.build import Built, build_stores
 from .stores.reread import Reread

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.matrix.signing import Signer
 from mxisd.storage.contract import StorageUnavailable
-from mxisd.storage.signing_keys import PAUSE, SharedKeys
+from mxisd.keys.shared import PAUSE, SharedKeys
 from tests.storage.inline import storage_in_memory
 
 

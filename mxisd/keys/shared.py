@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 
 from ..log import Logger
 from ..matrix.signing import KeyFileError, new_keys, read_keys
-from .contract import Keys, StorageUnavailable
+from ..storage.contract import Keys, StorageUnavailable
 
 log = Logger()
 

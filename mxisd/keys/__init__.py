@@ -1,0 +1,1 @@
+"""The keys that we sign with: in a file, or shared by all processes through the storage."""
