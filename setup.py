@@ -43,10 +43,10 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "mxisd-notify = mxisd.notify.command:main",
-            "mxisd-ldap = mxisd.stores.ldap.command:main",
-            "mxisd-policy = mxisd.invites.command:main",
-            "mxisd-storage = mxisd.storage.copy:main",
+            "mxisd-notify = mxisd.cli.notify:main",
+            "mxisd-ldap = mxisd.cli.ldap:main",
+            "mxisd-policy = mxisd.cli.policy:main",
+            "mxisd-storage = mxisd.cli.storage:main",
         ]
     },
 )

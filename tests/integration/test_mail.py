@@ -156,7 +156,7 @@ class AiosmtpdTest(MailCase):
 
     def command(self) -> subprocess.CompletedProcess[str]:
         """Run ``mxisd-notify test``."""
-        script = "from mxisd.notify.command import main; main()"
+        script = "from mxisd.cli.notify import main; main()"
         config = str(self.folder / "mxisd.yaml")
         arguments = [sys.executable, "-c", script, "--config", config, "test", "--to", BOB.address]
         return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True)

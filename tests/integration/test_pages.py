@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.config import load
-from mxisd.notify.command import KINDS, preview
+from mxisd.cli.notify import KINDS, preview
 
 from tests.integration.browser import Browser
 from tests.integration.mailbox import Mailbox

@@ -14,7 +14,7 @@ from mxisd.config.ldap import Attribute, Auth, Connection, Directory, DirectoryA
 from mxisd.config.section import Secret
 from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
 from mxisd.stores.ldap.build import ldap_store
-from mxisd.stores.ldap.command import check
+from mxisd.cli.ldap import check
 from mxisd.stores.ldap.server import ServerFailed
 from mxisd.stores.ldap.store import Check, Match
 from mxisd.stores.store import Store

@@ -18,7 +18,7 @@ from mxisd.matrix.signing import new_keys
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.archive import END, KINDS, Kept
 from mxisd.storage.contract import Storage
-from mxisd.storage.copy import CopyFailed, copy, run
+from mxisd.cli.storage import CopyFailed, copy, run
 from mxisd.storage.engine import Engine, engine
 from mxisd.storage.records import Binding, Pepper
 from tests.redis_server import RedisServer

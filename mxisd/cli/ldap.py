@@ -11,11 +11,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from ...config import Config, ConfigError, load
-from ...matrix.threepid import MSISDN, ThreePid, fold
-from ..build import ldap_sections, user_ids_of
-from .build import ldap_store
-from .store import LdapStore
+from ..config import Config, ConfigError, load
+from ..matrix.threepid import MSISDN, ThreePid, fold
+from ..stores.build import ldap_sections, user_ids_of
+from ..stores.ldap.build import ldap_store
+from ..stores.ldap.store import LdapStore
 
 Say = Callable[[str], None]
 

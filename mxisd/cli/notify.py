@@ -20,12 +20,12 @@ from ..net.networks import ANYWHERE
 from ..net.http_client import Answer, Http, Outbound
 from ..matrix.threepid import EMAIL, MSISDN, InvalidAddress, ThreePid, canonical
 from ..net.tls import CaFileError, Trust
-from .build import build_notifier, mail_site, mail_templates, text_site, text_templates
-from .mail import address
-from .messages import Kind, values
-from .notifier import SendFailed
-from .samples import samples
-from .template import TemplateError
+from ..notify.build import build_notifier, mail_site, mail_templates, text_site, text_templates
+from ..notify.mail import address
+from ..notify.messages import Kind, values
+from ..notify.notifier import SendFailed
+from ..notify.samples import samples
+from ..notify.template import TemplateError
 
 Say = Callable[[str], None]
 

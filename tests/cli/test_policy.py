@@ -6,7 +6,7 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from mxisd.invites.command import main
+from mxisd.cli.policy import main
 from tests.config.case import DOMAIN, ConfigCase
 
 POLICY = """
@@ -25,7 +25,7 @@ memory:
 class ExplainTests(ConfigCase):
     def explain(self, *arguments: str) -> tuple[int, list[str]]:
         self.write("mxisd.yaml", DOMAIN + POLICY)
-        code = f"from mxisd.invites.command import main; main({['explain', *arguments]!r})"
+        code = f"from mxisd.cli.policy import main; main({['explain', *arguments]!r})"
         done = subprocess.run(
             [sys.executable, "-c", code],
             cwd=self.directory,

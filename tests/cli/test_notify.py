@@ -15,7 +15,7 @@ from mxisd.net.networks import ANYWHERE
 from mxisd.net.http_client import Outbound
 from mxisd.matrix.threepid import ThreePid
 from mxisd.net.tls import Trust
-from mxisd.notify.command import KINDS, main, try_out
+from mxisd.cli.notify import KINDS, main, try_out
 from tests.config.case import DOMAIN, ConfigCase
 from tests.net.servers import Server, site
 from tests.notify.mailserver import MailServer
