@@ -20,7 +20,7 @@ from twisted.internet.task import LoopingCall, react
 from twisted.internet.threads import deferToThreadPool
 
 from mxisd.clock import DAY
-from mxisd.config.section import Secret
+from mxisd.config.engine.section import Secret
 from mxisd.config.storage import Redis as Settings
 from mxisd.lookup.index import HashIndex
 from mxisd.matrix.hashing import digest

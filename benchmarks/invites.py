@@ -23,9 +23,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater, react
 
 from mxisd.clock import DAY, now
-from mxisd.config.section import Secret
+from mxisd.config.engine.section import Secret
 from mxisd.config.sql import Identity, Sql
-from mxisd.invites.endings import Endings
+from mxisd.invites.lifecycle import Endings
 from mxisd.invites.resolution import Resolution
 from mxisd.lookup.source import Source
 from mxisd.matrix.threepid import ThreePid

@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import react
 
 from mxisd.clock import DAY
-from mxisd.config.section import Secret
+from mxisd.config.engine.section import Secret
 from mxisd.config.storage import Redis as Settings
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid

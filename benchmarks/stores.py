@@ -26,15 +26,15 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import react
 
+from mxisd.config.engine.section import Secret
 from mxisd.config.exec import Exec, Format, Identity, Lookup, Process
 from mxisd.config.ldap import Attribute, Connection, Ldap, Uid
 from mxisd.config.rest import Rest
-from mxisd.config.section import Secret
 from mxisd.config.sql import Sql
-from mxisd.net.dns import Resolver
-from mxisd.net.networks import ANYWHERE
-from mxisd.net.http_client import Outbound
 from mxisd.matrix.threepid import EMAIL, ThreePid
+from mxisd.net.dns import Resolver
+from mxisd.net.http_client import Outbound
+from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
 from mxisd.stores.exec.store import ExecStore
 from mxisd.stores.ldap.build import ldap_store

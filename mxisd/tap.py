@@ -33,60 +33,61 @@ from .appservice.expiry import ExpiryUser
 from .appservice.mail import InviteMail
 from .appservice.registration import RegistrationError, registration_text
 from .appservice.registration import write as write_registration
+from .appservice.revocation import Withdrawal
 from .appservice.transactions import Transactions
 from .appservice.users import Users
-from .appservice.withdrawal import Withdrawal
-from .stores.passwords import Credentials
-from .lookup.identifiers import Identifiers
 from .clock import DAY, MINUTE, now
 from .config import Config, ConfigError, load
-from .stores.search import StoreSearch
-from .outbox.worker import Courier, Deliveries
-from .invites.endings import Endings
 from .invites.invites import Invites
-from .outbox.message import MessageDelivery
-from .outbox.onbind import OnbindDelivery
-from .policies.invite import InvitePolicy
+from .invites.lifecycle import Endings
 from .invites.resolution import Resolution
+from .keys.shared import SharedKeys
 from .log import LEVELS, Logger, levels
 from .lookup.build import Sources, build_sources
 from .lookup.chain import Lookup
-from .lookup.guarded import Guarded
+from .lookup.circuit_breaker import Guarded
 from .lookup.hashed import HashedLookup
+from .lookup.identifiers import Identifiers
 from .lookup.index import HashIndex
 from .lookup.recursion import Recursion
 from .matrix import xmatrix
 from .matrix.discovery import Discovery
-from .net.dns import Resolver
 from .matrix.federation import Federation, Overwrites
 from .matrix.homeserver import Homeserver
-from .net.networks import ANYWHERE
-from .net.http_client import Outbound
 from .matrix.signing import KeyFileError, Signer, load_or_create
 from .matrix.signing import check as check_keys
 from .matrix.threepid import redacted
+from .net.dns import Resolver
+from .net.http_client import Outbound
+from .net.networks import ANYWHERE
 from .net.tls import CaFileError, Trust
 from .notify import InviteMessage, Notifier, Reminder
 from .notify.build import build_notifier, mail_templates, text_templates
 from .notify.template import TemplateError
-from .periodic import Periodic
-from .stores.profiles import Knowledge
+from .outbox.message import MessageDelivery
+from .outbox.onbind import OnbindDelivery
+from .outbox.worker import Courier, Deliveries
+from .policies.invite import InvitePolicy
 from .policies.registration import RegistrationPolicy
+from .services import Periodic
+from .storage.contract import Storage
+from .storage.engine import engine
+from .storage.sqlite.schema import UnusableDatabase
+from .stores.build import Built, build_stores
+from .stores.passwords import Credentials
+from .stores.profiles import Knowledge
+from .stores.reread import Reread
+from .stores.search import StoreSearch
+from .stores.stores import Stores
 from .threepids.binding import Publication
 from .threepids.unbind_notices import UnbindNotices
 from .threepids.validation import REMEMBERED, ValidationSessions
-from .storage.contract import Storage
-from .storage.engine import engine
-from .keys.shared import SharedKeys
-from .storage.sqlite.schema import UnusableDatabase
-from .stores.build import Built, build_stores
-from .stores.reread import Reread
-from .stores.stores import Stores
+from .web.client import Clients
+from .web.endpoint import Endpoint
 from .web.homeserver import appservice
 from .web.homeserver.appservice import AppServiceEndpoints
 from .web.homeserver.check_credentials import CheckCredentialsEndpoints
-from .web.client import Clients
-from .web.endpoint import Endpoint
+from .web.homeserver.policy import PolicyEndpoints
 from .web.identity import api
 from .web.identity.account import AccountEndpoints
 from .web.identity.invite import InviteEndpoints
@@ -101,7 +102,6 @@ from .web.interception.login import LoginInterception
 from .web.interception.profile import ProfileInterception
 from .web.interception.register import RegistrationInterception
 from .web.pages import Pages
-from .web.homeserver.policy import PolicyEndpoints
 from .web.proxy import Homeservers, Proxy, agent_for
 from .web.site import Site, tree
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
-from ..invites.endings import Endings
+from ..invites.lifecycle import Endings
 from ..matrix.ids import InvalidIdentifier
 from ..matrix.threepid import InvalidAddress, ThreePid, canonical
 from ..storage.contract import Invites, Outbox

@@ -13,8 +13,8 @@ from twisted.internet.interfaces import IReactorTime
 from ..log import Logger
 from ..matrix.homeserver import Homeserver, Refused, StrippedEvent
 from ..matrix.ids import InvalidIdentifier, server_of
-from ..net.errors import OutboundError
 from ..matrix.threepid import EMAIL, ThreePid
+from ..net.errors import OutboundError
 from ..notify import MatrixIdInvite, SendFailed
 from .events import Event
 

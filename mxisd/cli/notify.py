@@ -15,10 +15,10 @@ from twisted.internet.task import react
 
 from ..clock import Random
 from ..config import Config, ConfigError, load
-from ..net.dns import Resolver
-from ..net.networks import ANYWHERE
-from ..net.http_client import Answer, Http, Outbound
 from ..matrix.threepid import EMAIL, MSISDN, InvalidAddress, ThreePid, canonical
+from ..net.dns import Resolver
+from ..net.http_client import Answer, Http, Outbound
+from ..net.networks import ANYWHERE
 from ..net.tls import CaFileError, Trust
 from ..notify.build import build_notifier, mail_site, mail_templates, text_site, text_templates
 from ..notify.mail import address

@@ -14,8 +14,8 @@ from twisted.internet.task import react
 from ..config import Config, ConfigError, load
 from ..matrix.ids import InvalidIdentifier, check_room_id, server_of
 from ..matrix.threepid import InvalidAddress, canonical
-from ..stores.stores import StoreFailed
 from ..policies.invite import Attempt, InvitePolicy
+from ..stores.stores import StoreFailed
 
 Say = Callable[[str], None]
 

@@ -19,12 +19,12 @@ from twisted.python.usage import UsageError
 
 from ..config import Config, ConfigError, load
 from ..net.tls import CaFileError
-from ..threepids.validation import REMEMBERED
 from ..storage.archive import END, KINDS, START, Archive, Kept
 from ..storage.contract import Keys, Storage, StorageUnavailable
 from ..storage.engine import engine
 from ..storage.records import Session
 from ..storage.sqlite.schema import UnusableDatabase
+from ..threepids.validation import REMEMBERED
 
 # What is told of the progress: the kind, how many of it are done, and how many there are.
 Report = Callable[[type[Kept], int, int], None]

@@ -18,6 +18,9 @@ from .appsvc import AppService
 from .auth import Auth
 from .directory import Directory
 from .dns import Dns
+from .engine.problems import ConfigError
+from .engine.reader import read
+from .engine.section import Finding, Section
 from .exec import Exec
 from .firebase import Firebase
 from .forward import Forward
@@ -26,7 +29,6 @@ from .internal import Internal
 from .invite import Invite
 from .key import Key
 from .ldap import Ldap
-from .load import read
 from .logging import Logging
 from .lookup import Lookup
 from .matrix import Matrix
@@ -34,11 +36,9 @@ from .memory import Memory
 from .notification import Notification
 from .outbound import Outbound
 from .policy import Policies
-from .problems import ConfigError
 from .profile import Profile
 from .register import Register
 from .rest import Rest
-from .section import Finding, Section
 from .server import Server
 from .session import Session
 from .sql import Sql, SynapseSql

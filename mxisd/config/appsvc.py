@@ -8,8 +8,8 @@ from pathlib import Path
 
 from msgspec import field
 
-from .section import Finding, Secret, Section
-from .values import BaseUrl, Localpart
+from .engine.section import Finding, Secret, Section
+from .engine.values import BaseUrl, Localpart
 
 
 class User(Section):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
+from .engine.section import Section
+from .engine.values import Cidr, Text
 from .lookup import PRIVATE
 from .register import Pattern
-from .section import Section
-from .values import Cidr, Text
 
 
 class Rule(Section):

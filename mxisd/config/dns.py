@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .section import Section
-from .values import BaseUrl, Text
+from .engine.section import Section
+from .engine.values import BaseUrl, Text
 
 
 class Entry(Section):

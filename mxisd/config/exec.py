@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 from msgspec import field
 
-from .section import Finding, Section
-from .values import Duration
+from .engine.section import Finding, Section
+from .engine.values import Duration
 
 Token = Literal["localpart", "domain", "mxid", "password", "medium", "address", "type", "query"]
 

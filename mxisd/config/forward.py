@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .section import Finding, Secret, Section
-from .values import BaseUrl, Url
+from .engine.section import Finding, Secret, Section
+from .engine.values import BaseUrl, Url
 
 
 class Account(Section):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from .section import Finding, Section, Value
-from .values import Duration, Positive, within
+from .engine.section import Finding, Section, Value
+from .engine.values import Duration, Positive, within
 
 DAY = 24 * 3600
 

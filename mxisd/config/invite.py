@@ -7,8 +7,8 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from .section import Finding, Secret, Section
-from .values import Duration, Positive, UserId
+from .engine.section import Finding, Secret, Section
+from .engine.values import Duration, Positive, UserId
 
 
 class Expiration(Section):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from .section import Section
+from .engine.section import Section
 
 
 class Key(Section):

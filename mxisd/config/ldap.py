@@ -7,8 +7,8 @@ from typing import Literal
 
 from msgspec import field
 
-from .section import Finding, Secret, Section
-from .values import ExistingFile, Port
+from .engine.section import Finding, Secret, Section
+from .engine.values import ExistingFile, Port
 
 
 class Connection(Section):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
 
-from .section import Finding, Section
-from .values import BaseUrl, Cidr, Duration, ServerName
+from .engine.section import Finding, Section
+from .engine.values import BaseUrl, Cidr, Duration, ServerName
 
 PRIVATE = tuple(
     ip_network(network) for network in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128")

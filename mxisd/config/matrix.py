@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from msgspec import field
 
-from .section import Section
-from .values import BaseUrl, ServerName
+from .engine.section import Section
+from .engine.values import BaseUrl, ServerName
 
 
 def _known_servers() -> dict[str, tuple[str, ...]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .section import Secret, Section
-from .values import Text
+from .engine.section import Secret, Section
+from .engine.values import Text
 
 
 class Address(Section):

@@ -7,8 +7,8 @@ from typing import Literal
 
 from msgspec import field
 
-from .section import Finding, Secret, Section
-from .values import EmailAddress, ExistingFile
+from .engine.section import Finding, Secret, Section
+from .engine.values import EmailAddress, ExistingFile
 
 
 class Handler(Section):

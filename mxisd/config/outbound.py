@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .section import Finding, Section
-from .values import Cidr, ExistingFile, NameServer, ServerName
+from .engine.section import Finding, Section
+from .engine.values import Cidr, ExistingFile, NameServer, ServerName
 
 
 class Outbound(Section):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from .section import Finding, Section
-from .values import Expression, Text, Url
+from .engine.section import Finding, Section
+from .engine.values import Expression, Text, Url
 
 
 class Term(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .section import Finding, Section
+from .engine.section import Finding, Section
 
 
 class Profile(Section):

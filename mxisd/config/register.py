@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from ..patterns import Expression, UnusableExpression
-from .section import Section, Unfit, Value
+from .engine.section import Section, Unfit, Value
 
 
 def expression(text: str) -> str:

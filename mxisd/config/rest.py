@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .section import Finding, Section, Unfit
-from .values import BaseUrl, url
+from .engine.section import Finding, Section, Unfit
+from .engine.values import BaseUrl, url
 
 _BASE = "/_mxisd/backend/api/v1"
 

@@ -7,8 +7,8 @@ from ipaddress import ip_network
 from msgspec.structs import replace
 from twisted.internet.endpoints import quoteStringArgument
 
-from .section import Section
-from .values import BaseUrl, Cidr, Endpoint, ListeningHost, Port, ServerName
+from .engine.section import Section
+from .engine.values import BaseUrl, Cidr, Endpoint, ListeningHost, Port, ServerName
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 

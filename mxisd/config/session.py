@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from .section import Finding, Section
-from .values import ServerNameOrAny
+from .engine.section import Finding, Section
+from .engine.values import ServerNameOrAny
 
 
 class Validation(Section):

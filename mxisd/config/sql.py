@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from .section import Finding, Secret, Section
+from .engine.section import Finding, Secret, Section
 
 IdType = Literal["localpart", "uid", "mxid"]
 

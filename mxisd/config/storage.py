@@ -8,8 +8,8 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from .section import Finding, Secret, Section
-from .values import ExistingFile, KeyPrefix, PoolSize, Positive, RedisUrl, ServerName
+from .engine.section import Finding, Secret, Section
+from .engine.values import ExistingFile, KeyPrefix, PoolSize, Positive, RedisUrl, ServerName
 
 
 class SQLite(Section):

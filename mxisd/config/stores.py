@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .section import Section
+from .engine.section import Section
 
 
 class Stores(Section):

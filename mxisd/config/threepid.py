@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from msgspec import field
 
-from .section import Alias, Finding, Secret, Section, Unfit, Value
-from .values import EmailAddress, ExistingFile, Port, Url
+from .engine.section import Alias, Finding, Secret, Section, Unfit, Value
+from .engine.values import EmailAddress, ExistingFile, Port, Url
 
 
 def _placeholder(text: str) -> str:

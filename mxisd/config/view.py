@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from .section import Section
-from .values import ExistingFile
+from .engine.section import Section
+from .engine.values import ExistingFile
 
 
 class OnTokenSubmit(Section):

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
-from .section import Finding, Secret, Section, Unfit, Value
-from .values import BaseUrl
+from .engine.section import Finding, Secret, Section, Unfit, Value
+from .engine.values import BaseUrl
 
 
 def _table_prefix(text: str) -> str:

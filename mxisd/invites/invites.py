@@ -12,9 +12,9 @@ from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, check_room_id, server_of
 from ..matrix.signing import Signer
 from ..matrix.threepid import ThreePid
+from ..policies.invite import Attempt
 from ..storage.contract import Invites as Store
 from ..storage.records import Invite
-from ..policies.invite import Attempt
 
 # The same invite again is a retry of the homeserver's, unless that long has passed.
 QUIET = MINUTE

@@ -14,7 +14,7 @@ from ..lookup.source import Source, ask
 from ..matrix.threepid import ThreePid
 from ..storage.contract import Bindings, Invites
 from ..storage.records import Invite
-from .endings import Endings
+from .lifecycle import Endings
 
 # As many addresses go into one query.
 BATCH = 1000
@@ -28,7 +28,7 @@ class Resolution:
     """
     Each tick looks all pending invites up, in batches, and ends those that are found or have expired.
 
-    ``interval`` is the time between ticks, in ms.  Sources are :class:`~mxisd.lookup.guarded.Guarded`: those that are
+    ``interval`` is the time between ticks, in ms.  Sources are :class:`~mxisd.lookup.circuit_breaker.Guarded`: those that are
     local are asked in every tick; remote ones, after each miss, twice as much later; and those that fail not again in
     the same tick.  ``expire_after`` is in ms; with ``None`` nothing expires.
     """

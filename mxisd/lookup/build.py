@@ -17,11 +17,11 @@ from ..matrix.openid import request_token
 from ..net.http_client import Http
 from .bridge import Bridge, OneByOne
 from .cached import Answers, Cached
+from .circuit_breaker import Guarded
 from .discovery import IdentityServers
 from .federation import Domains, Federation
 from .forward import ForwardServer
-from .guarded import Guarded
-from .joined import Joined
+from .single_flight import Joined
 from .source import Source
 from .v1 import V1
 from .v2 import V2

@@ -16,7 +16,7 @@ from .source import Source, ask
 
 
 class Lookup:
-    """Finds the user IDs behind addresses.  Sources are :class:`~mxisd.lookup.guarded.Guarded`."""
+    """Finds the user IDs behind addresses.  Sources are :class:`~mxisd.lookup.circuit_breaker.Guarded`."""
 
     def __init__(self, bindings: Bindings, sources: Sequence[Source], signer: Signer, clock: IReactorTime) -> None:
         self._bindings = bindings

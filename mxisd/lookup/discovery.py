@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 from msgspec import Struct, field
 from twisted.internet.interfaces import IReactorTime
 
+from ..cache import Cache
 from ..clock import Random
 from ..log import Logger
-from ..cache import Cache
 from ..matrix.discovery import Services, by_weight, well_known
-from ..net.dns import DnsError
 from ..matrix.ids import InvalidIdentifier, split_server_name
-from ..net.http_client import Http
+from ..net.dns import DnsError
 from ..net.errors import OutboundError
+from ..net.http_client import Http
 
 log = Logger()
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from twisted.internet.interfaces import IReactorTime
 
 from ..matrix.ids import MAX_SERVER_NAME, InvalidIdentifier, is_ip_literal, split_server_name
-from ..net.errors import AddressRefused, ConnectionFailed, NameUnknown, TlsFailed
 from ..matrix.threepid import EMAIL, ThreePid
+from ..net.errors import AddressRefused, ConnectionFailed, NameUnknown, TlsFailed
 from .discovery import IdentityServers
 from .source import Source
 from .spread import spread

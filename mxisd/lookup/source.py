@@ -27,7 +27,7 @@ class Source(Protocol):
         """
         The user IDs that it knows, by address.
 
-        A source by itself may raise anything, and take its time; :class:`~mxisd.lookup.guarded.Guarded` makes one of it
+        A source by itself may raise anything, and take its time; :class:`~mxisd.lookup.circuit_breaker.Guarded` makes one of it
         that raises :class:`Unavailable`, and in time.
         """
         ...

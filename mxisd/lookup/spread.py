@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.interfaces import IReactorTime
 
-from ..waiting import within
 from ..matrix.threepid import ThreePid
+from ..waiting import within
 from .source import Source, Unavailable
 
 Question = tuple[Source, Sequence[ThreePid]]

@@ -9,12 +9,12 @@ from urllib.parse import quote, urlencode
 from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 
-from ..clock import now
 from ..cache import Cache
-from ..net.http_client import Http
-from ..net.errors import NotJson, OutboundError
+from ..clock import now
 from ..matrix.signing import verify
 from ..matrix.threepid import ThreePid, fold
+from ..net.errors import NotJson, OutboundError
+from ..net.http_client import Http
 
 PATH = "/_matrix/identity/api/v1"
 # More addresses than these go in several requests.

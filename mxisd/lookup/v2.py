@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from ..matrix.hashing import digest
-from ..net.http_client import Answer, Http
-from ..net.errors import NotJson, OutboundError
 from ..matrix.threepid import ThreePid
+from ..net.errors import NotJson, OutboundError
+from ..net.http_client import Answer, Http
 
 T = TypeVar("T")
 

@@ -9,13 +9,13 @@ from typing import NamedTuple, Protocol
 import msgspec
 from twisted.internet.interfaces import IReactorTime
 
+from ..cache import Cache
 from ..clock import Random
 from ..log import Logger
-from ..cache import Cache
 from ..net.dns import DnsError, Service
-from .ids import InvalidIdentifier, is_ip_literal, split_server_name
-from ..net.http_client import Answer, Http
 from ..net.errors import NameUnknown, OutboundError
+from ..net.http_client import Answer, Http
+from .ids import InvalidIdentifier, is_ip_literal, split_server_name
 
 log = Logger()
 

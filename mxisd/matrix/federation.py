@@ -11,12 +11,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from ..cache import Cache
+from ..net.errors import AddressRefused, ConnectionFailed, NameUnknown, NotJson, OutboundError, TimedOut, TlsFailed
+from ..net.http_client import DEFAULT_TIMEOUT, Answer, Http
 from ..waiting import within
 from .discovery import Destination
 from .error import MatrixError
 from .ids import InvalidIdentifier, split_user_id
-from ..net.http_client import DEFAULT_TIMEOUT, Answer, Http
-from ..net.errors import AddressRefused, ConnectionFailed, NameUnknown, NotJson, OutboundError, TimedOut, TlsFailed
 from .signing import verify
 
 _DAY = 24 * 3600.0

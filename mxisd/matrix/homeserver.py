@@ -8,8 +8,8 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Struct, field
 
-from ..net.http_client import Http
 from ..net.errors import NotJson
+from ..net.http_client import Http
 
 T = TypeVar("T")
 

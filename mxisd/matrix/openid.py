@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from ..net.http_client import Http
 from ..net.errors import OutboundError
+from ..net.http_client import Http
 
 T = TypeVar("T")
 

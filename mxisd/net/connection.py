@@ -26,8 +26,8 @@ from zope.interface import directlyProvides, implementer
 
 from ..log import Logger
 from .dns import DnsError, Resolver
-from .networks import Address, Network, may_reach
 from .errors import AddressRefused, ConnectionFailed, NameUnknown, TooLarge
+from .networks import Address, Network, may_reach
 
 log = Logger()
 

@@ -25,11 +25,11 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from .connection import GuardedEndpoint, Pool
 from ..waiting import within
+from .connection import GuardedEndpoint, Pool
 from .dns import Resolver
-from .networks import Network
 from .errors import ConnectionFailed, NotJson, OutboundError, TimedOut, TlsFailed, TooLarge, UrlRefused
+from .networks import Network
 from .tls import Trust
 
 MAX_ANSWER_BYTES = 1024 * 1024

@@ -14,8 +14,8 @@ from ..config import Config, ConfigError
 from ..config.notification import Message as SendGridMessage
 from ..config.threepid import HttpGateway, Templates
 from ..matrix.ids import is_ip_literal, split_server_name
-from ..net.http_client import Http
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid
+from ..net.http_client import Http
 from ..net.tls import Trust
 from .gateway import PLACEHOLDERS, GatewayConnector
 from .log import LogConnector, NoConnector

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..net.http_client import Answer, Http
 from ..net.errors import OutboundError
+from ..net.http_client import Answer, Http
 from .notifier import SendFailed
 
 # Whoever asked for the message waits for it.  Seconds.

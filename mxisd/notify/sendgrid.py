@@ -8,8 +8,8 @@ from email.message import EmailMessage
 import msgspec
 from msgspec import Struct
 
-from ..net.http_client import Answer, Http
 from ..net.errors import NotJson
+from ..net.http_client import Answer, Http
 from .request import beginning, hand_over
 from .smtp import mailable
 

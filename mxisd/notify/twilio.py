@@ -7,8 +7,8 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
-from ..net.http_client import Answer, Http
 from ..net.errors import NotJson
+from ..net.http_client import Answer, Http
 from .request import beginning, hand_over
 
 API = "https://api.twilio.com"

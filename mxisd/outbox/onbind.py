@@ -11,9 +11,9 @@ from msgspec import DecodeError, Struct, json
 from ..clock import DAY
 from ..matrix.association import association
 from ..matrix.ids import InvalidIdentifier
-from ..net.http_client import Answer
-from ..net.errors import OutboundError
 from ..matrix.signing import Signer
+from ..net.errors import OutboundError
+from ..net.http_client import Answer
 from ..storage.contract import Invites
 from ..storage.records import Delivery, Invite, Kind
 from .worker import Outcome

@@ -9,11 +9,11 @@ from typing import Protocol
 from msgspec import Struct
 
 from ..config.invite import Policy, Rule
+from ..glob import glob
 from ..log import Logger
 from ..matrix.error import MatrixError
 from ..matrix.threepid import ThreePid, spellings
 from ..stores.stores import StoreFailed
-from ..glob import glob
 
 log = Logger()
 

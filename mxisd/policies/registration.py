@@ -9,8 +9,8 @@ from ..config.register import Medium, Policy
 from ..log import Logger
 from ..matrix.error import MatrixError
 from ..matrix.threepid import ThreePid, spellings
-from ..storage.records import Invite
 from ..patterns import Expression
+from ..storage.records import Invite
 
 log = Logger()
 

@@ -8,11 +8,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from ..log import Logger
-from ..waiting import within
 from ..matrix.ids import InvalidIdentifier, server_of
+from ..waiting import within
+from .attempts import Attempts
 from .store import Profile
 from .stores import StoreFailed
-from .attempts import Attempts
 
 log = Logger()
 

@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from ..log import Logger
-from ..waiting import within
 from ..matrix.threepid import ThreePid
+from ..waiting import within
 from .store import Profile
 
 log = Logger()

@@ -8,8 +8,8 @@ from typing import TypeVar
 from twisted.internet.defer import DeferredSemaphore
 
 from ..config.rest import Rest
-from ..net.http_client import Http
 from ..matrix.threepid import ThreePid
+from ..net.http_client import Http
 from .address import findable
 from .bodies import About, Auth, Bulk, ProfileFields, Reader, Search, Single, user_parts
 from .localpart import UserIds

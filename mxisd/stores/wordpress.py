@@ -9,8 +9,8 @@ from twisted.application.service import Service
 
 from ..config.wordpress import Wordpress
 from ..lookup.source import Source
-from ..net.http_client import Http
 from ..matrix.threepid import EMAIL
+from ..net.http_client import Http
 from .address import kept
 from .localpart import UserIds
 from .sql.build import database_of

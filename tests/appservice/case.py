@@ -11,14 +11,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.appservice.events import Event, Reaction
 from mxisd.appservice.users import Users
-from mxisd.invites.endings import Endings
+from mxisd.invites.lifecycle import Endings
 from mxisd.matrix.homeserver import Homeserver
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.records import Invite
+from tests.appservice.homeserver import EXPIRY, MAIN, TOKEN, FakeHomeserver
 from tests.storage.inline import storage_in_memory
 from tests.web.app import Bell
-
-from tests.appservice.homeserver import EXPIRY, MAIN, TOKEN, FakeHomeserver
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from msgspec import json as msgspec_json
 
-from mxisd.net.http_client import Answer
 from mxisd.net.errors import ConnectionFailed
+from mxisd.net.http_client import Answer
 
 DOMAIN = "example.org"
 TOKEN = "as token"

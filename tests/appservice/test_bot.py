@@ -7,7 +7,6 @@ from typing import Any
 from mxisd.appservice.bot import ENCRYPTED, FAILED, NO_ADMINISTRATOR, STRANGER, Bot
 from mxisd.appservice.commands import Commands
 from mxisd.matrix.threepid import ThreePid
-
 from tests.appservice.case import Case
 from tests.appservice.homeserver import EXPIRY, MAIN
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mxisd.appservice.events import Event
 from mxisd.appservice.expiry import LAST_RETRY, REASON, SWEEP, ExpiryUser
-
 from tests.appservice.case import Case
 from tests.appservice.homeserver import EXPIRY, MAIN, Refusal, Room
 

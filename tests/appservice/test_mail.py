@@ -7,7 +7,6 @@ from typing import Any
 from mxisd.appservice.mail import RETRIES, InviteMail
 from mxisd.matrix.threepid import ThreePid
 from mxisd.notify import MatrixIdInvite, SendFailed
-
 from tests.appservice.case import Case
 from tests.appservice.homeserver import EXPIRY, MAIN
 

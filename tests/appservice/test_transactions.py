@@ -7,10 +7,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from mxisd.appservice.events import Event
+from mxisd.appservice.revocation import Withdrawal
 from mxisd.appservice.transactions import REMEMBERED, Transactions
-from mxisd.appservice.withdrawal import Withdrawal
 from mxisd.storage.contract import StorageUnavailable
-
 from tests.appservice.case import Case
 
 

@@ -10,12 +10,12 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from mxisd.net.dns import Resolver
-from mxisd.net.networks import ANYWHERE
-from mxisd.net.http_client import Outbound
-from mxisd.matrix.threepid import ThreePid
-from mxisd.net.tls import Trust
 from mxisd.cli.notify import KINDS, main, try_out
+from mxisd.matrix.threepid import ThreePid
+from mxisd.net.dns import Resolver
+from mxisd.net.http_client import Outbound
+from mxisd.net.networks import ANYWHERE
+from mxisd.net.tls import Trust
 from tests.config.case import DOMAIN, ConfigCase
 from tests.net.servers import Server, site
 from tests.notify.mailserver import MailServer

@@ -12,13 +12,13 @@ from msgspec import structs
 from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
 
+from mxisd.cli.storage import CopyFailed, copy, run
 from mxisd.config import Config, load
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.signing import new_keys
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.archive import END, KINDS, Kept
 from mxisd.storage.contract import Storage
-from mxisd.cli.storage import CopyFailed, copy, run
 from mxisd.storage.engine import Engine, engine
 from mxisd.storage.records import Binding, Pepper
 from tests.redis_server import RedisServer

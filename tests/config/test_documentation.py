@@ -4,7 +4,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.config import Sections
-from mxisd.config.shape import known_keys
+from mxisd.config.engine.shape import known_keys
 from mxisd.config.unbuilt import NOT_BUILT
 
 TEXT = (Path(__file__).parents[2] / "docs/configuration.md").read_text(encoding="utf-8")

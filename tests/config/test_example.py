@@ -6,8 +6,7 @@ import yaml
 from msgspec.structs import replace
 
 from mxisd.config import Config, Sections
-from mxisd.config.shape import known_keys
-
+from mxisd.config.engine.shape import known_keys
 from tests.config.case import ConfigCase
 
 ROOT = Path(__file__).parents[2]

@@ -1,5 +1,4 @@
 from mxisd.config import ConfigError, load
-
 from tests.config.case import ConfigCase
 
 # A mistake, and what is said about it.

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.config import values
-from mxisd.config.section import Unfit
-from mxisd.config.substitute import BadReference, substitute
+from mxisd.config.engine import values
+from mxisd.config.engine.section import Unfit
+from mxisd.config.engine.substitute import BadReference, substitute
 
 PARTS = st.tuples(*(st.none() | st.integers(0, 10_000) for _ in range(4)))
 SECONDS = (86400, 3600, 60, 1)

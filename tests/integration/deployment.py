@@ -10,8 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.net.servers import Authority
-
 from tests.integration.mailbox import Mailbox
 from tests.integration.matrix_client import MatrixClient, User
 from tests.integration.mxisd import Mxisd
@@ -20,6 +18,7 @@ from tests.integration.nginx import Nginx
 from tests.integration.process import free_port, installed
 from tests.integration.synapse import PYTHON as SYNAPSE_PYTHON
 from tests.integration.synapse import Synapse
+from tests.net.servers import Authority
 
 # Found by its SRV record alone: there is no host of this name.
 DOMAIN = "matrix.test"

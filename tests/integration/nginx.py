@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.net.servers import Authority
-
 from tests.integration.process import ROOT, Process, free_port, installed, listens
+from tests.net.servers import Authority
 
 
 class Nginx:

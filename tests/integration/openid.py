@@ -9,9 +9,8 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import quote
 
-from tests.net.servers import Authority
-
 from tests.integration.matrix_client import CLIENT
+from tests.net.servers import Authority
 
 
 class OpenIdHomeserver:

@@ -12,9 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest import SkipTest
 
-from tests.net.servers import Authority
-
 from tests.integration.process import Process, eventually, free_port, installed, listens
+from tests.net.servers import Authority
 
 MASTER_PROGRAM = "/usr/lib/postfix/sbin/master"
 

@@ -14,7 +14,6 @@ from urllib.parse import quote, urlsplit
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.web.interception.api import GENERATIONS
-
 from tests.integration.deployment import Deployment
 from tests.integration.matrix_client import CLIENT, User
 

@@ -9,8 +9,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
-from tests.net.servers import Authority
-
 from tests.integration.mailbox import Mailbox
 from tests.integration.matrix_client import V1, V2, MatrixClient, Refused
 from tests.integration.mxisd import Mxisd
@@ -18,6 +16,7 @@ from tests.integration.names import Names
 from tests.integration.openid import OpenIdHomeserver
 from tests.integration.process import eventually, free_port
 from tests.integration.sydent import Sydent
+from tests.net.servers import Authority
 
 OVER = "M_INVALID_PEPPER"
 

@@ -24,14 +24,13 @@ from mxisd.notify import Notifier, SendFailed, Validation
 from mxisd.notify.build import build_notifier, mail_site, mail_templates
 from mxisd.notify.messages import values
 from mxisd.notify.samples import samples
-from tests.net.servers import Authority
-from tests.notify.hostile import NAMES
-from tests.notify.test_mail import hostile
-
 from tests.integration.deployment import server_context
 from tests.integration.mailbox import Mailbox, text_of
 from tests.integration.postfix import Postfix
 from tests.integration.process import ROOT
+from tests.net.servers import Authority
+from tests.notify.hostile import NAMES
+from tests.notify.test_mail import hostile
 
 NOTHING: Mapping[str, Any] = {}
 LOGIN = {"login": "mxisd", "password": "a pass phrase"}

@@ -7,12 +7,11 @@ from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.net.servers import Authority
-
 from tests.integration.deployment import deployment
 from tests.integration.matrix_client import V1, V2, MatrixClient, Refused
 from tests.integration.nginx import Nginx
 from tests.integration.process import eventually, free_port
+from tests.net.servers import Authority
 
 
 class InFrontTests(SynchronousTestCase):

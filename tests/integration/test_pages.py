@@ -9,9 +9,8 @@ from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.config import load
 from mxisd.cli.notify import KINDS, preview
-
+from mxisd.config import load
 from tests.integration.browser import Browser
 from tests.integration.mailbox import Mailbox
 from tests.integration.matrix_client import V1, MatrixClient, Refused

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.web.interception.api import GENERATIONS
-from tests.web.interception.test_ambiguity import EVENT, GUARDED, GUARDED_PATH, READERS, misspelt
-
 from tests.integration.front import Front
+from tests.web.interception.test_ambiguity import EVENT, GUARDED, GUARDED_PATH, READERS, misspelt
 
 ROOM = "/_matrix/client/v3/rooms/%21room%3Aexample.org"
 

@@ -20,15 +20,14 @@ from threading import Timer
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.outbox.worker import LEASE
-from tests.net.servers import Authority
-from tests.redis_server import RedisServer
-
 from tests.integration.mailbox import Mailbox
 from tests.integration.matrix_client import V1, MatrixClient, Refused
 from tests.integration.mxisd import Mxisd
 from tests.integration.nginx import Nginx
 from tests.integration.onbind_log import Arrival, Interruption, OnbindLog, Outcome, faults
 from tests.integration.process import eventually, free_port, installed
+from tests.net.servers import Authority
+from tests.redis_server import RedisServer
 
 INVITES = int(os.environ.get("MXISD_INVITES", "300"))
 SEED = int(os.environ.get("MXISD_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)

@@ -9,13 +9,12 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from tests.redis_server import RedisServer
-
 from tests.integration.matrix_client import V2, Refused
 from tests.integration.mxisd import ENVIRONMENT
 from tests.integration.names import TWISTD
 from tests.integration.process import Process, eventually, installed, listens
 from tests.integration.test_mxisd_starts import WithFolder
+from tests.redis_server import RedisServer
 
 
 class WorkersTests(WithFolder):

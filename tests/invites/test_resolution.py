@@ -11,11 +11,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY, MINUTE
-from mxisd.invites.endings import Endings
+from mxisd.invites.lifecycle import Endings
 from mxisd.invites.resolution import BATCH, Resolution
-from mxisd.lookup.guarded import Guarded
+from mxisd.lookup.circuit_breaker import Guarded
 from mxisd.matrix.threepid import ThreePid
-from mxisd.periodic import Periodic
+from mxisd.services import Periodic
 from mxisd.storage.records import Binding, Invite
 from tests.storage.inline import storage_in_memory
 from tests.web.app import Bell

@@ -8,9 +8,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from mxisd.keys.shared import PAUSE, SharedKeys
 from mxisd.matrix.signing import Signer
 from mxisd.storage.contract import StorageUnavailable
-from mxisd.keys.shared import PAUSE, SharedKeys
 from tests.storage.inline import storage_in_memory
 
 

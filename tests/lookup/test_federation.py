@@ -8,14 +8,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from mxisd.lookup.circuit_breaker import Guarded
 from mxisd.lookup.discovery import IdentityServers
 from mxisd.lookup.federation import AT_ONCE, Domains, Federation
-from mxisd.lookup.guarded import Guarded
 from mxisd.lookup.v1 import V1
-from mxisd.net.dns import DnsError, Service
-from mxisd.net.http_client import Answer
-from mxisd.net.errors import ConnectionFailed
 from mxisd.matrix.threepid import ThreePid
+from mxisd.net.dns import DnsError, Service
+from mxisd.net.errors import ConnectionFailed
+from mxisd.net.http_client import Answer
 from tests.lookup.book import ALICE, BOB, email
 from tests.matrix.fakes import FakeHttp, FakeServices, Sent, answer
 

@@ -14,9 +14,9 @@ from mxisd.lookup.v1 import V1
 from mxisd.lookup.v2 import PORTION, V2
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.openid import request_token
-from mxisd.net.http_client import Answer
-from mxisd.net.errors import OutboundError
 from mxisd.matrix.threepid import ThreePid
+from mxisd.net.errors import OutboundError
+from mxisd.net.http_client import Answer
 from tests.lookup.book import ALICE, BOB, email
 from tests.matrix.fakes import FakeHttp, Sent, answer
 

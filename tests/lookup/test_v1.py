@@ -13,10 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.lookup.v1 import PORTION, V1
 from mxisd.matrix.association import association
-from mxisd.net.http_client import Answer
-from mxisd.net.errors import OutboundError
 from mxisd.matrix.signing import Signer
 from mxisd.matrix.threepid import ThreePid
+from mxisd.net.errors import OutboundError
+from mxisd.net.http_client import Answer
 from tests.lookup.book import ALICE, BOB, email
 from tests.matrix.fakes import FakeHttp, Sent, answer
 from tests.web.app import SIGNING_KEY

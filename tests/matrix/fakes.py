@@ -9,8 +9,8 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from mxisd.net.dns import DnsError, Service
-from mxisd.net.http_client import Answer
 from mxisd.net.errors import ConnectionFailed
+from mxisd.net.http_client import Answer
 
 
 class Sent(NamedTuple):

@@ -7,11 +7,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.matrix.discovery import Destination, Discovery
-from mxisd.net.dns import DnsError, Service
 from mxisd.matrix.ids import InvalidIdentifier
-from mxisd.net.http_client import Answer
+from mxisd.net.dns import DnsError, Service
 from mxisd.net.errors import NameUnknown
-
+from mxisd.net.http_client import Answer
 from tests.matrix.fakes import FakeHttp, FakeServices, answer
 
 URL = "https://example.org/.well-known/matrix/server"

@@ -10,16 +10,15 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mxisd.matrix.discovery import Destination, Discovery
-from mxisd.net.dns import Resolver
 from mxisd.matrix.error import MatrixError
 from mxisd.matrix.federation import Federation, Overwrites
 from mxisd.matrix.ids import InvalidIdentifier, split_server_name
-from mxisd.net.networks import ANYWHERE
-from mxisd.net.http_client import Answer, Outbound
-from mxisd.net.errors import AddressRefused, ConnectionFailed, OutboundError, TimedOut, TooLarge
 from mxisd.matrix.signing import Signer
+from mxisd.net.dns import Resolver
+from mxisd.net.errors import AddressRefused, ConnectionFailed, OutboundError, TimedOut, TooLarge
+from mxisd.net.http_client import Answer, Outbound
+from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
-
 from tests.matrix.fakes import FakeHttp, Sent, answer
 from tests.net.nameserver import NameServer
 from tests.net.servers import Authority, Server, site

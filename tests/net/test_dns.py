@@ -10,7 +10,6 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mxisd.net.dns import DnsError, Resolver, Service
-
 from tests.net.nameserver import NameServer
 
 

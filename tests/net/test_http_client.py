@@ -13,7 +13,6 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 
 from mxisd.net import connection
 from mxisd.net.dns import Resolver
-from mxisd.net.http_client import Answer, Outbound
 from mxisd.net.errors import (
     AddressRefused,
     ConnectionFailed,
@@ -25,8 +24,8 @@ from mxisd.net.errors import (
     TooLarge,
     UrlRefused,
 )
+from mxisd.net.http_client import Answer, Outbound
 from mxisd.net.tls import CaFileError, Trust
-
 from tests.net.nameserver import NameServer
 from tests.net.servers import Authority, Script, Server, site
 

@@ -16,8 +16,8 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from mxisd.config import ConfigError
-from mxisd.net.http_client import Answer
 from mxisd.matrix.threepid import ThreePid
+from mxisd.net.http_client import Answer
 from mxisd.notify import Notifier, SendFailed, Validation
 from mxisd.notify.build import build_notifier, mail_site, mail_templates
 from mxisd.notify.messages import values

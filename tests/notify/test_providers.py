@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from mxisd.net.dns import Resolver
-from mxisd.net.networks import ANYWHERE
 from mxisd.net.http_client import Outbound
+from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
 from mxisd.notify.gateway import GatewayConnector
 from mxisd.notify.mail import MailTemplate

@@ -12,10 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY, HOUR
 from mxisd.config.invite import Expiration, Invite, Reminder
-from mxisd.outbox.worker import Deliveries, Outcome
-from mxisd.outbox.message import MessageDelivery
 from mxisd.notify import InviteMessage, SendFailed
 from mxisd.notify import Reminder as ReminderMessage
+from mxisd.outbox.message import MessageDelivery
+from mxisd.outbox.worker import Deliveries, Outcome
 from mxisd.storage.records import Invite as InviteRecord
 from tests.storage.inline import storage_in_memory
 

@@ -10,12 +10,12 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY
-from mxisd.outbox.worker import Outcome
-from mxisd.outbox.onbind import MAX_TEXT, OnbindDelivery, judge
 from mxisd.matrix.ids import InvalidIdentifier
-from mxisd.net.http_client import Answer
-from mxisd.net.errors import ConnectionFailed, OutboundError, TimedOut
 from mxisd.matrix.signing import Signer, verify
+from mxisd.net.errors import ConnectionFailed, OutboundError, TimedOut
+from mxisd.net.http_client import Answer
+from mxisd.outbox.onbind import MAX_TEXT, OnbindDelivery, judge
+from mxisd.outbox.worker import Outcome
 from mxisd.storage.records import Delivery, Invite
 from tests.storage.inline import storage_in_memory
 from tests.web.app import DOMAIN, SIGNING_KEY

@@ -8,9 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.config.invite import IfSender, Policy, Rule
 from mxisd.glob import glob
-from mxisd.policies.invite import Attempt, Decision, InvitePolicy
 from mxisd.matrix.error import MatrixError
 from mxisd.matrix.threepid import ThreePid, email
+from mxisd.policies.invite import Attempt, Decision, InvitePolicy
 from mxisd.stores.stores import StoreFailed
 
 T = TypeVar("T")

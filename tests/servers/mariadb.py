@@ -7,7 +7,6 @@ import subprocess
 from functools import cache
 
 from tests.integration.process import Process, free_port, listens
-
 from tests.servers.folder import folder
 
 

@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 
 from tests.integration.process import Process, free_port
-
 from tests.servers.folder import folder
 
 _BINARIES = "/usr/lib/postgresql/*/bin"

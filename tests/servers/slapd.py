@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 from tests.integration.process import Process, free_port, listens
-
 from tests.servers.folder import folder
 
 ROOT = "dc=example,dc=org"

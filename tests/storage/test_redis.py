@@ -10,7 +10,7 @@ from twisted.internet import reactor
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
-from mxisd.config.section import Secret
+from mxisd.config.engine.section import Secret
 from mxisd.config.storage import Redis as Settings
 from mxisd.matrix.hashing import digest
 from mxisd.storage.contract import Portion, StorageUnavailable

@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from twisted.protocols.portforward import ProxyFactory, ProxyServer
 from twisted.trial.unittest import TestCase
 
-from mxisd.config.section import Secret
+from mxisd.config.engine.section import Secret
 from mxisd.config.storage import Redis as Settings
 from mxisd.config.storage import Sentinel
 from mxisd.storage.contract import StorageUnavailable

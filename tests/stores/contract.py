@@ -13,7 +13,6 @@ from mxisd.lookup.source import Source
 from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
 from mxisd.stores.localpart import UserIds
 from mxisd.stores.store import Authentication, Directory, Listing, Profiles, Store
-
 from tests.stores.people import ALICE, BOB, CAROL, CROWD, DOMAIN, HOSTILE, PEOPLE, Person
 
 T = TypeVar("T")

@@ -13,13 +13,12 @@ import pymysql
 from msgspec.structs import replace
 from twisted.internet import reactor
 
-from mxisd.config.section import Secret
+from mxisd.config.engine.section import Secret
 from mxisd.config.sql import Directory, DirectoryQueries, Identity, Profile, Query, RoleQuery, Sql, TypedQuery
 from mxisd.stores.sql.build import sql_store
 from mxisd.stores.store import Store
 from tests.servers.mariadb import mariadb
 from tests.servers.postgresql import postgresql
-
 from tests.stores import contract
 from tests.stores.people import PEOPLE, Person
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from mxisd.matrix.threepid import EMAIL
 from tests.servers.slapd import ROOT
-
 from tests.stores.people import CAROL, PEOPLE, Person
 
 

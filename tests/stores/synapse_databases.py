@@ -15,13 +15,12 @@ import psycopg
 from msgspec.structs import replace
 from twisted.internet import reactor
 
-from mxisd.config.section import Secret
+from mxisd.config.engine.section import Secret
 from mxisd.config.sql import SynapseSql
 from mxisd.stores.sql.build import synapse_store
 from mxisd.stores.store import Entry, Store
 from tests.servers.folder import folder
 from tests.servers.postgresql import postgresql
-
 from tests.stores import contract, databases
 from tests.stores.people import ALICE, CAROL, DOMAIN, PEOPLE
 

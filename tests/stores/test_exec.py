@@ -21,7 +21,6 @@ from mxisd.stores.exec.request import Request
 from mxisd.stores.exec.store import ExecStore
 from mxisd.stores.store import Store
 from tests.servers.folder import folder
-
 from tests.stores import contract
 from tests.stores.people import ALICE, CAROL, PEOPLE, as_data
 

@@ -10,18 +10,17 @@ from unittest import skipUnless
 from msgspec.structs import replace
 from twisted.internet import reactor
 
+from mxisd.cli.ldap import check
+from mxisd.config.engine.section import Secret
 from mxisd.config.ldap import Attribute, Auth, Connection, Directory, DirectoryAttribute, Identity, Ldap, Uid
-from mxisd.config.section import Secret
 from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
 from mxisd.stores.ldap.build import ldap_store
-from mxisd.cli.ldap import check
 from mxisd.stores.ldap.server import ServerFailed
 from mxisd.stores.ldap.store import Check, Match
 from mxisd.stores.store import Store
 from tests.net.servers import Authority
 from tests.servers.folder import folder
 from tests.servers.slapd import ROOT, Slapd, available
-
 from tests.stores import contract
 from tests.stores.ldif import ldif
 from tests.stores.people import ALICE, BOB, CAROL, DOMAIN, Person

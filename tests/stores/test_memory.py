@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from mxisd.config.engine.section import Secret
 from mxisd.config.memory import Address, User
-from mxisd.config.section import Secret
 from mxisd.matrix.threepid import EMAIL, ThreePid
 from mxisd.stores.memory import MemoryStore
 from mxisd.stores.store import Store
-
 from tests.stores import contract
 from tests.stores.people import ALICE, PEOPLE, Person
 

@@ -6,9 +6,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from mxisd.matrix.error import MatrixError
 from mxisd.stores.attempts import FORGOTTEN_AFTER, FREE, LONGEST_WAIT, MAX_USERS, Attempts
 from mxisd.stores.passwords import BEAT, PATIENCE, Credentials
-from mxisd.matrix.error import MatrixError
 from mxisd.stores.store import Profile
 from mxisd.stores.stores import StoreFailed, Stores
 from tests.web.interception.people import PEOPLE, Failing, Hanging, broken

@@ -9,17 +9,16 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from mxisd.config.rest import Endpoints, Identity, Profile, Rest
-from mxisd.net.dns import Resolver
-from mxisd.net.networks import ANYWHERE
-from mxisd.net.http_client import Outbound
-from mxisd.net.errors import OutboundError
 from mxisd.matrix.threepid import EMAIL, ThreePid
+from mxisd.net.dns import Resolver
+from mxisd.net.errors import OutboundError
+from mxisd.net.http_client import Outbound
+from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
 from mxisd.stores.bodies import BadAnswer
 from mxisd.stores.rest import RestFailed, RestStore
 from mxisd.stores.store import Store
 from tests.net.servers import Server
-
 from tests.stores import contract
 from tests.stores.api import Api
 from tests.stores.people import ALICE, BOB, as_data

@@ -10,15 +10,14 @@ from msgspec.structs import replace
 from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.config.problems import ConfigError
-from mxisd.config.section import Secret
+from mxisd.config.engine.problems import ConfigError
+from mxisd.config.engine.section import Secret
 from mxisd.config.sql import Identity, Profile, Query
 from mxisd.matrix.threepid import EMAIL, ThreePid
 from mxisd.stores.localpart import UserIds
 from mxisd.stores.sql.build import sql_store
 from mxisd.stores.store import Store
 from tests.servers import mariadb, postgresql
-
 from tests.stores import databases
 from tests.stores.contract import together
 from tests.stores.databases import QUERIES, with_bulk

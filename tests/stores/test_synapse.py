@@ -9,7 +9,6 @@ from unittest import skipUnless
 from mxisd.config.sql import Identity, SynapseSql
 from mxisd.matrix.threepid import EMAIL, ThreePid
 from tests.servers import postgresql
-
 from tests.stores import synapse_databases as synapse
 from tests.stores.people import ALICE, BOB, CAROL
 

@@ -11,19 +11,18 @@ from twisted.internet import reactor
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from mxisd.config.section import Secret
+from mxisd.config.engine.section import Secret
 from mxisd.config.wordpress import Rest, Sql, Wordpress
-from mxisd.net.dns import Resolver
-from mxisd.net.networks import ANYWHERE
-from mxisd.net.http_client import Outbound
 from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
+from mxisd.net.dns import Resolver
+from mxisd.net.http_client import Outbound
+from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
 from mxisd.stores.localpart import mapped
 from mxisd.stores.store import Store
 from mxisd.stores.wordpress import WordpressFailed, wordpress_store
 from tests.net.servers import Server
 from tests.servers import mariadb
-
 from tests.stores import contract, databases
 from tests.stores.people import ALICE, BOB, CAROL, DOMAIN, PEOPLE
 

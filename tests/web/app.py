@@ -24,7 +24,6 @@ from mxisd.config.policy import Policy
 from mxisd.config.session import Bind
 from mxisd.config.session import Policy as SessionPolicy
 from mxisd.invites.invites import Invites
-from mxisd.policies.invite import InvitePolicy
 from mxisd.lookup.chain import Lookup
 from mxisd.lookup.hashed import HashedLookup
 from mxisd.lookup.index import HashIndex
@@ -32,10 +31,11 @@ from mxisd.lookup.recursion import Recursion
 from mxisd.matrix.error import MatrixError
 from mxisd.matrix.signing import Signer
 from mxisd.notify import Message, SendFailed
+from mxisd.policies.invite import InvitePolicy
+from mxisd.stores.stores import Stores
 from mxisd.threepids.binding import Publication
 from mxisd.threepids.unbind_notices import UnbindNotices
 from mxisd.threepids.validation import ValidationSessions
-from mxisd.stores.stores import Stores
 from mxisd.web.client import Clients
 from mxisd.web.identity.account import AccountEndpoints
 from mxisd.web.identity.api import Endpoints, common, v1, v2

@@ -15,7 +15,6 @@ from zope.interface import implementer
 
 from mxisd.matrix.error import MatrixError
 from mxisd.web.proxy import PATIENCE, Homeservers
-
 from tests.web.interception.app import InterceptionTestCase
 from tests.web.interception.test_invite import INVITE, ROOM
 

@@ -14,11 +14,11 @@ from .accounts import RedisAccounts
 from .archive import RedisArchive
 from .bindings import RedisBindings
 from .client import Redis
+from .cooldowns import RedisOccasions
 from .durability import cautions
 from .hashes import RedisHashes
 from .invites import RedisInvites
 from .keys import RedisKeys
-from .occasions import RedisOccasions
 from .outbox import RedisOutbox
 from .peppers import Peppers
 from .servers import server

@@ -11,11 +11,11 @@ from twisted.internet.interfaces import IReactorFromThreads
 from .accounts import SQLiteAccounts
 from .archive import SQLiteArchive
 from .bindings import SQLiteBindings
+from .cooldowns import SQLiteOccasions
 from .database import Database
 from .hashes import SQLiteHashes
 from .invites import SQLiteInvites
 from .keys import SQLiteKeys
-from .occasions import SQLiteOccasions
 from .outbox import SQLiteOutbox
 from .schema import open_connection, upgrade
 from .sessions import SQLiteSessions

@@ -7,8 +7,8 @@ from typing import Any
 
 from twisted.application.service import Service
 
+from ...config.engine.problems import ConfigError
 from ...config.ldap import Ldap
-from ...config.problems import ConfigError
 from ..library import MissingLibrary
 from ..localpart import UserIds
 from ..pool import Pool

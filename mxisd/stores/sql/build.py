@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.application.service import Service
 
-from ...config.problems import ConfigError
+from ...config.engine.problems import ConfigError
 from ...config.sql import Sql, TypedQuery
 from ..library import MissingLibrary
 from ..localpart import UserIds

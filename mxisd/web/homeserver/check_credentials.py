@@ -11,10 +11,10 @@ from ipaddress import ip_address
 
 from msgspec import Struct
 
-from ...stores.passwords import Credentials
 from ...log import Logger
 from ...matrix.error import MatrixError
 from ...net.networks import Network
+from ...stores.passwords import Credentials
 from ...stores.store import Profile
 from ...stores.stores import StoreFailed
 from ..body import from_json

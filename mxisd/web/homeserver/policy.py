@@ -6,11 +6,11 @@ from hmac import compare_digest
 
 from msgspec import Struct
 
-from ...policies.invite import Attempt, InvitePolicy
 from ...matrix import threepid
 from ...matrix.error import MatrixError
 from ...matrix.ids import InvalidIdentifier, server_of
 from ...matrix.threepid import InvalidAddress
+from ...policies.invite import Attempt, InvitePolicy
 from ..endpoint import Call, Endpoint
 
 PATH = "/_matrix/mxisd/v1/policy/invite"

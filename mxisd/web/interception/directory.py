@@ -10,10 +10,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from ...config.directory import Exclude
-from ...stores.search import PATIENCE, StoreSearch, merged
 from ...log import Logger
-from ...waiting import within
 from ...matrix.error import MatrixError
+from ...stores.search import PATIENCE, StoreSearch, merged
+from ...waiting import within
 from ..body import from_values
 from ..endpoint import Call
 from ..proxy import NotAccepted, Proxy, Whole

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from ...policies.invite import Attempt, InvitePolicy
 from ...matrix import threepid
 from ...matrix.error import MatrixError
 from ...matrix.threepid import InvalidAddress, ThreePid
+from ...policies.invite import Attempt, InvitePolicy
 from ..body import from_values
 from ..endpoint import Call, Handler
 from ..proxy import NotAccepted, Proxy

@@ -6,14 +6,13 @@ from functools import cached_property
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
-from mxisd.stores.passwords import BEAT, Credentials
 from mxisd.config.auth import CheckCredentials
 from mxisd.config.server import LOOPBACK
+from mxisd.stores.passwords import BEAT, Credentials
 from mxisd.stores.stores import Stores
-from mxisd.web.homeserver.check_credentials import PATH, CheckCredentialsEndpoints
 from mxisd.web.client import Clients
+from mxisd.web.homeserver.check_credentials import PATH, CheckCredentialsEndpoints
 from mxisd.web.site import Site, tree
-
 from tests.web.interception.app import InterceptionTestCase
 from tests.web.interception.people import PEOPLE, Failing, broken
 

@@ -14,8 +14,8 @@ from mxisd.lookup.chain import Lookup
 from mxisd.lookup.hashed import HashedLookup
 from mxisd.lookup.index import HashIndex
 from mxisd.lookup.recursion import Recursion
-from mxisd.net.networks import Network
 from mxisd.matrix.signing import Signer
+from mxisd.net.networks import Network
 from mxisd.web.client import Clients
 from mxisd.web.endpoint import Endpoint
 from mxisd.web.identity.lookup import LookupEndpoints

@@ -20,19 +20,19 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from mxisd.lookup.identifiers import Identifiers
 from mxisd.config.auth import Rule
 from mxisd.config.directory import Exclude
 from mxisd.config.invite import IfSender
 from mxisd.config.invite import Policy as InvitePolicyConfiguration
 from mxisd.config.register import Policy as RegistrationPolicyConfiguration
 from mxisd.config.server import LOOPBACK
-from mxisd.stores.search import StoreSearch
-from mxisd.policies.invite import InvitePolicy
+from mxisd.lookup.identifiers import Identifiers
 from mxisd.matrix.threepid import ThreePid
-from mxisd.stores.profiles import Knowledge
+from mxisd.policies.invite import InvitePolicy
 from mxisd.policies.registration import RegistrationPolicy
 from mxisd.storage.records import Invite
+from mxisd.stores.profiles import Knowledge
+from mxisd.stores.search import StoreSearch
 from mxisd.stores.stores import Stores
 from mxisd.web.client import Clients
 from mxisd.web.interception.api import Endpoints, interceptions

@@ -7,8 +7,8 @@ from typing import NoReturn
 
 from twisted.internet.defer import Deferred
 
+from mxisd.config.engine.section import Secret
 from mxisd.config.memory import Address, User
-from mxisd.config.section import Secret
 from mxisd.matrix.threepid import ThreePid
 from mxisd.stores.localpart import UserIds
 from mxisd.stores.memory import MemoryStore

@@ -7,7 +7,6 @@ from twisted.web.server import NOT_DONE_YET, Request
 from mxisd.config.directory import Exclude
 from mxisd.stores.search import PATIENCE
 from mxisd.stores.stores import Stores
-
 from tests.web.interception.app import InterceptionTestCase, Response
 from tests.web.interception.people import PEOPLE, Failing, Hanging, broken
 

@@ -5,7 +5,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from mxisd.matrix.error import MatrixError
 from mxisd.web.interception.api import GENERATIONS
 from mxisd.web.interception.body import read
-
 from tests.web.interception.app import InterceptionTestCase
 
 ROOM = "/_matrix/client/v3/rooms/!room:example.org"

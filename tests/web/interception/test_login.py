@@ -1,7 +1,6 @@
 import json
 
 from mxisd.config.auth import Rule
-
 from tests.web.interception.app import Addresses, InterceptionTestCase, Response
 
 LOGIN = "/_matrix/client/v3/login"

@@ -4,7 +4,6 @@ from twisted.web.server import Request
 
 from mxisd.stores.profiles import PATIENCE
 from mxisd.stores.stores import Stores
-
 from tests.web.interception.app import InterceptionTestCase, Response
 from tests.web.interception.people import PEOPLE, Failing, Hanging, broken
 from tests.web.interception.test_directory import says

@@ -2,7 +2,6 @@ import json
 
 from mxisd.config.register import Domains, Medium, Patterns, Policy
 from mxisd.web.interception.api import GENERATIONS
-
 from tests.web.interception.app import InterceptionTestCase
 
 REST = {"client_secret": "s", "send_attempt": 1}

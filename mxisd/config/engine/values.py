@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from twisted.internet.endpoints import serverFromString
 
-from ..matrix.ids import InvalidIdentifier, split_server_name, split_user_id
-from ..net.networks import Network
+from ...matrix.ids import InvalidIdentifier, split_server_name, split_user_id
+from ...net.networks import Network
 from .section import Secret, Unfit, Value
 
 Parser = Callable[[str], Any]

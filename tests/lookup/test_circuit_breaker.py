@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.lookup.guarded import FAILURES, PEACE, Guarded
+from mxisd.lookup.circuit_breaker import FAILURES, PEACE, Guarded
 from mxisd.lookup.source import Unavailable
 from mxisd.matrix.threepid import ThreePid
 from tests.lookup.book import ALICE, BOB, Book, email

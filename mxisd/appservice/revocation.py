@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..invites.endings import Endings
+from ..invites.lifecycle import Endings
 from ..storage.contract import Invites
 from .events import Event
 
