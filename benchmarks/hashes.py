@@ -23,14 +23,14 @@ from mxisd.clock import DAY
 from mxisd.config.engine.section import Secret
 from mxisd.config.storage import Redis as Settings
 from mxisd.lookup.index import HashIndex
+from mxisd.lookup.source import Batch
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
-from mxisd.storage.contract import Hashes, Storage
+from mxisd.storage.contract import HashStorage, Storage
 from mxisd.storage.records import Pepper
 from mxisd.storage.redis import RedisService
 from mxisd.storage.sqlite import SQLiteService
 from mxisd.storage.sqlite.schema import open_connection
-from mxisd.stores.store import Batch
 from tests.redis_server import RedisServer
 
 AIM_SECONDS, AIM_PAUSE = 10.0, 50.0
@@ -94,11 +94,11 @@ def fill_bindings(path: Path, number: int) -> None:
 async def measure_store(reactor: Any, what: str, storage: Storage, number: int) -> None:
     """Have a store listed for the first time, once more, and under a new pepper."""
     in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
-    hashes, occasions, pulse = storage.hashes, storage.occasions, Pulse(reactor)
+    hashes, cooldowns, pulse = storage.hashes, storage.cooldowns, Pulse(reactor)
 
     def index(rotation: float | None) -> HashIndex:
         return HashIndex(
-            hashes, occasions, [("people", People(number))], in_thread, reactor, os.urandom, 20, 600, rotation
+            hashes, cooldowns, [("people", People(number))], in_thread, reactor, os.urandom, 20, 600, rotation
         )
 
     report(f"{what}: a store, listed first", await pulse.during(index(None).refresh))
@@ -131,12 +131,12 @@ async def main(reactor: Any, number: int) -> None:
     server.remove()
 
 
-async def rotate(hashes: Hashes) -> None:
+async def rotate(hashes: HashStorage) -> None:
     await hashes.prepare(Pepper(pepper="pepper", made_at=0), after=None)
     await hashes.publish("pepper", keep=2)
 
 
-async def check(hashes: Hashes, number: int) -> None:
+async def check(hashes: HashStorage, number: int) -> None:
     """That the work was done."""
     pepper = (await hashes.peppers())[0].pepper
     some = {digest(threepid, pepper): mxid for threepid, mxid in map(person, range(0, number, max(1, number // 1000)))}

@@ -22,9 +22,10 @@ from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from mxisd.accounts.accounts import digest as token_digest
+from mxisd.keys.file import load_or_create
 from mxisd.matrix.association import association
 from mxisd.matrix.hashing import digest
-from mxisd.matrix.signing import Signer, load_or_create
+from mxisd.matrix.signing import Signer
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.sqlite.schema import open_connection, upgrade
 

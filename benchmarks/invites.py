@@ -25,7 +25,7 @@ from twisted.internet.task import deferLater, react
 from mxisd.clock import DAY, now
 from mxisd.config.engine.section import Secret
 from mxisd.config.sql import Identity, Sql
-from mxisd.invites.lifecycle import Endings
+from mxisd.invites.lifecycle import InviteLifecycle
 from mxisd.invites.resolution import Resolution
 from mxisd.lookup.source import Source
 from mxisd.matrix.threepid import ThreePid
@@ -133,7 +133,7 @@ async def measure(reactor: Any, folder: Path, percent: int, invites: int) -> Non
     source = Counting(store.source)
     services.startService()
     storage = engine.storage
-    endings = Endings(storage.invites, Silent(), reactor, "@expired:example.org")
+    endings = InviteLifecycle(storage.invites, Silent(), reactor, "@expired:example.org")
     resolution = Resolution(storage.invites, storage.bindings, [source], endings, reactor, INTERVAL, 7 * DAY)
     for tick in range(1, TICKS + 1):
         source.questions = 0

@@ -132,7 +132,7 @@ def calls(storage: Storage) -> dict[str, Call]:
         "accounts.user_of": lambda n: accounts.user_of(f"{n:064}"),
         "accounts.accepted_terms": lambda n: accounts.accepted_terms(USER.format(n)),
         "transactions.done": lambda _: storage.transactions.done(f"{next(number)}", NOW),
-        "occasions.take": lambda _: storage.occasions.take(f"{next(number)}", NOW, 1),
+        "occasions.take": lambda _: storage.cooldowns.take(f"{next(number)}", NOW, 1),
     }
 
 

@@ -33,7 +33,7 @@ from mxisd.config.rest import Rest
 from mxisd.config.sql import Sql
 from mxisd.matrix.threepid import EMAIL, ThreePid
 from mxisd.net.dns import Resolver
-from mxisd.net.http_client import Outbound
+from mxisd.net.http_client import HttpClient
 from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
 from mxisd.stores.exec.store import ExecStore
@@ -153,7 +153,7 @@ def behind_http(reactor: Any, people: str) -> Subject:
     port = free_port()
     server = Child([sys.executable, "-m", "benchmarks.rest_api", str(port), people], folder("rest") / "log")
     server.wait_until(lambda: listens(port))
-    http = Outbound(reactor, Resolver(reactor, [("127.0.0.1", 9)]), Trust(), ANYWHERE)
+    http = HttpClient(reactor, Resolver(reactor, [("127.0.0.1", 9)]), Trust(), ANYWHERE)
     config = Rest(enabled=True, host=f"http://127.0.0.1:{port}")
     urls = {key: f"{config.host}{path}" for key, path in config.endpoints.given}
 

@@ -14,7 +14,7 @@ from .log import Logger
 log = Logger()
 
 
-class Periodic(Service):
+class PeriodicService(Service):
     """
     Calls a coroutine function every ``interval`` seconds, first at the start.
 

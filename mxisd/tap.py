@@ -33,53 +33,55 @@ from .appservice.expiry import ExpiryUser
 from .appservice.mail import InviteMail
 from .appservice.registration import RegistrationError, registration_text
 from .appservice.registration import write as write_registration
-from .appservice.revocation import Withdrawal
+from .appservice.revocation import Revocation
 from .appservice.transactions import Transactions
 from .appservice.users import Users
 from .clock import DAY, MINUTE, now
 from .config import Config, ConfigError, load
 from .invites.invites import Invites
-from .invites.lifecycle import Endings
+from .invites.lifecycle import InviteLifecycle
 from .invites.resolution import Resolution
+from .keys.file import KeyFileError, load_or_create
+from .keys.file import check as check_keys
 from .keys.shared import SharedKeys
 from .log import LEVELS, Logger, levels
 from .lookup.build import Sources, build_sources
 from .lookup.chain import Lookup
-from .lookup.circuit_breaker import Guarded
+from .lookup.circuit_breaker import CircuitBreaker
 from .lookup.hashed import HashedLookup
 from .lookup.identifiers import Identifiers
 from .lookup.index import HashIndex
 from .lookup.recursion import Recursion
 from .matrix import xmatrix
 from .matrix.discovery import Discovery
-from .matrix.federation import Federation, Overwrites
+from .matrix.federation import FederationClient, Overwrites
 from .matrix.homeserver import Homeserver
-from .matrix.signing import KeyFileError, Signer, load_or_create
-from .matrix.signing import check as check_keys
+from .matrix.signing import Signer
 from .matrix.threepid import redacted
 from .net.dns import Resolver
-from .net.http_client import Outbound
+from .net.http_client import HttpClient
 from .net.networks import ANYWHERE
 from .net.tls import CaFileError, Trust
 from .notify import InviteMessage, Notifier, Reminder
 from .notify.build import build_notifier, mail_templates, text_templates
 from .notify.template import TemplateError
+from .outbox.courier import Courier
 from .outbox.message import MessageDelivery
 from .outbox.onbind import OnbindDelivery
-from .outbox.worker import Courier, Deliveries
+from .outbox.worker import OutboxWorker
 from .policies.invite import InvitePolicy
 from .policies.registration import RegistrationPolicy
-from .services import Periodic
+from .services import PeriodicService
 from .storage.contract import Storage
 from .storage.engine import engine
 from .storage.sqlite.schema import UnusableDatabase
 from .stores.build import Built, build_stores
-from .stores.passwords import Credentials
-from .stores.profiles import Knowledge
+from .stores.passwords import Passwords
+from .stores.profiles import StoreProfiles
 from .stores.reread import Reread
 from .stores.search import StoreSearch
 from .stores.stores import Stores
-from .threepids.binding import Publication
+from .threepids.binding import Bindings
 from .threepids.unbind_notices import UnbindNotices
 from .threepids.validation import REMEMBERED, ValidationSessions
 from .web.client import Clients
@@ -102,7 +104,7 @@ from .web.interception.login import LoginInterception
 from .web.interception.profile import ProfileInterception
 from .web.interception.register import RegistrationInterception
 from .web.pages import Pages
-from .web.proxy import Homeservers, Proxy, agent_for
+from .web.proxy import HomeserverUrls, Proxy, agent_for
 from .web.site import Site, tree
 
 log = Logger()
@@ -246,20 +248,20 @@ class Parts:
         return Trust(self.config.outbound.ca_file, self.config.outbound.insecure_servers)
 
     @cached_property
-    def outbound(self) -> Outbound:
+    def outbound(self) -> HttpClient:
         """For servers that strangers name."""
-        return Outbound(self.reactor, self.resolver, self.trust, self.config.outbound.allowed_networks)
+        return HttpClient(self.reactor, self.resolver, self.trust, self.config.outbound.allowed_networks)
 
     @cached_property
-    def trusted(self) -> Outbound:
+    def trusted(self) -> HttpClient:
         """For servers that the administrator names, wherever they are."""
-        return Outbound(self.reactor, self.resolver, self.trust, ANYWHERE)
+        return HttpClient(self.reactor, self.resolver, self.trust, ANYWHERE)
 
     @cached_property
-    def federation(self) -> Federation:
+    def federation(self) -> FederationClient:
         discovery = Discovery(self.reactor, self.outbound, self.resolver, self.random)
         urls = {entry.name: entry.value for entry in self.config.dns.overwrite.homeserver.federation}
-        return Federation(self.reactor, self.outbound, discovery, Overwrites(urls, self.trusted))
+        return FederationClient(self.reactor, self.outbound, discovery, Overwrites(urls, self.trusted))
 
     @cached_property
     def notifier(self) -> Notifier:
@@ -309,7 +311,7 @@ class Parts:
         config, reactor = self.config.hashing, self.reactor
         index = HashIndex(
             self.storage.hashes,
-            self.storage.occasions,
+            self.storage.cooldowns,
             self.stores.listings if "sha256" in config.understood else [],
             partial(deferToThreadPool, reactor, reactor.getThreadPool()),
             reactor,
@@ -319,26 +321,26 @@ class Parts:
             config.seconds_per_pepper,
             config.lookups_per_pepper,
         )
-        self.run(Periodic("refresh of hashes", index.tick, config.interval, reactor))
+        self.run(PeriodicService("refresh of hashes", index.tick, config.interval, reactor))
         return index
 
     # What waits to be told to others.
 
     @cached_property
-    def onbinds(self) -> Deliveries:
+    def onbinds(self) -> OutboxWorker:
         return self._deliveries(
             OnbindDelivery(self.storage.invites, self.federation, self.signer), self.config.invite.delivery.concurrency
         )
 
     @cached_property
-    def messages(self) -> Deliveries:
+    def messages(self) -> OutboxWorker:
         courier = MessageDelivery("message", self.storage.invites, self.notifier, InviteMessage)
         return self._deliveries(courier, per_destination=16)
 
-    def _deliveries(self, courier: Courier, per_destination: int) -> Deliveries:
+    def _deliveries(self, courier: Courier, per_destination: int) -> OutboxWorker:
         give_up_after = self.config.invite.delivery.give_up_after * 1000
         return self.run(
-            Deliveries(self.storage.outbox, courier, self.reactor, self.random, give_up_after, per_destination)
+            OutboxWorker(self.storage.outbox, courier, self.reactor, self.random, give_up_after, per_destination)
         )
 
     # Addresses, accounts and invites.
@@ -349,10 +351,10 @@ class Parts:
         return ValidationSessions(self.storage.sessions, self.notifier, self.reactor, self.random, public_url)
 
     @cached_property
-    def publication(self) -> Publication:
+    def publication(self) -> Bindings:
         policy, bindings = self.config.session.policy, self.storage.bindings
-        notices = UnbindNotices(policy.unbind, bindings, self.storage.occasions, self.notifier, self.reactor)
-        return Publication(bindings, self.sessions, self.onbinds, notices, self.signer, self.reactor, policy)
+        notices = UnbindNotices(policy.unbind, bindings, self.storage.cooldowns, self.notifier, self.reactor)
+        return Bindings(bindings, self.sessions, self.onbinds, notices, self.signer, self.reactor, policy)
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -378,9 +380,9 @@ class Parts:
         )
 
     @cached_property
-    def endings(self) -> Endings:
+    def endings(self) -> InviteLifecycle:
         resolve_to = self.config.invite.expiration.resolve_to
-        return Endings(self.storage.invites, self.onbinds, self.reactor, resolve_to)
+        return InviteLifecycle(self.storage.invites, self.onbinds, self.reactor, resolve_to)
 
     # What is served.
 
@@ -397,7 +399,7 @@ class Parts:
         # What homeservers may call us when they sign a request: as a client wrote it, that is with the port.
         names = [config.server.name, urlsplit(public_url).netloc]
         shown = attrgetter("address") if config.invite.full_display_name else redacted
-        endpoints = api.Endpoints(
+        endpoints = api.IdentityEndpoints(
             account=AccountEndpoints(self.accounts, Terms(config.policy.policies, self.storage.accounts, self.reactor)),
             lookup=LookupEndpoints(self.recursion, hashed, self.clients, bulk=bulk),
             validate=ValidateEndpoints(self.sessions, Pages(config.view), config.session.policy.validation),
@@ -414,7 +416,7 @@ class Parts:
 
     def credentials_api(self) -> dict[str, Endpoint]:
         """What a homeserver may ask about passwords."""
-        credentials = Credentials(self.stores, self.config.matrix.domain, self.reactor)
+        credentials = Passwords(self.stores, self.config.matrix.domain, self.reactor)
         allowed = self.config.auth.check_credentials.allowed_cidr
         return CheckCredentialsEndpoints(credentials, self.clients, allowed).endpoints()
 
@@ -429,15 +431,15 @@ class Parts:
         url = self.config.matrix.homeserver.url
         if not by_name and not url:
             return {}
-        proxy = Proxy(agent_for(self.reactor, self.trust), Homeservers(by_name, url), self.clients, self.reactor)
+        proxy = Proxy(agent_for(self.reactor, self.trust), HomeserverUrls(by_name, url), self.clients, self.reactor)
         config, stores, reactor = self.config, self.stores, self.reactor
         exclude, public = config.directory.exclude, config.profile.public
-        endpoints = interception.Endpoints(
+        endpoints = interception.InterceptionEndpoints(
             invite=InviteInterception(proxy, self.invite_policy),
             register=RegistrationInterception(proxy, RegistrationPolicy(config.register.policy, self.storage.invites)),
             directory=DirectoryInterception(proxy, StoreSearch(stores, exclude, reactor), exclude, reactor),
             login=LoginInterception(proxy, self._identifiers()),
-            profile=ProfileInterception(proxy, Knowledge(stores, reactor), public=public),
+            profile=ProfileInterception(proxy, StoreProfiles(stores, reactor), public=public),
         )
         return interception.interceptions(endpoints)
 
@@ -457,7 +459,7 @@ class Parts:
         homeserver = Homeserver(self.trusted, str(ours.endpoint.to_hs.url), str(ours.endpoint.to_hs.token))
         users = Users(homeserver, {ours.main_user(domain), ours.expiry_user(domain)})
         transactions = Transactions(self.storage.transactions, self._reactions(homeserver, users), self.reactor)
-        self.run(Periodic("purge of transactions", transactions.purge, 3600, self.reactor))
+        self.run(PeriodicService("purge of transactions", transactions.purge, 3600, self.reactor))
         return dict(appservice.paths(AppServiceEndpoints(transactions, users, str(ours.endpoint.to_as.token))))
 
     def _reactions(self, homeserver: Homeserver, users: Users) -> list[Reaction]:
@@ -467,7 +469,7 @@ class Parts:
         commands = Commands(self.storage.invites, self.storage.outbox, self.endings, self.lookup)
         allowed = ours.feature.admin.allowed_roles
         reactions: list[Reaction] = [
-            Withdrawal(self.storage.invites, self.endings),
+            Revocation(self.storage.invites, self.endings),
             Bot(homeserver, users, main, self.stores, allowed, commands if ours.takes_commands else None),
         ]
         if ours.rejects_expired:
@@ -494,14 +496,14 @@ class Parts:
             ("lookup of pending invites", self._resolution().tick, config.resolution.interval),
             ("purge of ended invites", lambda: storage.invites.purge(now(self.reactor) - kept), 3600),
             ("purge of sessions", self.sessions.purge, 3600),
-            ("purge of occasions", lambda: storage.occasions.purge(now(self.reactor)), 3600),
+            ("purge of occasions", lambda: storage.cooldowns.purge(now(self.reactor)), 3600),
         ):
-            self.run(Periodic(name, work, seconds, self.reactor))
+            self.run(PeriodicService(name, work, seconds, self.reactor))
 
     def _resolution(self) -> Resolution:
         config = self.config.invite
         # A thousand addresses at a time take longer than those that somebody waits for.
-        own = [Guarded(store, self.reactor, 30.0) for store in self.stores.sources]
+        own = [CircuitBreaker(store, self.reactor, 30.0) for store in self.stores.sources]
         others = [source for source in self.sources.everywhere if not source.local and config.resolution.recursive]
         return Resolution(
             self.storage.invites,

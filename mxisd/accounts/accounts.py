@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from ..clock import Random, now, token
 from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, split_server_name
-from ..storage.contract import Accounts as Store
+from ..storage.contract import AccountStorage as Store
 
 
 class OpenID(Protocol):

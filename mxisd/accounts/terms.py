@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from ..clock import now
 from ..config.policy import Policy
 from ..matrix.error import MatrixError
-from ..storage.contract import Accounts as Store
+from ..storage.contract import AccountStorage as Store
 
 
 class Terms:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from ..log import Logger
-from ..matrix.homeserver import Homeserver, Refused
+from ..matrix.homeserver import Homeserver, HomeserverRefused
 from ..matrix.ids import InvalidIdentifier, server_of
+from ..stores.store import Roles
 from .commands import Commands
 from .events import Event
 from .users import Users
@@ -20,12 +21,6 @@ STRANGER = "Only users of my homeserver can invite me"
 NO_ADMINISTRATOR = "Only administrators can talk to me"
 ENCRYPTED = "I cannot read encrypted messages: please invite me to a chat without encryption."
 FAILED = "That failed; the log of mxisd tells why."
-
-
-class Profiles(Protocol):
-    """Knows users by what the identity stores say of them."""
-
-    async def roles(self, user_id: str) -> Collection[str]: ...
 
 
 class Bot:
@@ -41,7 +36,7 @@ class Bot:
         homeserver: Homeserver,
         users: Users,
         user_id: str,
-        profiles: Profiles,
+        profiles: Roles,
         allowed_roles: Collection[str],
         commands: Commands | None,
     ) -> None:
@@ -104,7 +99,7 @@ class Bot:
     async def _is_alone_with(self, user_id: str, room_id: str) -> bool:
         try:
             return await self._homeserver.members(self._user_id, room_id) == {self._user_id, user_id}
-        except Refused as error:
+        except HomeserverRefused as error:
             if error.final:
                 return False  # not in the room: we may be told of others too
             raise
@@ -112,7 +107,7 @@ class Bot:
     async def _is_encrypted(self, room_id: str) -> bool:
         try:
             await self._homeserver.state(self._user_id, room_id, "m.room.encryption")
-        except Refused as error:
+        except HomeserverRefused as error:
             if error.final:
                 return False
             raise

@@ -5,23 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from ..invites.lifecycle import Endings
+from ..invites.lifecycle import InviteLifecycle
+from ..lookup.source import AddressLookup
 from ..matrix.ids import InvalidIdentifier
-from ..matrix.threepid import InvalidAddress, ThreePid, canonical
-from ..storage.contract import Invites, Outbox
+from ..matrix.threepid import InvalidAddress, canonical
+from ..storage.contract import InviteStorage, OutboxStorage
 from ..storage.records import Delivery, Invite
 
 PAGE = 20
 
 _PAGE = re.compile(r"[1-9][0-9]{0,8}")
-
-
-class Lookup(Protocol):
-    """Who is behind an address."""
-
-    async def find(self, threepid: ThreePid) -> str | None: ...
 
 
 class _Command(NamedTuple):
@@ -35,7 +30,9 @@ class _Command(NamedTuple):
 class Commands:
     """Runs a line of text as a command, and answers with text."""
 
-    def __init__(self, invites: Invites, outbox: Outbox, endings: Endings, lookup: Lookup) -> None:
+    def __init__(
+        self, invites: InviteStorage, outbox: OutboxStorage, endings: InviteLifecycle, lookup: AddressLookup
+    ) -> None:
         self._invites = invites
         self._outbox = outbox
         self._endings = endings

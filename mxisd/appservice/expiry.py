@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from ..log import Logger
-from ..matrix.homeserver import Homeserver, Refused, StrippedEvent
+from ..matrix.homeserver import Homeserver, HomeserverRefused, StrippedEvent
 from ..net.errors import OutboundError
 from .events import Event
 from .users import Users
@@ -70,7 +70,7 @@ class ExpiryUser(Service):
                 await self._users.register(self._user_id)
                 await self._sweep()
                 done = await self._leave_all()
-            except (Refused, OutboundError) as error:
+            except (HomeserverRefused, OutboundError) as error:
                 log.warn("the homeserver does not let expired invites be rejected: {error}", error=error)
                 done = False
             except CancelledError:
@@ -110,9 +110,9 @@ class ExpiryUser(Service):
                 for token in tokens:
                     await self._empty(room_id, token)
                 await self._homeserver.leave(self._user_id, room_id, REASON)
-            except (Refused, OutboundError) as error:
+            except (HomeserverRefused, OutboundError) as error:
                 log.warn("the invite to {room_id} was not rejected: {error}", room_id=room_id, error=error)
-                if isinstance(error, Refused) and error.final:
+                if isinstance(error, HomeserverRefused) and error.final:
                     # There is nothing to reject; if there is, the next sweep finds it.
                     continue
                 # To the end: others may fare better.
@@ -126,7 +126,7 @@ class ExpiryUser(Service):
     async def _empty(self, room_id: str, token: str) -> None:
         try:
             await self._homeserver.set_state(self._main_user, room_id, "m.room.third_party_invite", token, {})
-        except Refused as error:
+        except HomeserverRefused as error:
             if not error.final:
                 raise
             log.debug("the invite stays in the state of {room_id}: {error}", room_id=room_id, error=error)

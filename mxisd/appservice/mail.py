@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from twisted.internet import task
@@ -11,11 +11,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from ..log import Logger
-from ..matrix.homeserver import Homeserver, Refused, StrippedEvent
+from ..matrix.homeserver import Homeserver, HomeserverRefused, StrippedEvent
 from ..matrix.ids import InvalidIdentifier, server_of
-from ..matrix.threepid import EMAIL, ThreePid
+from ..matrix.threepid import EMAIL
 from ..net.errors import OutboundError
-from ..notify import MatrixIdInvite, SendFailed
+from ..notify import MatrixIdInvite, MessageSender, SendFailed
+from ..stores.store import UserAddresses
 from .events import Event
 
 log = Logger()
@@ -24,26 +25,14 @@ log = Logger()
 RETRIES = (10.0, 60.0, 600.0, 3600.0)
 
 
-class Profiles(Protocol):
-    """Knows users by what the identity stores say of them."""
-
-    async def threepids(self, user_id: str) -> Collection[ThreePid]: ...
-
-
-class Messages(Protocol):
-    """Where messages are handed in."""
-
-    async def send(self, message: MatrixIdInvite) -> None: ...
-
-
 class InviteMail:
     """Writes to the email addresses that identity stores know of a local user who was invited."""
 
     def __init__(
         self,
         homeserver: Homeserver,
-        profiles: Profiles,
-        messages: Messages,
+        profiles: UserAddresses,
+        messages: MessageSender[MatrixIdInvite],
         clock: IReactorTime,
         domain: str,
         own_users: Collection[str],
@@ -106,7 +95,7 @@ class InviteMail:
     async def _sender_name(self, event: Event) -> str:
         try:
             name = await self._homeserver.display_name(event.sender)
-        except (Refused, OutboundError):
+        except (HomeserverRefused, OutboundError):
             name = None
         return name or _told(event, "m.room.member", event.sender, "displayname")
 
@@ -115,7 +104,7 @@ class InviteMail:
         if self._is_local(event.sender):
             try:
                 name = (await self._homeserver.state(event.sender, event.room_id, "m.room.name")).get("name")
-            except (Refused, OutboundError):
+            except (HomeserverRefused, OutboundError):
                 name = None
             if isinstance(name, str) and name:
                 return name

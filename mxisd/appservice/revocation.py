@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from ..invites.lifecycle import Endings
-from ..storage.contract import Invites
+from ..invites.lifecycle import InviteLifecycle
+from ..storage.contract import InviteStorage
 from .events import Event
 
 
-class Withdrawal:
+class Revocation:
     """Cancels an invite when its ``m.room.third_party_invite`` event is emptied: no more mail, no more lookups."""
 
-    def __init__(self, invites: Invites, endings: Endings) -> None:
+    def __init__(self, invites: InviteStorage, endings: InviteLifecycle) -> None:
         self._invites = invites
         self._endings = endings
 

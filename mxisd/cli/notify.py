@@ -17,7 +17,7 @@ from ..clock import Random
 from ..config import Config, ConfigError, load
 from ..matrix.threepid import EMAIL, MSISDN, InvalidAddress, ThreePid, canonical
 from ..net.dns import Resolver
-from ..net.http_client import Answer, Http, Outbound
+from ..net.http_client import Http, HttpClient, HttpResponse
 from ..net.networks import ANYWHERE
 from ..net.tls import CaFileError, Trust
 from ..notify.build import build_notifier, mail_site, mail_templates, text_site, text_templates
@@ -96,7 +96,7 @@ async def try_out(reactor: Any, config: Config, http: Http, kind: Kind, to: Thre
 
 async def _test(reactor: Any, config: Config, kind: Kind, to: ThreePid) -> None:
     trust = Trust(config.outbound.ca_file, config.outbound.insecure_servers)
-    http = Outbound(reactor, Resolver(reactor, config.outbound.nameservers), trust, ANYWHERE)
+    http = HttpClient(reactor, Resolver(reactor, config.outbound.nameservers), trust, ANYWHERE)
     accepted = await try_out(reactor, config, http, kind, to, os.urandom, _say)
     sys.exit(0 if accepted else 1)
 
@@ -115,7 +115,7 @@ class _Told:
         self._http = http
         self._say = say
 
-    async def request(self, method: str, url: str, **more: Any) -> Answer:
+    async def request(self, method: str, url: str, **more: Any) -> HttpResponse:
         self._say(f"> {method} {url.partition('?')[0]}")
         answer = await self._http.request(method, url, **more)
         self._say(f"< {answer.status}")

@@ -41,7 +41,7 @@ async def explain(policy: InvitePolicy, attempt: Attempt, say: Say) -> bool:
     return decision.allowed
 
 
-class Roles:
+class GivenRoles:
     """Everybody has these roles."""
 
     def __init__(self, roles: Sequence[str]) -> None:
@@ -55,7 +55,7 @@ async def _explain(reactor: Any, config: Config, attempt: Attempt, roles: Sequen
     from ..tap import Parts  # puts all parts together, those of this package among them
 
     parts = Parts(config, reactor)
-    policy = InvitePolicy(config.invite.policy, parts.stores if roles is None else Roles(roles))
+    policy = InvitePolicy(config.invite.policy, parts.stores if roles is None else GivenRoles(roles))
     parts.service.startService()  # type: ignore[no-untyped-call]  # Twisted's services predate annotations
     try:
         allowed = await explain(policy, attempt, _say)

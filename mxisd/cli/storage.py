@@ -20,7 +20,7 @@ from twisted.python.usage import UsageError
 from ..config import Config, ConfigError, load
 from ..net.tls import CaFileError
 from ..storage.archive import END, KINDS, START, Archive, Kept
-from ..storage.contract import Keys, Storage, StorageUnavailable
+from ..storage.contract import KeyStorage, Storage, StorageUnavailable
 from ..storage.engine import engine
 from ..storage.records import Session
 from ..storage.sqlite.schema import UnusableDatabase
@@ -114,7 +114,7 @@ def _compare(kind: type[Kept], source: Summary, target: Summary) -> None:
         )
 
 
-async def copy_keys(source: Config, keys: Keys, target: Config, new_keys: Keys) -> None:
+async def copy_keys(source: Config, keys: KeyStorage, target: Config, new_keys: KeyStorage) -> None:
     """Let the target sign with the same keys, be they in files or with everything else.  Raises :class:`CopyFailed`."""
     content = await _signing_keys(source.key.path, keys)
     if content is None:
@@ -127,7 +127,7 @@ async def copy_keys(source: Config, keys: Keys, target: Config, new_keys: Keys) 
         raise CopyFailed(f"{target.key.path or 'the target'} has other signing keys; remove them if nothing uses them")
 
 
-async def _signing_keys(path: Path | None, keys: Keys) -> bytes | None:
+async def _signing_keys(path: Path | None, keys: KeyStorage) -> bytes | None:
     def none() -> bytes:
         raise LookupError
 
@@ -187,7 +187,7 @@ class CopyOptions(UsageOptions):
             raise UsageError("--from and --to are needed")
 
 
-class Options(UsageOptions):
+class StorageOptions(UsageOptions):
     """The command line of ``mxisd-storage``."""
 
     subCommands = [["copy", None, CopyOptions, "Carry everything from one storage to another."]]  # noqa: RUF012
@@ -226,7 +226,7 @@ async def run(reactor: Any, source: Config, target: Config, out: TextIO) -> None
 
 def main() -> None:
     """What ``mxisd-storage`` runs."""
-    options = Options()  # type: ignore[no-untyped-call]  # Twisted's usage predates annotations
+    options = StorageOptions()  # type: ignore[no-untyped-call]  # Twisted's usage predates annotations
     try:
         options.parseOptions()  # type: ignore[no-untyped-call]  # as above
         source, target = (load(Path(options.subOptions[end]), os.environ) for end in ("from", "to"))

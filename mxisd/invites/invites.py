@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import MINUTE, Random, now, token
+from ..lookup.source import AddressLookup
 from ..matrix import signing
 from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, check_room_id, server_of
 from ..matrix.signing import Signer
 from ..matrix.threepid import ThreePid
-from ..policies.invite import Attempt
-from ..storage.contract import Invites as Store
+from ..outbox.courier import Outbox
+from ..policies.invite import Attempt, InvitePolicy
+from ..storage.contract import InviteStorage as Store
 from ..storage.records import Invite
 
 # The same invite again is a retry of the homeserver's, unless that long has passed.
 QUIET = MINUTE
-
-
-class Lookup(Protocol):
-    """Who is behind an address."""
-
-    async def find(self, threepid: ThreePid) -> str | None: ...
-
-
-class Policy(Protocol):
-    """Who may invite whom."""
-
-    async def require(self, attempt: Attempt) -> None: ...
-
-
-class Deliveries(Protocol):
-    """What is told that a message was queued."""
-
-    def wake(self) -> None: ...
 
 
 class Invites:
@@ -44,9 +26,9 @@ class Invites:
     def __init__(
         self,
         store: Store,
-        policy: Policy,
-        lookup: Lookup,
-        deliveries: Deliveries,
+        policy: InvitePolicy,
+        lookup: AddressLookup,
+        outbox: Outbox,
         signer: Signer,
         clock: IReactorTime,
         random: Random,
@@ -56,7 +38,7 @@ class Invites:
         self._store = store
         self._policy = policy
         self._lookup = lookup
-        self._deliveries = deliveries
+        self._outbox = outbox
         self._signer = signer
         self._clock = clock
         self._random = random
@@ -97,7 +79,7 @@ class Invites:
             resend_before=current - QUIET,
             reminder_due=None if self._remind_after is None else current + self._remind_after,
         )
-        self._deliveries.wake()
+        self._outbox.wake()
         return invite
 
     async def sign(self, token: str, private_key: str, mxid: str) -> dict[str, object]:

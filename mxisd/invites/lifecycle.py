@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import now
 from ..log import Logger
 from ..matrix.ids import server_of
-from ..storage.contract import Invites
+from ..outbox.courier import Outbox
+from ..storage.contract import InviteStorage
 from ..storage.records import End, Invite
 
 log = Logger()
 
 
-class Deliveries(Protocol):
-    """What is told that something was queued for a homeserver."""
-
-    def wake(self) -> None: ...
-
-
-class Endings:
+class InviteLifecycle:
     """Ends pending invites; of each method the result is the invite as ended, or ``None`` if it was not pending."""
 
-    def __init__(self, invites: Invites, deliveries: Deliveries, clock: IReactorTime, expiry_user: str) -> None:
+    def __init__(self, invites: InviteStorage, outbox: Outbox, clock: IReactorTime, expiry_user: str) -> None:
         self._invites = invites
-        self._deliveries = deliveries
+        self._outbox = outbox
         self._clock = clock
         self._expiry_user = expiry_user
 
@@ -45,7 +38,7 @@ class Endings:
     async def _deliver(self, token: str, end: End, mxid: str) -> Invite | None:
         invite = await self._end(token, end, mxid, server_of(mxid))
         if invite is not None:
-            self._deliveries.wake()
+            self._outbox.wake()
         return invite
 
     async def _end(self, token: str, end: End, mxid: str | None, destination: str | None) -> Invite | None:

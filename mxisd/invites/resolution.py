@@ -12,9 +12,9 @@ from twisted.internet.interfaces import IReactorTime
 from ..clock import HOUR, now
 from ..lookup.source import Source, ask
 from ..matrix.threepid import ThreePid
-from ..storage.contract import Bindings, Invites
+from ..storage.contract import BindingStorage, InviteStorage
 from ..storage.records import Invite
-from .lifecycle import Endings
+from .lifecycle import InviteLifecycle
 
 # As many addresses go into one query.
 BATCH = 1000
@@ -28,17 +28,18 @@ class Resolution:
     """
     Each tick looks all pending invites up, in batches, and ends those that are found or have expired.
 
-    ``interval`` is the time between ticks, in ms.  Sources are :class:`~mxisd.lookup.circuit_breaker.Guarded`: those that are
-    local are asked in every tick; remote ones, after each miss, twice as much later; and those that fail not again in
-    the same tick.  ``expire_after`` is in ms; with ``None`` nothing expires.
+    ``interval`` is the time between ticks, in ms.  Each source is behind a
+    :class:`~mxisd.lookup.circuit_breaker.CircuitBreaker`: those that are local are asked in every tick; remote ones,
+    after each miss, twice as much later; and those that fail not again in the same tick.  ``expire_after`` is in ms;
+    with ``None`` nothing expires.
     """
 
     def __init__(
         self,
-        invites: Invites,
-        bindings: Bindings,
+        invites: InviteStorage,
+        bindings: BindingStorage,
         sources: Sequence[Source],
-        endings: Endings,
+        endings: InviteLifecycle,
         clock: IReactorTime,
         interval: int,
         expire_after: int | None,

@@ -12,8 +12,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from ..log import Logger
-from ..matrix.signing import KeyFileError, new_keys, read_keys
-from ..storage.contract import Keys, StorageUnavailable
+from ..storage.contract import KeyStorage, StorageUnavailable
+from .file import KeyFileError, new_keys, read_keys
 
 log = Logger()
 
@@ -30,7 +30,7 @@ class SharedKeys(Service, Sequence[SigningKey]):
 
     name = "signing keys"
 
-    def __init__(self, keys: Keys, clock: IReactorTime) -> None:
+    def __init__(self, keys: KeyStorage, clock: IReactorTime) -> None:
         self._keys = keys
         self._clock = clock
         self._read: list[SigningKey] | None = None

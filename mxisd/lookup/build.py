@@ -12,16 +12,16 @@ from twisted.logger import LogLevel
 
 from ..clock import Random
 from ..config import Config
-from ..matrix.discovery import Services
+from ..matrix.discovery import SrvResolver
 from ..matrix.openid import request_token
 from ..net.http_client import Http
 from .bridge import Bridge, OneByOne
 from .cached import Answers, Cached
-from .circuit_breaker import Guarded
+from .circuit_breaker import CircuitBreaker
 from .discovery import IdentityServers
-from .federation import Domains, Federation
+from .federation import Domains, FederationSource
 from .forward import ForwardServer
-from .single_flight import Joined
+from .single_flight import SingleFlight
 from .source import Source
 from .v1 import V1
 from .v2 import V2
@@ -41,7 +41,7 @@ def build_sources(
     stores: Iterable[Source],
     outbound: Http,
     trusted: Http,
-    dns: Services,
+    dns: SrvResolver,
     clock: IReactorTime,
     random: Random,
 ) -> Sources:
@@ -54,9 +54,9 @@ def build_sources(
     answers = Answers(clock, recursive.cache.found, recursive.cache.missed)
 
     def remote(source: Source, level: LogLevel = LogLevel.warn) -> Source:
-        return Cached(Joined(Guarded(source, clock, recursive.timeout, level)), answers)
+        return Cached(SingleFlight(CircuitBreaker(source, clock, recursive.timeout, level)), answers)
 
-    own = [Joined(Guarded(store, clock, config.lookup.timeout)) for store in stores]
+    own = [SingleFlight(CircuitBreaker(store, clock, config.lookup.timeout)) for store in stores]
     others: list[Source] = []
     if recursive.federation.enabled:
         ours = [config.matrix.domain, config.server.name, urlsplit(config.server.public_url).hostname or ""]
@@ -64,7 +64,7 @@ def build_sources(
         servers = IdentityServers(clock, outbound, dns, random)
         # Which domains there are is up to strangers: that one fails is no concern of the administrator's.
         guard = partial(remote, level=LogLevel.info)
-        others.append(Federation(domains, servers, V1(outbound, clock), guard, clock, recursive.timeout))
+        others.append(FederationSource(domains, servers, V1(outbound, clock), guard, clock, recursive.timeout))
     v1 = V1(trusted, clock)
     others += [remote(server) for server in _forward_servers(config, trusted, v1, clock)]
 

@@ -11,14 +11,16 @@ from ..clock import now
 from ..matrix.association import association
 from ..matrix.signing import Signer
 from ..matrix.threepid import ThreePid
-from ..storage.contract import Bindings
+from ..storage.contract import BindingStorage
 from .source import Source, ask
 
 
 class Lookup:
-    """Finds the user IDs behind addresses.  Sources are :class:`~mxisd.lookup.circuit_breaker.Guarded`."""
+    """Finds the user IDs behind addresses.  Sources are :class:`~mxisd.lookup.circuit_breaker.CircuitBreaker`."""
 
-    def __init__(self, bindings: Bindings, sources: Sequence[Source], signer: Signer, clock: IReactorTime) -> None:
+    def __init__(
+        self, bindings: BindingStorage, sources: Sequence[Source], signer: Signer, clock: IReactorTime
+    ) -> None:
         self._bindings = bindings
         self._sources = sources
         self._signer = signer

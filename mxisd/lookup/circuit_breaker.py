@@ -31,7 +31,7 @@ class Counts(Struct):
     """Because the source was left in peace."""
 
 
-class Guarded:
+class CircuitBreaker:
     """
     Asks a source, within a time limit and not while it is broken, and takes from its answer what may be taken.
 

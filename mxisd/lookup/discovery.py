@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from ..cache import Cache
 from ..clock import Random
 from ..log import Logger
-from ..matrix.discovery import Services, by_weight, well_known
+from ..matrix.discovery import SrvResolver, by_weight, well_known
 from ..matrix.ids import InvalidIdentifier, split_server_name
 from ..net.dns import DnsError
 from ..net.errors import OutboundError
@@ -42,7 +42,7 @@ class IdentityServers:
     ``random`` draws among SRV records by their weights.
     """
 
-    def __init__(self, clock: IReactorTime, http: Http, dns: Services, random: Random) -> None:
+    def __init__(self, clock: IReactorTime, http: Http, dns: SrvResolver, random: Random) -> None:
         self._http = http
         self._dns = dns
         self._random = random

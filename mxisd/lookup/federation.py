@@ -47,7 +47,7 @@ def _is_within(domain: str, zones: Collection[str]) -> bool:
     return any(domain == zone or domain.endswith(f".{zone}") for zone in zones)
 
 
-class Federation:
+class FederationSource:
     """
     Asks each domain about its own addresses, for as long as there is time.
 

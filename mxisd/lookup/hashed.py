@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..matrix.error import MatrixError
 from ..matrix.threepid import fold
-from ..storage.contract import Hashes
+from ..storage.contract import HashStorage
 from .chain import Lookup
 from .index import HashIndex
 
@@ -16,7 +16,7 @@ ALGORITHMS = ("sha256", "none")
 class HashedLookup:
     """Answers ``hash_details`` and ``lookup``, for some of the :data:`ALGORITHMS`."""
 
-    def __init__(self, hashes: Hashes, index: HashIndex, algorithms: Sequence[str] = ALGORITHMS) -> None:
+    def __init__(self, hashes: HashStorage, index: HashIndex, algorithms: Sequence[str] = ALGORITHMS) -> None:
         self._hashes = hashes
         self._index = index
         self._algorithms = algorithms

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from ..config.auth import Rule
 from ..matrix.ids import server_of
 from ..matrix.threepid import ThreePid, fold
 from ..patterns import Expression
-
-
-class Finder(Protocol):
-    async def find(self, threepid: ThreePid) -> str | None: ...
+from .source import AddressLookup
 
 
 class Identifiers:
     """Finds the users of one homeserver."""
 
-    def __init__(self, lookup: Finder, rules: Sequence[Rule], domain: str) -> None:
+    def __init__(self, lookup: AddressLookup, rules: Sequence[Rule], domain: str) -> None:
         """``lookup`` asks nobody else: an address that somebody wants to log in with is not for others to know."""
         self._lookup = lookup
         self._rules = [(Expression(rule.regex), rule.medium) for rule in rules]

@@ -14,9 +14,9 @@ from ..clock import Random, now
 from ..log import Logger
 from ..matrix.hashing import digest
 from ..matrix.threepid import ThreePid
-from ..storage.contract import Hashes, Occasions, Portion, StorageUnavailable
+from ..storage.contract import CooldownStorage, HashStorage, Portion, StorageUnavailable
 from ..storage.records import Pepper
-from ..stores.store import Listing
+from .source import Listing
 
 log = Logger()
 
@@ -49,8 +49,8 @@ class HashIndex:
 
     def __init__(
         self,
-        hashes: Hashes,
-        occasions: Occasions,
+        hashes: HashStorage,
+        cooldowns: CooldownStorage,
         listings: Sequence[tuple[str, Listing]],
         in_thread: InThread,
         clock: IReactorTime,
@@ -61,7 +61,7 @@ class HashIndex:
         lookups: int | None = None,
     ) -> None:
         self._hashes = hashes
-        self._occasions = occasions
+        self._cooldowns = cooldowns
         self._listings = listings
         self._in_thread = in_thread
         self._clock = clock
@@ -86,7 +86,7 @@ class HashIndex:
 
     async def tick(self) -> None:
         """Refresh, if that is for this process to do."""
-        due = await self._occasions.take("refresh of hashes", now(self._clock), self._period)
+        due = await self._cooldowns.take("refresh of hashes", now(self._clock), self._period)
         if due or not self._started:
             self._started = True
             await self.refresh()

@@ -11,7 +11,7 @@ from ..matrix.threepid import ThreePid
 from .source import Source
 
 
-class Joined:
+class SingleFlight:
     """Asks a source for each address once at a time, however many want to know."""
 
     def __init__(self, source: Source) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 from ..log import Logger
 from ..matrix.threepid import ThreePid
 
 log = Logger()
+
+Batch: TypeAlias = Sequence[tuple[ThreePid, str]]
+"""Addresses, in the form in which they are compared, and the user IDs behind them."""
 
 
 class Unavailable(Exception):
@@ -27,9 +30,25 @@ class Source(Protocol):
         """
         The user IDs that it knows, by address.
 
-        A source by itself may raise anything, and take its time; :class:`~mxisd.lookup.circuit_breaker.Guarded` makes one of it
-        that raises :class:`Unavailable`, and in time.
+        A source by itself may raise anything, and take its time.  Behind a
+        :class:`~mxisd.lookup.circuit_breaker.CircuitBreaker` it raises :class:`Unavailable`, and in time.
         """
+        ...
+
+
+class AddressLookup(Protocol):
+    """Finds the user behind one address; what :class:`~mxisd.lookup.chain.Lookup` is to most."""
+
+    async def find(self, threepid: ThreePid) -> str | None:
+        """The user ID, or ``None`` if nobody is known by the address."""
+        ...
+
+
+class Listing(Protocol):
+    """Lists everyone, for the hashes of their addresses."""
+
+    def batches(self) -> AsyncIterator[Batch]:
+        """All addresses, some thousand at a time, in no particular order."""
         ...
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from ..matrix.hashing import digest
 from ..matrix.threepid import ThreePid
 from ..net.errors import NotJson, OutboundError
-from ..net.http_client import Answer, Http
+from ..net.http_client import Http, HttpResponse
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class NotServed(OutboundError):
 
 
 class _Refused(OutboundError):
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: HttpResponse) -> None:
         try:
             error = answer.decode(_Error)
         except NotJson:

@@ -12,9 +12,9 @@ from twisted.internet.interfaces import IReactorTime
 from ..cache import Cache
 from ..clock import Random
 from ..log import Logger
-from ..net.dns import DnsError, Service
+from ..net.dns import DnsError, SrvRecord
 from ..net.errors import NameUnknown, OutboundError
-from ..net.http_client import Answer, Http
+from ..net.http_client import Http, HttpResponse
 from .ids import InvalidIdentifier, is_ip_literal, split_server_name
 
 log = Logger()
@@ -42,10 +42,10 @@ class Destination(NamedTuple):
     targets: tuple[tuple[str, int], ...]
 
 
-class Services(Protocol):
+class SrvResolver(Protocol):
     """What discovery wants from :class:`~mxisd.net.dns.Resolver`."""
 
-    async def services(self, name: str) -> list[Service]: ...
+    async def services(self, name: str) -> list[SrvRecord]: ...
 
 
 class _WellKnown(msgspec.Struct):
@@ -62,7 +62,7 @@ class _Delegation(NamedTuple):
 class Discovery:
     """``random`` draws among SRV records by their weights."""
 
-    def __init__(self, clock: IReactorTime, http: Http, dns: Services, random: Random) -> None:
+    def __init__(self, clock: IReactorTime, http: Http, dns: SrvResolver, random: Random) -> None:
         self._http = http
         self._dns = dns
         self._random = random
@@ -116,7 +116,7 @@ class Discovery:
         return _Delegation(server), _freshness(answer.headers.get("cache-control", ""))
 
 
-async def well_known(http: Http, host: str, name: str) -> Answer:
+async def well_known(http: Http, host: str, name: str) -> HttpResponse:
     """What a host says at ``/.well-known/matrix/…``, whatever the status.  Raises :class:`OutboundError`."""
     return await http.request(
         "GET",
@@ -135,9 +135,9 @@ def _freshness(cache_control: str) -> float:
     return 24 * _HOUR
 
 
-def by_weight(records: Iterable[Service], random: Random) -> list[Service]:
+def by_weight(records: Iterable[SrvRecord], random: Random) -> list[SrvRecord]:
     """The records by priority, and within one drawn by weight (RFC 2782, "Usage rules")."""
-    ordered: list[Service] = []
+    ordered: list[SrvRecord] = []
     # Those of weight 0 first, so that they have a small chance too.
     left = sorted(records, key=lambda record: (record.priority, record.weight))
     while left:

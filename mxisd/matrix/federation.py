@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..cache import Cache
 from ..net.errors import AddressRefused, ConnectionFailed, NameUnknown, NotJson, OutboundError, TimedOut, TlsFailed
-from ..net.http_client import DEFAULT_TIMEOUT, Answer, Http
+from ..net.http_client import DEFAULT_TIMEOUT, Http, HttpResponse
 from ..waiting import within
 from .discovery import Destination
 from .error import MatrixError
@@ -26,7 +26,7 @@ _CACHED_SERVERS = 10_000
 _MAX_TARGETS = 3
 
 
-class Resolves(Protocol):
+class ServerDiscovery(Protocol):
     """What federation wants from :class:`~mxisd.matrix.discovery.Discovery`."""
 
     def resolve(self, server_name: str) -> Coroutine[Deferred[Any], Any, Destination]: ...
@@ -65,11 +65,11 @@ class Overwrites(NamedTuple):
     http: Http
 
 
-class Federation:
+class FederationClient:
     """Speaks to homeservers by their server names."""
 
     def __init__(
-        self, clock: IReactorTime, http: Http, discovery: Resolves, overwrites: Overwrites | None = None
+        self, clock: IReactorTime, http: Http, discovery: ServerDiscovery, overwrites: Overwrites | None = None
     ) -> None:
         self._clock = clock
         self._http = http
@@ -79,7 +79,7 @@ class Federation:
 
     async def request(
         self, server_name: str, method: str, path: str, *, json: object = None, timeout: float = DEFAULT_TIMEOUT
-    ) -> Answer:
+    ) -> HttpResponse:
         """
         Send a request to a homeserver, found by discovery; ``path`` may have a query.
 
@@ -141,7 +141,7 @@ class Federation:
             raise MatrixError(403, "M_FORBIDDEN", f"{server_name} answered with what is not one of its user IDs")
         return user_id
 
-    async def onbind(self, server_name: str, body: object, timeout: float = DEFAULT_TIMEOUT) -> Answer:
+    async def onbind(self, server_name: str, body: object, timeout: float = DEFAULT_TIMEOUT) -> HttpResponse:
         """
         Tell a homeserver that an address of one of its users was bound ("Third-party invites").
 
@@ -196,7 +196,7 @@ class Federation:
         return keys, min(validity, _DAY)
 
 
-def _errcode(answer: Answer) -> str | None:
+def _errcode(answer: HttpResponse) -> str | None:
     try:
         return answer.decode(_Error).errcode
     except NotJson:

@@ -25,7 +25,7 @@ _SYNC_FILTER = (
 )
 
 
-class Refused(Exception):
+class HomeserverRefused(Exception):
     """The homeserver answered with an error."""
 
     def __init__(self, status: int, errcode: str, message: str) -> None:
@@ -82,7 +82,7 @@ class Homeserver:
     """
     Acts as any user of the application service.
 
-    All methods raise :class:`Refused`, or :class:`~mxisd.net.errors.OutboundError` if there is no answer.
+    All methods raise :class:`HomeserverRefused`, or :class:`~mxisd.net.errors.OutboundError` if there is no answer.
     """
 
     def __init__(self, http: Http, base_url: str, token: str) -> None:
@@ -100,7 +100,7 @@ class Homeserver:
                 None,
                 {"type": "m.login.application_service", "username": localpart, "inhibit_login": True},
             )
-        except Refused as error:
+        except HomeserverRefused as error:
             if error.errcode != "M_USER_IN_USE":
                 raise
 
@@ -164,7 +164,7 @@ class Homeserver:
                 error = answered.decode(_Error)
             except NotJson:
                 error = _Error()
-            raise Refused(answered.status, error.errcode, error.error)
+            raise HomeserverRefused(answered.status, error.errcode, error.error)
         return answered.decode(answer)
 
 

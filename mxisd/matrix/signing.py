@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from io import StringIO
-from pathlib import Path
 
 from signedjson.key import (
     decode_signing_key_base64,
     decode_verify_key_bytes,
     encode_verify_key_base64,
-    generate_signing_key,
     get_verify_key,
-    read_signing_keys,
-    write_signing_keys,
 )
 from signedjson.sign import SignatureVerifyException, sign_json, verify_signed_json
 from signedjson.types import SigningKey
@@ -32,10 +25,6 @@ _MAX_INTEGER = 2**53 - 1
 _MAX_DEPTH = 100
 
 KEY_BYTES = 32
-
-
-class KeyFileError(Exception):
-    """The file of signing keys cannot be used; the message names it and says why."""
 
 
 @dataclass(frozen=True)
@@ -110,77 +99,6 @@ def verify(content: Mapping[str, object], server_name: str, key_id: str, public_
         # Any part may be of any type in what a stranger sends: such an object is not signed.
         return False
     return True
-
-
-def load_or_create(path: Path) -> list[SigningKey]:
-    """
-    Read the signing keys of a file, one ``ed25519 VERSION BASE64`` a line; make file and key if there is none.
-
-    Raises :class:`KeyFileError`.
-    """
-    try:
-        try:
-            return _load(path)
-        except FileNotFoundError:
-            _create(path)
-            return _load(path)
-    except OSError as error:
-        raise KeyFileError(f"cannot use the signing keys in {path}: {error.strerror}") from error
-
-
-def read_keys(content: bytes, where: str) -> list[SigningKey]:
-    """
-    The signing keys in the content of such a file, which was found at ``where``.
-
-    Raises :class:`KeyFileError`.
-    """
-    try:
-        keys = read_signing_keys(line for line in content.decode("ascii").splitlines() if line.strip())
-    except (ValueError, TypeError):
-        # Not chained: the cause may quote the key.
-        raise KeyFileError(f"{where} is not a file of signing keys: expected lines 'ed25519 VERSION BASE64'") from None
-    if not keys:
-        raise KeyFileError(f"{where} holds no signing key: expected a line 'ed25519 VERSION BASE64'")
-    return keys
-
-
-def new_keys() -> bytes:
-    """The content of a file with one new signing key."""
-    file = StringIO()
-    write_signing_keys(file, [generate_signing_key("0")])
-    return file.getvalue().encode("ascii")
-
-
-def check(path: Path) -> None:
-    """Look whether :func:`load_or_create` would do, without making anything.  Raises :class:`KeyFileError`."""
-    try:
-        _load(path)
-    except FileNotFoundError:
-        if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise KeyFileError(f"cannot make signing keys in {path}: its folder is missing or not writable") from None
-    except OSError as error:
-        raise KeyFileError(f"cannot use the signing keys in {path}: {error.strerror}") from error
-
-
-def _load(path: Path) -> list[SigningKey]:
-    return read_keys(path.read_bytes(), str(path))
-
-
-def _create(path: Path) -> None:
-    """Put a new key in place whole or not at all; a file that another process put there first stays."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as temporary:  # of mode 0600
-        temporary.write(new_keys())
-        temporary.flush()
-        os.fsync(temporary.fileno())
-        try:
-            os.link(temporary.name, path)
-        except FileExistsError:
-            return
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _key_id(key: SigningKey) -> str:

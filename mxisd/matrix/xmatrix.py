@@ -23,7 +23,7 @@ _SIGNATURE_DIGITS = 86  # of 64 bytes
 
 
 class VerifyKeys(Protocol):
-    """What is wanted from :class:`~mxisd.matrix.federation.Federation`."""
+    """What is wanted from :class:`~mxisd.matrix.federation.FederationClient`."""
 
     async def verify_keys(self, server_name: str, key_id: str) -> str: ...
 

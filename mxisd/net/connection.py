@@ -41,7 +41,7 @@ _IDLE_SECONDS = 60
 
 
 @implementer(IStreamClientEndpoint)
-class GuardedEndpoint:
+class FilteredEndpoint:
     """Resolves a host itself and connects to none but the addresses it has judged; over TLS if ``tls`` is given."""
 
     def __init__(
@@ -121,7 +121,7 @@ class _Metered(ProtocolWrapper):
     received = 0
     flooded = False
 
-    def __init__(self, factory: Any, wrapped: IProtocol, endpoint: GuardedEndpoint) -> None:
+    def __init__(self, factory: Any, wrapped: IProtocol, endpoint: FilteredEndpoint) -> None:
         ProtocolWrapper.__init__(self, factory, wrapped)
         self._endpoint = endpoint
 
@@ -152,7 +152,7 @@ class _Metered(ProtocolWrapper):
         ProtocolWrapper.connectionLost(self, Failure(TooLarge("the answer did not end")) if self.flooded else reason)
 
 
-class Pool(HTTPConnectionPool):
+class ConnectionPool(HTTPConnectionPool):
     """Idle connections, a few for each of at most so many servers."""
 
     cachedConnectionTimeout = _IDLE_SECONDS

@@ -35,7 +35,7 @@ class DnsError(Exception):
 Query = Callable[[bytes], Deferred[Any]]
 
 
-class Service(NamedTuple):
+class SrvRecord(NamedTuple):
     """An SRV record (RFC 2782)."""
 
     priority: int
@@ -85,10 +85,10 @@ class Resolver:
             raise errors[0] if errors else DnsError(f"{host} has no address in DNS", retryable=False)
         return [ip_address(record.address) for record in records]
 
-    async def services(self, name: str) -> list[Service]:
+    async def services(self, name: str) -> list[SrvRecord]:
         """The SRV records of a name, in no order; none if it has none.  Raises :class:`DnsError`."""
         return [
-            Service(record.priority, record.weight, record.port, record.target.name.decode("ascii", "replace"))
+            SrvRecord(record.priority, record.weight, record.port, record.target.name.decode("ascii", "replace"))
             for record in await self._lookup(self._client.lookupService, dns.SRV, _checked(name))
         ]
 

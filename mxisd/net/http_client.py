@@ -26,7 +26,7 @@ from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from ..waiting import within
-from .connection import GuardedEndpoint, Pool
+from .connection import ConnectionPool, FilteredEndpoint
 from .dns import Resolver
 from .errors import ConnectionFailed, NotJson, OutboundError, TimedOut, TlsFailed, TooLarge, UrlRefused
 from .networks import Network
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpResponse:
     """A complete answer.  Header names are in lower case; ``url`` is without its query, for messages."""
 
     status: int
@@ -64,7 +64,7 @@ class Answer:
 
 
 class Http(Protocol):
-    """What :class:`Outbound` offers, for those who use it."""
+    """What :class:`HttpClient` offers, for those who use it."""
 
     async def request(
         self,
@@ -78,7 +78,7 @@ class Http(Protocol):
         max_bytes: int = MAX_ANSWER_BYTES,
         redirects: int = 0,
         connect_to: tuple[str, int] | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         """
         Send a request and return the whole answer, whatever its status.
 
@@ -90,7 +90,7 @@ class Http(Protocol):
         ...
 
 
-class Outbound:
+class HttpClient:
     """
     See :class:`Http`.
 
@@ -102,7 +102,7 @@ class Outbound:
         self._resolver = resolver
         self._trust = trust
         self._allowed = allowed
-        self._pool: HTTPConnectionPool = Pool(reactor)
+        self._pool: HTTPConnectionPool = ConnectionPool(reactor)
 
     async def close(self) -> None:
         """Close the connections kept."""
@@ -120,7 +120,7 @@ class Outbound:
         max_bytes: int = MAX_ANSWER_BYTES,
         redirects: int = 0,
         connect_to: tuple[str, int] | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         """See :class:`Http`."""
         sent = {"User-Agent": "mxisd", **(headers or {})}
         if body is None and json is not None:
@@ -145,7 +145,7 @@ class Outbound:
         max_bytes: int,
         redirects: int,
         connect_to: tuple[str, int] | None,
-    ) -> Answer:
+    ) -> HttpResponse:
         answer = await self._single(method, url, headers, body, max_bytes, connect_to)
         location = answer.headers.get("location")
         if redirects == 0 or answer.status not in _REDIRECTS or location is None:
@@ -166,7 +166,7 @@ class Outbound:
         body: _Body | None,
         max_bytes: int,
         connect_to: tuple[str, int] | None,
-    ) -> Answer:
+    ) -> HttpResponse:
         _check_url(url)
         # A kept connection may be closing at the other end.  Without a body the request is then repeated; with one,
         # nobody could say whether it arrived.
@@ -189,27 +189,27 @@ class Outbound:
             raise
         except Exception as error:
             raise _explained(error, _shown(url)) from error
-        return Answer(response.code, _flat(response.headers), content, _shown(url))
+        return HttpResponse(response.code, _flat(response.headers), content, _shown(url))
 
-    def _endpoint(self, uri: URI, connect_to: tuple[str, int] | None) -> GuardedEndpoint:
+    def _endpoint(self, uri: URI, connect_to: tuple[str, int] | None) -> FilteredEndpoint:
         host = uri.host.decode("ascii")
         tls = self._trust.connection_to(host, uri.port) if uri.scheme == b"https" else None
-        return GuardedEndpoint(self._reactor, self._resolver, self._allowed, connect_to or (host, uri.port), tls)
+        return FilteredEndpoint(self._reactor, self._resolver, self._allowed, connect_to or (host, uri.port), tls)
 
 
 @implementer(IAgentEndpointFactory)
 class _Endpoints:
-    def __init__(self, endpoint: Callable[..., GuardedEndpoint], connect_to: tuple[str, int] | None) -> None:
+    def __init__(self, endpoint: Callable[..., FilteredEndpoint], connect_to: tuple[str, int] | None) -> None:
         self._endpoint = endpoint
         self._connect_to = connect_to
-        self._made: GuardedEndpoint | None = None
+        self._made: FilteredEndpoint | None = None
 
     @property
     def open(self) -> bool:
         """Whether what was written to the connection made last has gone out."""
         return self._made is not None and self._made.open
 
-    def endpointForURI(self, uri: URI) -> GuardedEndpoint:
+    def endpointForURI(self, uri: URI) -> FilteredEndpoint:
         self._made = endpoint = self._endpoint(uri, self._connect_to)
         return endpoint
 

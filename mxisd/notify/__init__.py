@@ -7,7 +7,7 @@ into words, a :class:`Connector` brings it on its way, and :class:`Notifier` is 
 """
 
 from .messages import InviteMessage, MatrixIdInvite, Message, Reminder, UnbindNotice, UnbindWarning, Validation
-from .notifier import Channel, Connector, Notifier, SendFailed
+from .notifier import Channel, Connector, MessageSender, Notifier, SendFailed
 
 __all__ = [
     "Channel",
@@ -15,6 +15,7 @@ __all__ = [
     "InviteMessage",
     "MatrixIdInvite",
     "Message",
+    "MessageSender",
     "Notifier",
     "Reminder",
     "SendFailed",

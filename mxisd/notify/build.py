@@ -20,7 +20,7 @@ from ..net.tls import Trust
 from .gateway import PLACEHOLDERS, GatewayConnector
 from .log import LogConnector, NoConnector
 from .mail import MailTemplate
-from .messages import Kind, Site
+from .messages import Kind, MessageContext
 from .notifier import Channel, Connector, Notifier, SendFailed
 from .samples import names
 from .sendgrid import SendGridConnector
@@ -56,11 +56,11 @@ def build_notifier(config: Config, reactor: Any, http: Http, random: Random, tra
     return Notifier(channels)
 
 
-def mail_site(config: Config) -> Site:
+def mail_site(config: Config) -> MessageContext:
     """What all emails have in common."""
     raw = config.threepid.medium.email
     identity = config.notification.handlers.sendgrid.identity if _by_sendgrid(config) else raw.identity
-    return Site(
+    return MessageContext(
         domain=config.matrix.domain,
         public_url=config.server.public_url,
         placeholders=raw.generators.template.placeholder,
@@ -69,9 +69,9 @@ def mail_site(config: Config) -> Site:
     )
 
 
-def text_site(config: Config) -> Site:
+def text_site(config: Config) -> MessageContext:
     """What all text messages have in common."""
-    return Site(
+    return MessageContext(
         domain=config.matrix.domain,
         public_url=config.server.public_url,
         placeholders=config.threepid.medium.msisdn.generators.template.placeholder,
@@ -191,7 +191,7 @@ def _gateway(http: Http, gateway: HttpGateway) -> GatewayConnector:
     return GatewayConnector(http, gateway.url or "", gateway.method, gateway.headers, gateway.body or "")
 
 
-def _sender(site: Site, key: str) -> Address:
+def _sender(site: MessageContext, key: str) -> Address:
     try:
         address, is_ascii = mailable(site.from_email)
     except SendFailed as error:

@@ -38,7 +38,7 @@ MAX_VALUE = 500
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-class Site(Struct, frozen=True, kw_only=True):
+class MessageContext(Struct, frozen=True, kw_only=True):
     """Who speaks: what all messages of a server, over one medium, have in common."""
 
     domain: str
@@ -64,7 +64,7 @@ class Message(Protocol):
         """The ``Accept-Language`` header of whoever asked for it; empty if nobody did."""
         ...
 
-    def values(self, site: Site) -> Mapping[str, str]:
+    def values(self, site: MessageContext) -> Mapping[str, str]:
         """The values of its own, as they came."""
         ...
 
@@ -82,7 +82,7 @@ class Validation(Struct, frozen=True, kw_only=True):
     """Where the browser goes from there."""
     accept_language: str = ""
 
-    def values(self, site: Site) -> Mapping[str, str]:
+    def values(self, site: MessageContext) -> Mapping[str, str]:
         return {"VALIDATION_LINK": self.link, "VALIDATION_TOKEN": self.token, "NEXT_URL": url(self.next_link)}
 
 
@@ -98,7 +98,7 @@ class InviteMessage(Struct, frozen=True):
     def threepid(self) -> ThreePid:
         return self.invite.threepid
 
-    def values(self, site: Site) -> Mapping[str, str]:
+    def values(self, site: MessageContext) -> Mapping[str, str]:
         invite = self.invite
         fields = {name: value for name, value in invite.fields.items() if isinstance(value, str)}
         alias = line(fields.get("room_alias", ""))
@@ -140,7 +140,7 @@ class Reminder(Struct, frozen=True):
     def threepid(self) -> ThreePid:
         return self.invite.threepid
 
-    def values(self, site: Site) -> Mapping[str, str]:
+    def values(self, site: MessageContext) -> Mapping[str, str]:
         expires = datetime.fromtimestamp(self.expires / 1000, UTC)
         return {**InviteMessage(self.invite).values(site), "INVITE_EXPIRES": f"{expires:%Y-%m-%d %H:%M} UTC"}
 
@@ -159,7 +159,7 @@ class MatrixIdInvite(Struct, frozen=True, kw_only=True):
     room_name: str = ""
     accept_language: str = ""
 
-    def values(self, site: Site) -> Mapping[str, str]:
+    def values(self, site: MessageContext) -> Mapping[str, str]:
         return {
             **_sender(self.sender, self.sender_name),
             **_room(self.room_id, self.room_name),
@@ -175,7 +175,7 @@ class UnbindWarning(Struct, frozen=True, kw_only=True):
     threepid: ThreePid
     accept_language: str = ""
 
-    def values(self, site: Site) -> Mapping[str, str]:
+    def values(self, site: MessageContext) -> Mapping[str, str]:
         return {}
 
 
@@ -187,11 +187,11 @@ class UnbindNotice(Struct, frozen=True, kw_only=True):
     threepid: ThreePid
     accept_language: str = ""
 
-    def values(self, site: Site) -> Mapping[str, str]:
+    def values(self, site: MessageContext) -> Mapping[str, str]:
         return {}
 
 
-def values(message: Message, site: Site) -> dict[str, str]:
+def values(message: Message, site: MessageContext) -> dict[str, str]:
     """All values of a message, fit to be shown; for each ``X`` there is an ``X_URL_ENCODED``."""
     given = {
         "REGISTER_URL": f"https://{site.domain}",

@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from .messages import Kind, Message, Site, values
+from .messages import Kind, Message, MessageContext, values
 from .template import Template, Translations
 
 C = TypeVar("C")
 C_contra = TypeVar("C_contra", contravariant=True)
+M_contra = TypeVar("M_contra", contravariant=True)
 
 
 class SendFailed(Exception):
@@ -34,11 +35,19 @@ class Connector(Protocol[C_contra]):
         ...
 
 
+class MessageSender(Protocol[M_contra]):
+    """Where messages are handed in: a :class:`Notifier`, or what a test puts in its place."""
+
+    async def send(self, message: M_contra) -> None:
+        """Returns when the message was accepted to be delivered.  Raises :class:`SendFailed`."""
+        ...
+
+
 class Channel(Generic[C]):
     """The way to the addresses of one medium: words for each kind of message, and what carries them."""
 
     def __init__(
-        self, site: Site, templates: Mapping[Kind, Translations[Template[C]]], connector: Connector[C]
+        self, site: MessageContext, templates: Mapping[Kind, Translations[Template[C]]], connector: Connector[C]
     ) -> None:
         self._site = site
         self._templates = templates

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ..net.errors import OutboundError
-from ..net.http_client import Answer, Http
+from ..net.http_client import Http, HttpResponse
 from .notifier import SendFailed
 
 # Whoever asked for the message waits for it.  Seconds.
@@ -16,7 +16,12 @@ _PERMANENT = (400, 413, 422)
 
 
 async def hand_over(
-    http: Http, method: str, url: str, headers: Mapping[str, str], body: bytes | None, reason: Callable[[Answer], str]
+    http: Http,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    reason: Callable[[HttpResponse], str],
 ) -> None:
     """
     Send a request that has to be answered with success.
@@ -33,6 +38,6 @@ async def hand_over(
         )
 
 
-def beginning(answer: Answer) -> str:
+def beginning(answer: HttpResponse) -> str:
     """The first line of an answer that has no form we know."""
     return " ".join(answer.body[:500].decode("utf-8", "replace").split())[:200]

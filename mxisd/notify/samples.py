@@ -10,8 +10,8 @@ from .messages import (
     Kind,
     MatrixIdInvite,
     Message,
+    MessageContext,
     Reminder,
-    Site,
     UnbindNotice,
     UnbindWarning,
     Validation,
@@ -19,7 +19,7 @@ from .messages import (
 )
 
 
-def samples(threepid: ThreePid, site: Site) -> dict[Kind, Message]:
+def samples(threepid: ThreePid, site: MessageContext) -> dict[Kind, Message]:
     """Messages to an address, by kind."""
     sender, room_id = f"@alice:{site.domain}", f"!aGardenInKyoto:{site.domain}"
     invite = Invite(
@@ -59,6 +59,6 @@ def samples(threepid: ThreePid, site: Site) -> dict[Kind, Message]:
     return {message.kind: message for message in messages}
 
 
-def names(threepid: ThreePid, site: Site) -> dict[Kind, frozenset[str]]:
+def names(threepid: ThreePid, site: MessageContext) -> dict[Kind, frozenset[str]]:
     """The values that templates can ask for, by kind."""
     return {kind: frozenset(values(message, site)) for kind, message in samples(threepid, site).items()}

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from ..net.errors import NotJson
-from ..net.http_client import Answer, Http
+from ..net.http_client import Http, HttpResponse
 from .request import beginning, hand_over
 from .smtp import mailable
 
@@ -57,7 +57,7 @@ def _texts(content: EmailMessage) -> list[dict[str, str]]:
     return [{"type": type_, "value": body.get_content()} for type_, body in bodies if body is not None]
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: HttpResponse) -> str:
     try:
         return "; ".join(problem.message for problem in answer.decode(_Errors).errors)
     except NotJson:

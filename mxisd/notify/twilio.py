@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from msgspec import Struct
 
 from ..net.errors import NotJson
-from ..net.http_client import Answer, Http
+from ..net.http_client import Http, HttpResponse
 from .request import beginning, hand_over
 
 API = "https://api.twilio.com"
@@ -36,7 +36,7 @@ class TwilioConnector:
         await hand_over(self._http, "POST", self._url, headers, form.encode(), _reason)
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: HttpResponse) -> str:
     try:
         error = answer.decode(_Error)
     except NotJson:

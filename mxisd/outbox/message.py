@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
-from ..notify import InviteMessage, Reminder, SendFailed
-from ..storage.contract import Invites
+from ..notify import InviteMessage, MessageSender, Reminder, SendFailed
+from ..storage.contract import InviteStorage
 from ..storage.records import Delivery, Invite, Kind
-from .worker import Outcome
+from .courier import Outcome
 
 # Puts an invite into a message.
 Compose: TypeAlias = Callable[[Invite], InviteMessage | Reminder]
-
-
-class Messages(Protocol):
-    """Where messages are handed in."""
-
-    async def send(self, message: InviteMessage | Reminder) -> None: ...
 
 
 class MessageDelivery:
@@ -25,14 +19,16 @@ class MessageDelivery:
 
     repeatable = True
 
-    def __init__(self, kind: Kind, invites: Invites, messages: Messages, compose: Compose) -> None:
+    def __init__(
+        self, kind: Kind, invites: InviteStorage, messages: MessageSender[InviteMessage | Reminder], compose: Compose
+    ) -> None:
         self.kind: Kind = kind
         self._invites = invites
         self._messages = messages
         self._compose = compose
 
     async def deliver(self, delivery: Delivery) -> Outcome:
-        """See :class:`~mxisd.outbox.worker.Courier`."""
+        """See :class:`~mxisd.outbox.courier.Courier`."""
         invite = await self._invites.get(delivery.token or "")
         if invite is None or invite.ended is not None:
             return Outcome("moot", "the invite has ended")

@@ -13,10 +13,10 @@ from ..matrix.association import association
 from ..matrix.ids import InvalidIdentifier
 from ..matrix.signing import Signer
 from ..net.errors import OutboundError
-from ..net.http_client import Answer
-from ..storage.contract import Invites
+from ..net.http_client import HttpResponse
+from ..storage.contract import InviteStorage
 from ..storage.records import Delivery, Invite, Kind
-from .worker import Outcome
+from .courier import Outcome
 
 # Seconds.  A homeserver may have to ask others before it answers, and an answer that is not waited for is a loss.
 TIMEOUT = 300.0
@@ -31,10 +31,10 @@ _AGAIN = (408, 425, 429)
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
-class Homeservers(Protocol):
-    """What posts to homeservers, wherever discovery finds them."""
+class OnbindClient(Protocol):
+    """Posts to homeservers, wherever discovery finds them: :class:`~mxisd.matrix.federation.FederationClient`."""
 
-    async def onbind(self, server_name: str, body: Mapping[str, object], timeout: float) -> Answer:
+    async def onbind(self, server_name: str, body: Mapping[str, object], timeout: float) -> HttpResponse:
         """Raises :class:`OutboundError`; :class:`InvalidIdentifier` for what is no server name."""
         ...
 
@@ -58,13 +58,13 @@ class OnbindDelivery:
     kind: Kind = "onbind"
     repeatable = False
 
-    def __init__(self, invites: Invites, homeservers: Homeservers, signer: Signer) -> None:
+    def __init__(self, invites: InviteStorage, federation: OnbindClient, signer: Signer) -> None:
         self._invites = invites
-        self._homeservers = homeservers
+        self._federation = federation
         self._signer = signer
 
     async def deliver(self, delivery: Delivery) -> Outcome:
-        """See :class:`~mxisd.outbox.worker.Courier`."""
+        """See :class:`~mxisd.outbox.courier.Courier`."""
         invites = []
         if delivery.token is not None:
             invite = await self._invites.get(delivery.token)
@@ -72,7 +72,7 @@ class OnbindDelivery:
                 return Outcome("moot", "the invite is not known any more")
             invites.append(self._invite(invite, delivery.mxid or ""))
         try:
-            answer = await self._homeservers.onbind(delivery.destination, self._body(delivery, invites), TIMEOUT)
+            answer = await self._federation.onbind(delivery.destination, self._body(delivery, invites), TIMEOUT)
         except InvalidIdentifier as error:
             return Outcome("refused", str(error))
         except OutboundError as error:
@@ -95,7 +95,7 @@ class OnbindDelivery:
         }
 
 
-def judge(answer: Answer) -> Outcome:
+def judge(answer: HttpResponse) -> Outcome:
     """What a homeserver's answer means for the delivery."""
     if 200 <= answer.status < 300:
         return Outcome("done", str(answer.status))
@@ -113,7 +113,7 @@ def judge(answer: Answer) -> Outcome:
     return Outcome("later", text, retry_after=_retry_after(answer, error))
 
 
-def _retry_after(answer: Answer, error: _Error) -> int:
+def _retry_after(answer: HttpResponse, error: _Error) -> int:
     """Milliseconds, from the header or, as it was before version 1.10, from the body."""
     header = answer.headers.get("retry-after", "")
     asked = int(header) * 1000 if _SECONDS.fullmatch(header) else error.retry_after_ms

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from msgspec import Struct
 from twisted.application.service import Service
 from twisted.internet import task
 from twisted.internet.defer import Deferred, DeferredList
@@ -15,8 +14,9 @@ from twisted.python.failure import Failure as Unexpected
 
 from ..clock import HOUR, Random, now
 from ..log import Logger
-from ..storage.contract import Outbox, StorageUnavailable
-from ..storage.records import Delivery, Failure, Kind, State
+from ..storage.contract import OutboxStorage, StorageUnavailable
+from ..storage.records import Delivery, Failure, State
+from .courier import Courier, Outcome
 
 log = Logger()
 
@@ -41,34 +41,7 @@ STORE_RETRY = 1.0
 PATIENCE = 10.0
 
 
-class Outcome(Struct, frozen=True):
-    """
-    How an attempt went.
-
-    ``later``: it surely had no effect, and may do so another time; ``error``: the same, but perhaps it never will.
-    ``lost``: whether it had an effect is not known.  ``moot``: there was no need for it any more.
-    """
-
-    what: Literal["done", "refused", "later", "error", "lost", "moot"]
-    answer: str
-    """What the other side said, for the administrator."""
-    retry_after: int = 0
-    """Milliseconds that the other side asked to be left in peace."""
-
-
-class Courier(Protocol):
-    """Knows how to deliver one kind."""
-
-    kind: Kind
-    repeatable: bool
-    """Whether delivering twice does no harm."""
-
-    async def deliver(self, delivery: Delivery) -> Outcome:
-        """Make an attempt.  Raises :class:`StorageUnavailable` only if nothing was sent."""
-        ...
-
-
-class Deliveries(Service):
+class OutboxWorker(Service):
     """
     Delivers one kind from the outbox, at most ``at_once`` together and ``per_destination`` to one destination.
 
@@ -79,7 +52,7 @@ class Deliveries(Service):
 
     def __init__(
         self,
-        outbox: Outbox,
+        outbox: OutboxStorage,
         courier: Courier,
         clock: IReactorTime,
         random: Random,

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol
 
 from msgspec import Struct
 
 from ..config.invite import Policy, Rule
-from ..glob import glob
 from ..log import Logger
 from ..matrix.error import MatrixError
 from ..matrix.threepid import ThreePid, spellings
+from ..patterns import glob
+from ..stores.store import Roles
 from ..stores.stores import StoreFailed
 
 log = Logger()
-
-
-class Profiles(Protocol):
-    """Knows users by what the identity stores say of them."""
-
-    async def roles(self, user_id: str) -> frozenset[str]:
-        """The roles of a user; of one that no store knows, none.  Raises :class:`StoreFailed`."""
-        ...
 
 
 class Attempt(Struct, frozen=True):
@@ -50,7 +42,7 @@ class InvitePolicy:
     Where no rule applies the invite is allowed.
     """
 
-    def __init__(self, policy: Policy, profiles: Profiles) -> None:
+    def __init__(self, policy: Policy, profiles: Roles) -> None:
         self._required = policy.if_sender.has_role
         self._rules = [_Rule(number, rule) for number, rule in enumerate(policy.rules, start=1)]
         self._profiles = profiles
@@ -79,7 +71,7 @@ class InvitePolicy:
         return self._judge(attempt, await self._roles(attempt.sender))
 
     async def _roles(self, sender: str) -> frozenset[str]:
-        return await self._profiles.roles(sender) if self._asks_for_roles else frozenset()
+        return frozenset(await self._profiles.roles(sender)) if self._asks_for_roles else frozenset()
 
     def _judge(self, attempt: Attempt, roles: frozenset[str]) -> Decision:
         steps: list[str] = []

@@ -27,12 +27,12 @@ class Transaction(Struct, frozen=True, kw_only=True):
     done_at: int
 
 
-class Occasion(Struct, frozen=True, kw_only=True):
+class Cooldown(Struct, frozen=True, kw_only=True):
     occasion: str
     until: int
 
 
-Kept: TypeAlias = Binding | Session | Invite | Delivery | AccessToken | AcceptedTerms | Transaction | Occasion
+Kept: TypeAlias = Binding | Session | Invite | Delivery | AccessToken | AcceptedTerms | Transaction | Cooldown
 
 # Invites go before the deliveries that are about them.  The index of hashed addresses is not carried but made anew.
 KINDS: tuple[type[Kept], ...] = (
@@ -43,7 +43,7 @@ KINDS: tuple[type[Kept], ...] = (
     AccessToken,
     AcceptedTerms,
     Transaction,
-    Occasion,
+    Cooldown,
 )
 
 # Positions among the records of a kind, in the order of the engine that has them.

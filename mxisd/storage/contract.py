@@ -23,7 +23,7 @@ class StorageUnavailable(Exception):
     """The engine cannot be reached, or cannot write; nothing was acknowledged.  Try again later."""
 
 
-class Sessions(Protocol):
+class SessionStorage(Protocol):
     async def open(self, session: Session, *, alive_since: int, max_guesses: int) -> Session:
         """
         Keep a new session, unless one for its address and client secret is alive: then return that one.
@@ -55,7 +55,7 @@ class Sessions(Protocol):
         ...
 
 
-class Bindings(Protocol):
+class BindingStorage(Protocol):
     async def get(self, threepid: ThreePid) -> Binding | None: ...
 
     async def users_of(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
@@ -76,7 +76,7 @@ class Bindings(Protocol):
         ...
 
 
-class Hashes(Protocol):
+class HashStorage(Protocol):
     """
     The index of hashed addresses: those of all bindings, and those that identity stores list.
 
@@ -127,7 +127,7 @@ class Hashes(Protocol):
         ...
 
 
-class Invites(Protocol):
+class InviteStorage(Protocol):
     async def add(self, invite: Invite, *, resend_before: int, reminder_due: int | None = None) -> Invite:
         """
         Keep an invite and queue its message, and a reminder for later if it is to have one.
@@ -178,7 +178,7 @@ class Invites(Protocol):
         ...
 
 
-class Outbox(Protocol):
+class OutboxStorage(Protocol):
     async def claim(
         self, kind: Kind, now: int, lease: int, limit: int, busy: Mapping[str, int], per_destination: int
     ) -> list[Delivery]:
@@ -219,7 +219,7 @@ class Outbox(Protocol):
         ...
 
 
-class Accounts(Protocol):
+class AccountStorage(Protocol):
     """v2 accounts.  Access tokens are known by their SHA-256 digests only."""
 
     async def register(self, token_hash: str, user_id: str, now: int) -> None: ...
@@ -237,7 +237,7 @@ class Accounts(Protocol):
     async def accepted_terms(self, user_id: str) -> frozenset[str]: ...
 
 
-class Transactions(Protocol):
+class TransactionStorage(Protocol):
     """Transactions of the homeserver to our application service, so that none is acted on twice."""
 
     async def is_done(self, txn_id: str) -> bool: ...
@@ -247,7 +247,7 @@ class Transactions(Protocol):
     async def purge(self, done_before: int) -> int: ...
 
 
-class Occasions(Protocol):
+class CooldownStorage(Protocol):
     """What is to happen at most once in a while."""
 
     async def take(self, occasion: str, now: int, period: int) -> bool:
@@ -259,7 +259,7 @@ class Occasions(Protocol):
         ...
 
 
-class Keys(Protocol):
+class KeyStorage(Protocol):
     """The keys to sign with, where they are shared by processes that share no file."""
 
     async def signing_keys(self, make: Callable[[], bytes]) -> bytes:
@@ -271,31 +271,31 @@ class Storage(Protocol):
     """An engine, by concern."""
 
     @property
-    def sessions(self) -> Sessions: ...
+    def sessions(self) -> SessionStorage: ...
 
     @property
-    def bindings(self) -> Bindings: ...
+    def bindings(self) -> BindingStorage: ...
 
     @property
-    def hashes(self) -> Hashes: ...
+    def hashes(self) -> HashStorage: ...
 
     @property
-    def invites(self) -> Invites: ...
+    def invites(self) -> InviteStorage: ...
 
     @property
-    def outbox(self) -> Outbox: ...
+    def outbox(self) -> OutboxStorage: ...
 
     @property
-    def accounts(self) -> Accounts: ...
+    def accounts(self) -> AccountStorage: ...
 
     @property
-    def transactions(self) -> Transactions: ...
+    def transactions(self) -> TransactionStorage: ...
 
     @property
-    def occasions(self) -> Occasions: ...
+    def cooldowns(self) -> CooldownStorage: ...
 
     @property
-    def keys(self) -> Keys: ...
+    def keys(self) -> KeyStorage: ...
 
     @property
     def archive(self) -> Archive: ...

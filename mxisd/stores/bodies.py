@@ -23,7 +23,7 @@ class Id(Struct):
     value: str = ""
 
 
-class Address(Struct):
+class ThreePidFields(Struct):
     medium: str
     address: str
 
@@ -34,13 +34,13 @@ class LookedUp(Struct):
     id: Id | None = None
 
 
-class Single(Struct):
+class SingleAnswer(Struct):
     """The answer to a lookup of one address."""
 
     lookup: LookedUp | None = None
 
 
-class Bulk(Struct):
+class BulkAnswer(Struct):
     """The answer to a lookup of many."""
 
     lookup: list[LookedUp] = []
@@ -50,8 +50,8 @@ class ProfileFields(Struct):
     """Logins call the addresses ``three_pids``, everything else ``threepids``."""
 
     display_name: str | None = None
-    threepids: list[Address] | None = None
-    three_pids: list[Address] | None = None
+    threepids: list[ThreePidFields] | None = None
+    three_pids: list[ThreePidFields] | None = None
     roles: list[str] | None = None
 
     @property
@@ -60,7 +60,7 @@ class ProfileFields(Struct):
         return tuple(dict.fromkeys(kept(each.medium, each.address) for each in given))
 
 
-class About(Struct):
+class ProfileAnswer(Struct):
     """The answer about a profile."""
 
     profile: ProfileFields | None = None
@@ -72,7 +72,7 @@ class AuthFields(Struct):
     profile: ProfileFields | None = None
 
 
-class Auth(Struct):
+class AuthAnswer(Struct):
     """The answer about a password."""
 
     auth: AuthFields
@@ -84,7 +84,7 @@ class Result(Struct):
     avatar_url: str | None = None
 
 
-class Search(Struct):
+class SearchAnswer(Struct):
     """The answer to a search."""
 
     results: list[Result] = []

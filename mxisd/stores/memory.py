@@ -8,10 +8,11 @@ from hmac import compare_digest
 from msgspec import Struct
 
 from ..config.memory import User
+from ..lookup.source import Batch
 from ..matrix.threepid import ThreePid
 from .address import kept
 from .localpart import UserIds
-from .store import Batch, Entry, Profile
+from .store import Entry, Profile
 
 
 class _Users(Struct, frozen=True):

@@ -1,17 +1,15 @@
-"""Checks passwords for the homeserver."""
+"""Checks passwords for the homeserver, and limits how often they can be guessed."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from ..log import Logger
+from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, server_of
 from ..waiting import within
-from .attempts import Attempts
-from .store import Profile
+from .store import Authentication, Profile
 from .stores import StoreFailed
 
 log = Logger()
@@ -20,22 +18,24 @@ log = Logger()
 # is such a user.  Not more, since a widespread module for Synapse blocks all of it while it waits.
 BEAT = 0.25
 # Seconds for the stores: that module would wait forever.
-PATIENCE = 30.0
+TIMEOUT = 30.0
+
+# After so many attempts, for people who have several passwords in mind, each doubles the wait before the next.
+FREE = 5
+# Seconds: how long the wait gets, and after which time without an attempt all is forgotten.
+LONGEST_WAIT = 60.0
+FORGOTTEN_AFTER = 15 * 60.0
+# Who tries more users than this at a time has the first ones forgotten, but also that many requests to make.
+MAX_USERS = 10_000
 
 
-class Authentication(Protocol):
-    """Several stores, taken as one."""
-
-    async def authenticate(self, user_id: str, password: str) -> Profile | None: ...
-
-
-class Credentials:
+class Passwords:
     """The passwords of the users of one homeserver."""
 
     def __init__(self, stores: Authentication, domain: str, clock: IReactorTime) -> None:
         self._stores = stores
         self._domain = domain
-        self._attempts = Attempts(clock)
+        self._attempts = LoginRateLimit(clock)
         self._clock = clock
 
     async def check(self, user_id: str, password: str) -> Profile | None:
@@ -65,7 +65,7 @@ class Credentials:
         key = user_id.casefold()
         self._attempts.begin(key)
         late = StoreFailed("the password was not checked in time")
-        profile = await within(PATIENCE, self._clock, self._stores.authenticate(user_id, password), late)
+        profile = await within(TIMEOUT, self._clock, self._stores.authenticate(user_id, password), late)
         # A store that reads a name more liberally than the homeserver would let somebody in as another user.
         if profile is not None and profile.user_id.casefold() != key:
             log.warn("{asked} was asked for, and {found} found", asked=user_id, found=profile.user_id)
@@ -76,3 +76,34 @@ class Credentials:
 
     async def _on_the_beat(self, began: float) -> None:
         await deferLater(self._clock, BEAT - (self._clock.seconds() - began) % BEAT)
+
+
+class LoginRateLimit:
+    """Counts the attempts to log in as a user, whether there is one or not, until one succeeds."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._users: dict[str, tuple[int, float]] = {}
+
+    def begin(self, user_id: str) -> None:
+        """
+        Count an attempt before its outcome is known, so that many at once are not one.
+
+        Raises :class:`MatrixError` ``M_LIMIT_EXCEEDED`` if it is too early.
+        """
+        now = self._clock.seconds()
+        count, may_begin = self._users.get(user_id, (0, now))
+        if may_begin > now:
+            left = int((may_begin - now) * 1000)
+            raise MatrixError(429, "M_LIMIT_EXCEEDED", "Too many attempts to log in", retry_after_ms=left)
+        count = count + 1 if now - may_begin < FORGOTTEN_AFTER else 1
+        wait = min(2.0 ** (count - FREE), LONGEST_WAIT) if count >= FREE else 0.0
+        # The one that was tried longest ago is first.
+        self._users.pop(user_id, None)
+        self._users[user_id] = (count, now + wait)
+        if len(self._users) > MAX_USERS:
+            del self._users[next(iter(self._users))]
+
+    def succeeded(self, user_id: str) -> None:
+        """Begin to count anew."""
+        self._users.pop(user_id, None)

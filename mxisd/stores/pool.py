@@ -23,7 +23,7 @@ T = TypeVar("T")
 SIZE = 4
 
 
-class Connector(Protocol[C]):
+class ThreadConnector(Protocol[C]):
     """Knows how to talk to a server.  Its methods are called in threads."""
 
     def connect(self) -> C:
@@ -37,10 +37,10 @@ class Connector(Protocol[C]):
     def close(self, connection: C) -> None: ...
 
 
-class Pool(Service, Generic[C]):
+class ThreadedPool(Service, Generic[C]):
     """Calls functions on connections, from its start to its stop; what is asked for before waits for the start."""
 
-    def __init__(self, name: str, connector: Connector[C], reactor: Any, size: int = SIZE) -> None:
+    def __init__(self, name: str, connector: ThreadConnector[C], reactor: Any, size: int = SIZE) -> None:
         self.name = name
         self.size = size
         self._connector = connector

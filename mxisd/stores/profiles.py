@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Coroutine
-from typing import Any, Protocol, TypeVar
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from ..log import Logger
-from ..matrix.threepid import ThreePid
 from ..waiting import within
-from .store import Profile
+from .store import Profile, Profiles
 
 log = Logger()
 
@@ -21,18 +20,10 @@ T = TypeVar("T")
 PATIENCE = 10.0
 
 
-class Stores(Protocol):
-    async def display_name(self, user_id: str) -> str | None: ...
-
-    async def threepids(self, user_id: str) -> Collection[ThreePid]: ...
-
-    async def roles(self, user_id: str) -> Collection[str]: ...
-
-
-class Knowledge:
+class StoreProfiles:
     """Asks the stores, and does without those that fail."""
 
-    def __init__(self, stores: Stores, clock: IReactorTime) -> None:
+    def __init__(self, stores: Profiles, clock: IReactorTime) -> None:
         self._stores = stores
         self._clock = clock
 

@@ -11,7 +11,7 @@ from ..config.rest import Rest
 from ..matrix.threepid import ThreePid
 from ..net.http_client import Http
 from .address import findable
-from .bodies import About, Auth, Bulk, ProfileFields, Reader, Search, Single, user_parts
+from .bodies import AuthAnswer, BulkAnswer, ProfileAnswer, ProfileFields, Reader, SearchAnswer, SingleAnswer, user_parts
 from .localpart import UserIds
 from .store import Entry, Profile, Store
 from .together import one_by_one
@@ -64,12 +64,12 @@ class RestStore:
             return {}
         if self._urls["identity.bulk"] and (len(asked) > 1 or not self._urls["identity.single"]):
             body = {"lookup": [threepid._asdict() for threepid in asked]}
-            answer = await self._post("identity.bulk", body, Bulk)
+            answer = await self._post("identity.bulk", body, BulkAnswer)
             return self._reader.found(answer.lookup, asked) if answer else {}
         return await one_by_one(self._lookup_one, asked, self._places)
 
     async def _lookup_one(self, threepid: ThreePid) -> str | None:
-        answer = await self._post("identity.single", {"lookup": threepid._asdict()}, Single)
+        answer = await self._post("identity.single", {"lookup": threepid._asdict()}, SingleAnswer)
         # It was asked about one address only, which it need not repeat.
         return self._reader.user_id(answer.lookup.id) if answer and answer.lookup and answer.lookup.id else None
 
@@ -93,16 +93,16 @@ class RestStore:
         if user is None:
             return None
         body = {"auth": {**user, "password": password}}
-        answer = await self._post("auth", body, Auth, nothing=_NOT_LET_IN)
+        answer = await self._post("auth", body, AuthAnswer, nothing=_NOT_LET_IN)
         return self._reader.login(user_id, answer.auth) if answer else None
 
     async def _profile(self, endpoint: str, user_id: str) -> ProfileFields:
         user = user_parts(self._user_ids, user_id)
-        answer = await self._post(endpoint, user, About) if user else None
+        answer = await self._post(endpoint, user, ProfileAnswer) if user else None
         return (answer.profile if answer else None) or ProfileFields()
 
     async def _search(self, by: str, term: str, limit: int) -> list[Entry]:
-        answer = await self._post("directory", {"by": by, "search_term": term}, Search)
+        answer = await self._post("directory", {"by": by, "search_term": term}, SearchAnswer)
         return self._reader.entries(answer.results, limit) if answer else []
 
     async def _post(

@@ -7,16 +7,13 @@ cannot be reached or answers nonsense: whoever asks several goes on with the nex
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Collection, Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
-from ..lookup.source import Source
+from ..lookup.source import Listing, Source
 from ..matrix.threepid import ThreePid
-
-Batch: TypeAlias = Sequence[tuple[ThreePid, str]]
-"""Addresses, in the form in which they are compared, and the user IDs behind them."""
 
 
 class Profile(Struct, frozen=True):
@@ -36,14 +33,26 @@ class Entry(Struct, frozen=True):
     avatar: str | None = None
 
 
-class Profiles(Protocol):
+class Roles(Protocol):
+    """Knows the roles of users."""
+
+    async def roles(self, user_id: str) -> Collection[str]:
+        """The roles of a user; of one that is not known, none."""
+        ...
+
+
+class UserAddresses(Protocol):
+    """Knows the addresses of users."""
+
+    async def threepids(self, user_id: str) -> Collection[ThreePid]:
+        """The addresses of a user; of one that is not known, none."""
+        ...
+
+
+class Profiles(Roles, UserAddresses, Protocol):
     """Knows users by their user IDs; of a user it does not know there is nothing to say."""
 
     async def display_name(self, user_id: str) -> str | None: ...
-
-    async def threepids(self, user_id: str) -> Collection[ThreePid]: ...
-
-    async def roles(self, user_id: str) -> Collection[str]: ...
 
 
 class Directory(Protocol):
@@ -52,14 +61,6 @@ class Directory(Protocol):
     async def search_by_name(self, term: str, limit: int) -> Sequence[Entry]: ...
 
     async def search_by_threepid(self, term: str, limit: int) -> Sequence[Entry]: ...
-
-
-class Listing(Protocol):
-    """Lists everyone, for the hashes of their addresses."""
-
-    def batches(self) -> AsyncIterator[Batch]:
-        """All addresses, some thousand at a time, in no particular order."""
-        ...
 
 
 class Authentication(Protocol):

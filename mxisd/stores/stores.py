@@ -9,9 +9,9 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
 from ..log import Logger
-from ..lookup.source import Source
+from ..lookup.source import Listing, Source
 from ..matrix.threepid import ThreePid
-from .store import Directory, Entry, Listing, Profile, Profiles, Store
+from .store import Directory, Entry, Profile, Profiles, Store
 
 log = Logger()
 T = TypeVar("T")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from msgspec import json
 from twisted.internet.interfaces import IReactorTime
 
@@ -14,26 +12,21 @@ from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, server_of
 from ..matrix.signing import Signer
 from ..matrix.threepid import ThreePid
-from ..storage.contract import Bindings
+from ..outbox.courier import Outbox
+from ..storage.contract import BindingStorage
 from ..storage.records import Binding
 from .unbind_notices import UnbindNotices
 from .validation import ValidationSessions
 
 
-class Deliveries(Protocol):
-    """What is told that something was queued for a homeserver."""
-
-    def wake(self) -> None: ...
-
-
-class Publication:
+class Bindings:
     """Publishes and withdraws bindings, for user IDs of the domains that we answer for."""
 
     def __init__(
         self,
-        bindings: Bindings,
+        bindings: BindingStorage,
         sessions: ValidationSessions,
-        deliveries: Deliveries,
+        outbox: Outbox,
         notices: UnbindNotices,
         signer: Signer,
         clock: IReactorTime,
@@ -41,7 +34,7 @@ class Publication:
     ) -> None:
         self._bindings = bindings
         self._sessions = sessions
-        self._deliveries = deliveries
+        self._outbox = outbox
         self._notices = notices
         self._signer = signer
         self._clock = clock
@@ -61,7 +54,7 @@ class Publication:
         signed = json.encode(association(self._signer, session.threepid, mxid, current))
         binding = Binding(medium=session.medium, address=session.address, mxid=mxid, bound_at=current, signed=signed)
         await self._bindings.bind(binding, server)
-        self._deliveries.wake()
+        self._outbox.wake()
         return signed
 
     async def unbind_by_session(self, sid: str, client_secret: str, threepid: ThreePid, mxid: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
@@ -12,8 +10,8 @@ from ..clock import DAY, now
 from ..config.session import Unbind
 from ..log import Logger
 from ..matrix.threepid import ThreePid
-from ..notify import UnbindNotice, UnbindWarning
-from ..storage.contract import Bindings, Occasions
+from ..notify import MessageSender, UnbindNotice, UnbindWarning
+from ..storage.contract import BindingStorage, CooldownStorage
 
 log = Logger()
 
@@ -21,21 +19,20 @@ log = Logger()
 WARNING_PERIOD = DAY
 
 
-class Messages(Protocol):
-    """Where messages are handed in."""
-
-    async def send(self, message: UnbindNotice | UnbindWarning) -> None: ...
-
-
 class UnbindNotices:
     """Tells owners of addresses about unbinds, as the policy has it; nobody waits for the mail server."""
 
     def __init__(
-        self, policy: Unbind, bindings: Bindings, occasions: Occasions, messages: Messages, clock: IReactorTime
+        self,
+        policy: Unbind,
+        bindings: BindingStorage,
+        cooldowns: CooldownStorage,
+        messages: MessageSender[UnbindNotice | UnbindWarning],
+        clock: IReactorTime,
     ) -> None:
         self._policy = policy
         self._bindings = bindings
-        self._occasions = occasions
+        self._cooldowns = cooldowns
         self._messages = messages
         self._clock = clock
 
@@ -49,7 +46,7 @@ class UnbindNotices:
         if not self._policy.fraudulent.send_warning or (await self._bindings.users_of([threepid])) != {threepid: mxid}:
             return
         occasion = f"unbind warning {threepid.medium} {threepid.address}"
-        if await self._occasions.take(occasion, now(self._clock), WARNING_PERIOD):
+        if await self._cooldowns.take(occasion, now(self._clock), WARNING_PERIOD):
             self._send(UnbindWarning(threepid=threepid))
 
     def _send(self, message: UnbindNotice | UnbindWarning) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import re
-from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
 from twisted.internet.interfaces import IReactorTime
@@ -13,8 +12,8 @@ from ..clock import DAY, Random, now, token
 from ..log import Logger
 from ..matrix.error import MatrixError
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid
-from ..notify import SendFailed, Validation
-from ..storage.contract import Sessions
+from ..notify import MessageSender, SendFailed, Validation
+from ..storage.contract import SessionStorage
 from ..storage.records import Session
 
 log = Logger()
@@ -29,12 +28,6 @@ MAX_GUESSES = 5
 _OPAQUE = re.compile(r"[0-9a-zA-Z.=_-]{1,255}")
 
 
-class Messages(Protocol):
-    """Where messages are handed in."""
-
-    async def send(self, message: Validation) -> None: ...
-
-
 def check_opaque(name: str, value: str) -> None:
     """Refuse a ``client_secret`` or ``sid`` that does not follow the grammar.  Raises :class:`MatrixError`."""
     if not _OPAQUE.fullmatch(value):
@@ -45,7 +38,12 @@ class ValidationSessions:
     """Opens sessions, sends their tokens, and judges what is submitted."""
 
     def __init__(
-        self, sessions: Sessions, messages: Messages, clock: IReactorTime, random: Random, public_url: str
+        self,
+        sessions: SessionStorage,
+        messages: MessageSender[Validation],
+        clock: IReactorTime,
+        random: Random,
+        public_url: str,
     ) -> None:
         self._sessions = sessions
         self._messages = messages

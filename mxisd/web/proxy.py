@@ -62,7 +62,7 @@ _SLASH = re.compile(r"[/\\]")
 _PLAIN_IN_SEGMENT = "!$&'()*+,:=@~"
 
 
-class Homeservers:
+class HomeserverUrls:
     """Which homeserver stands behind which ``Host``: those of the configuration, and no others."""
 
     def __init__(self, by_name: Mapping[str, str], otherwise: str | None) -> None:
@@ -157,7 +157,7 @@ class NotAccepted(Exception):
 class Proxy:
     """Speaks to the homeserver in the name of clients."""
 
-    def __init__(self, agent: IAgent, homeservers: Homeservers, clients: Clients, clock: IReactorTime) -> None:
+    def __init__(self, agent: IAgent, homeservers: HomeserverUrls, clients: Clients, clock: IReactorTime) -> None:
         self._agent = agent
         self._homeservers = homeservers
         self._clients = clients

@@ -102,7 +102,7 @@ class LimitedRequest(server.Request):
         self.channel.write(body)
 
 
-class Channel(HTTPChannel):
+class HttpChannel(HTTPChannel):
     """Writes the head of an answer in one piece: piece by piece it costs as much as the rest of a small answer."""
 
     transport: Any
@@ -116,7 +116,7 @@ class Channel(HTTPChannel):
 class Site(server.Site):
     """An HTTP server that limits bodies, shows no tracebacks and writes no access log: the proxy in front has one."""
 
-    protocol = Channel  # type: ignore[assignment]  # without the choice of HTTP/2, which only TLS makes
+    protocol = HttpChannel  # type: ignore[assignment]  # without the choice of HTTP/2, which only TLS makes
     requestFactory = LimitedRequest
     displayTracebacks = False
 

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.appservice.events import Event, Reaction
 from mxisd.appservice.users import Users
-from mxisd.invites.lifecycle import Endings
+from mxisd.invites.lifecycle import InviteLifecycle
 from mxisd.matrix.homeserver import Homeserver
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.records import Invite
@@ -46,7 +46,7 @@ class Case(SynchronousTestCase):
         self.users = Users(self.homeserver, {MAIN, EXPIRY})
         self.people = People()
         self.bell = Bell()
-        self.endings = Endings(self.storage.invites, self.bell, self.clock, EXPIRY)
+        self.endings = InviteLifecycle(self.storage.invites, self.bell, self.clock, EXPIRY)
 
     def result(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self.successResultOf(Deferred.fromCoroutine(coroutine))

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from msgspec import json as msgspec_json
 
 from mxisd.net.errors import ConnectionFailed
-from mxisd.net.http_client import Answer
+from mxisd.net.http_client import HttpResponse
 
 DOMAIN = "example.org"
 TOKEN = "as token"
@@ -84,7 +84,7 @@ class FakeHomeserver:
         max_bytes: int = 1024 * 1024,
         redirects: int = 0,
         connect_to: tuple[str, int] | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         if self.down:
             raise ConnectionFailed("the homeserver is down")
         parts = urlsplit(url)
@@ -101,8 +101,8 @@ class FakeHomeserver:
             sent: Any = json
             answer = self._answer(method, [unquote(segment) for segment in path.split("/")[1:]], user_id, sent)
         except Refusal as refusal:
-            return Answer(refusal.status, {}, msgspec_json.encode({"errcode": refusal.errcode, "error": "No"}))
-        return Answer(200, {}, msgspec_json.encode(answer))
+            return HttpResponse(refusal.status, {}, msgspec_json.encode({"errcode": refusal.errcode, "error": "No"}))
+        return HttpResponse(200, {}, msgspec_json.encode(answer))
 
     def _answer(self, method: str, path: list[str], user_id: str, body: Any) -> object:
         match method, *path:

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from mxisd.appservice.events import Event
-from mxisd.appservice.revocation import Withdrawal
+from mxisd.appservice.revocation import Revocation
 from mxisd.appservice.transactions import REMEMBERED, Transactions
 from mxisd.storage.contract import StorageUnavailable
 from tests.appservice.case import Case
@@ -88,7 +88,7 @@ class TransactionsTest(Case):
 class WithdrawalTest(Case):
     def setUp(self) -> None:
         super().setUp()
-        self.withdrawal = Withdrawal(self.storage.invites, self.endings)
+        self.withdrawal = Revocation(self.storage.invites, self.endings)
         self.invite()
 
     def see(self, content: dict[str, Any], **fields: Any) -> str | None:

@@ -13,7 +13,7 @@ from twisted.trial.unittest import TestCase
 from mxisd.cli.notify import KINDS, main, try_out
 from mxisd.matrix.threepid import ThreePid
 from mxisd.net.dns import Resolver
-from mxisd.net.http_client import Outbound
+from mxisd.net.http_client import HttpClient
 from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
 from tests.config.case import DOMAIN, ConfigCase
@@ -63,7 +63,7 @@ class PreviewTest(ConfigCase):
 class TryOutTest(ConfigCase, TestCase):
     async def tried(self, text: str, to: ThreePid) -> tuple[bool, str]:
         """Whether a message was accepted, and what was told on the way."""
-        http = Outbound(reactor, Resolver(reactor, [("127.0.0.1", 9)]), Trust(), ANYWHERE)
+        http = HttpClient(reactor, Resolver(reactor, [("127.0.0.1", 9)]), Trust(), ANYWHERE)
         self.addCleanup(lambda: Deferred.fromCoroutine(http.close()))
         told: list[str] = []
         config = self.config(text)

@@ -14,8 +14,8 @@ from twisted.trial.unittest import TestCase
 
 from mxisd.cli.storage import CopyFailed, copy, run
 from mxisd.config import Config, load
+from mxisd.keys.file import new_keys
 from mxisd.matrix.hashing import digest
-from mxisd.matrix.signing import new_keys
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.archive import END, KINDS, Kept
 from mxisd.storage.contract import Storage
@@ -83,7 +83,7 @@ class Case(TestCase):
         await storage.accounts.register("aa", ALICE, NOW)
         await storage.accounts.accept_terms(ALICE, ["https://example.org/ä", "b"], NOW)
         await storage.transactions.done("1", NOW)
-        await storage.occasions.take("once", NOW, HOUR)
+        await storage.cooldowns.take("once", NOW, HOUR)
 
     async def check(self, storage: Storage) -> None:
         """That it goes on as if nothing had happened."""
@@ -112,7 +112,7 @@ class Case(TestCase):
         self.assertEqual(await storage.accounts.user_of("aa"), ALICE)
         self.assertEqual(await storage.accounts.accepted_terms(ALICE), {"https://example.org/ä", "b"})
         self.assertTrue(await storage.transactions.is_done("1"))
-        self.assertFalse(await storage.occasions.take("once", NOW + HOUR - 1, HOUR))
+        self.assertFalse(await storage.cooldowns.take("once", NOW + HOUR - 1, HOUR))
         ended_too = await storage.invites.end(self.pending.token, "cancelled", None, None, NOW)
         self.assertIsNotNone(ended_too)
 

@@ -11,11 +11,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY, MINUTE
-from mxisd.invites.lifecycle import Endings
+from mxisd.invites.lifecycle import InviteLifecycle
 from mxisd.invites.resolution import BATCH, Resolution
-from mxisd.lookup.circuit_breaker import Guarded
+from mxisd.lookup.circuit_breaker import CircuitBreaker
 from mxisd.matrix.threepid import ThreePid
-from mxisd.services import Periodic
+from mxisd.services import PeriodicService
 from mxisd.storage.records import Binding, Invite
 from tests.storage.inline import storage_in_memory
 from tests.web.app import Bell
@@ -55,14 +55,14 @@ class ResolutionTest(SynchronousTestCase):
         self.local = Book("local")
         self.remote = Book("remote", local=False)
 
-    def start(self, *sources: Book, expire_after: int | None = 7 * DAY) -> Periodic:
+    def start(self, *sources: Book, expire_after: int | None = 7 * DAY) -> PeriodicService:
         """Ticks every minute, beginning now."""
-        guarded = [Guarded(source, self.clock, PATIENCE) for source in sources]
-        endings = Endings(self.storage.invites, self.bell, self.clock, EXPIRY_USER)
+        guarded = [CircuitBreaker(source, self.clock, PATIENCE) for source in sources]
+        endings = InviteLifecycle(self.storage.invites, self.bell, self.clock, EXPIRY_USER)
         resolution = Resolution(
             self.storage.invites, self.storage.bindings, guarded, endings, self.clock, MINUTE, expire_after
         )
-        timer = Periodic("lookup of pending invites", resolution.tick, 60, self.clock)
+        timer = PeriodicService("lookup of pending invites", resolution.tick, 60, self.clock)
         timer.startService()
         self.addCleanup(_stop, timer)
         return timer
@@ -338,6 +338,6 @@ def _raise(*_: object) -> Any:
     raise ZeroDivisionError
 
 
-def _stop(service: Periodic) -> None:
+def _stop(service: PeriodicService) -> None:
     if service.running:
         service.stopService()

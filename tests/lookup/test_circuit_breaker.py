@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.lookup.circuit_breaker import FAILURES, PEACE, Guarded
+from mxisd.lookup.circuit_breaker import FAILURES, PEACE, CircuitBreaker
 from mxisd.lookup.source import Unavailable
 from mxisd.matrix.threepid import ThreePid
 from tests.lookup.book import ALICE, BOB, Book, email
@@ -22,7 +22,7 @@ class GuardedTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.book = Book({ANNA: ALICE, BERT: BOB})
-        self.guarded = Guarded(self.book, self.clock, SECONDS)
+        self.guarded = CircuitBreaker(self.book, self.clock, SECONDS)
         self.events = self.enterContext(capturedLogs())
 
     def lines(self) -> list[str]:

@@ -8,14 +8,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.lookup.circuit_breaker import Guarded
+from mxisd.lookup.circuit_breaker import CircuitBreaker
 from mxisd.lookup.discovery import IdentityServers
-from mxisd.lookup.federation import AT_ONCE, Domains, Federation
+from mxisd.lookup.federation import AT_ONCE, Domains, FederationSource
 from mxisd.lookup.v1 import V1
 from mxisd.matrix.threepid import ThreePid
-from mxisd.net.dns import DnsError, Service
+from mxisd.net.dns import DnsError, SrvRecord
 from mxisd.net.errors import ConnectionFailed
-from mxisd.net.http_client import Answer
+from mxisd.net.http_client import HttpResponse
 from tests.lookup.book import ALICE, BOB, email
 from tests.matrix.fakes import FakeHttp, FakeServices, Sent, answer
 
@@ -38,22 +38,22 @@ class FederationCase(SynchronousTestCase):
     def start(self, allow: tuple[str, ...] = (), deny: tuple[str, ...] = ()) -> None:
         domains = Domains(["example.org", "ID.example.org"], allow, deny)
         servers = IdentityServers(self.clock, self.http, self.dns, no_luck)
-        self.federation = Federation(
+        self.federation = FederationSource(
             domains,
             servers,
             V1(self.http, self.clock),
-            lambda source: Guarded(source, self.clock, SECONDS),
+            lambda source: CircuitBreaker(source, self.clock, SECONDS),
             self.clock,
             SECONDS,
         )
 
-    def srv(self, domain: str, *records: Service) -> None:
+    def srv(self, domain: str, *records: SrvRecord) -> None:
         self.dns.records[f"_matrix-identity._tcp.{domain}"] = list(records)
 
     def serve(self, base_url: str, people: dict[str, str]) -> None:
         """Have an identity server at a URL, for single lookups and many."""
 
-        def many(sent: Sent) -> Answer:
+        def many(sent: Sent) -> HttpResponse:
             asked: Any = sent.json
             return answer({"threepids": [[*each, people[each[1]]] for each in asked["threepids"] if each[1] in people]})
 
@@ -73,13 +73,13 @@ class FederationCase(SynchronousTestCase):
 
 class DiscoveryTests(FederationCase):
     def test_by_srv(self) -> None:
-        self.srv("example.com", Service(10, 0, 443, "matrix.example.com"))
+        self.srv("example.com", SrvRecord(10, 0, 443, "matrix.example.com"))
         self.serve("https://matrix.example.com:443", {"anna@example.com": ALICE, "bert@example.com": BOB})
         self.assertEqual(self.found(ANNA), {ANNA: ALICE})
         self.assertEqual(self.found(ANNA, BERT), {ANNA: ALICE, BERT: BOB})
 
     def test_the_next_place_is_tried_by_priority(self) -> None:
-        self.srv("example.com", Service(20, 0, 443, "second.example"), Service(10, 0, 443, "first.example"))
+        self.srv("example.com", SrvRecord(20, 0, 443, "second.example"), SrvRecord(10, 0, 443, "first.example"))
         self.serve("https://second.example:443", {"anna@example.com": ALICE})
         self.assertEqual(self.found(ANNA), {ANNA: ALICE})
         self.assertTrue(self.http.urls[0].startswith("https://first.example:443/"))
@@ -110,14 +110,18 @@ class DiscoveryTests(FederationCase):
             self.assertEqual(self.http.urls, ["https://example.com/.well-known/matrix/client"], content)
 
     def test_srv_that_leads_nowhere(self) -> None:
-        for records in ([Service(0, 0, 0, "")], [Service(0, 0, 0, "id.example.com")], [Service(0, 0, 443, "a b/c")]):
+        for records in (
+            [SrvRecord(0, 0, 0, "")],
+            [SrvRecord(0, 0, 0, "id.example.com")],
+            [SrvRecord(0, 0, 443, "a b/c")],
+        ):
             self.start()
             self.srv("example.com", *records)
             self.assertEqual(self.found(ANNA), {})
         self.assertEqual(self.http.sent, [])
 
     def test_where_a_server_is_is_remembered(self) -> None:
-        self.srv("example.com", Service(10, 0, 443, "matrix.example.com"))
+        self.srv("example.com", SrvRecord(10, 0, 443, "matrix.example.com"))
         self.serve("https://matrix.example.com:443", {"anna@example.com": ALICE})
         for _ in range(3):
             self.found(ANNA)
@@ -129,14 +133,14 @@ class DiscoveryTests(FederationCase):
     def test_a_name_server_that_fails_is_asked_again_later(self) -> None:
         self.dns.records["_matrix-identity._tcp.example.com"] = DnsError("no answer", retryable=True)
         self.assertEqual(self.found(ANNA), {})
-        self.srv("example.com", Service(10, 0, 443, "matrix.example.com"))
+        self.srv("example.com", SrvRecord(10, 0, 443, "matrix.example.com"))
         self.serve("https://matrix.example.com:443", {"anna@example.com": ALICE})
         self.assertEqual(self.found(ANNA), {})
         self.clock.advance(300)
         self.assertEqual(self.found(ANNA), {ANNA: ALICE})
 
     def test_domains_of_other_scripts(self) -> None:
-        self.srv("xn--bcher-kva.example", Service(10, 0, 443, "matrix.example.com"))
+        self.srv("xn--bcher-kva.example", SrvRecord(10, 0, 443, "matrix.example.com"))
         self.http.answers[
             "GET", f"https://matrix.example.com:443{API}/lookup?medium=email&address=a%40b%C3%BCcher.example"
         ] = answer({"medium": "email", "address": "a@bücher.example", "mxid": ALICE})
@@ -154,7 +158,7 @@ class DomainsTests(FederationCase):
         self.assertEqual(self.asked("a@example.org", "a@EXAMPLE.org", "a@id.example.org", "a@b.org"), {"b.org"})
 
     def test_nor_when_another_domain_says_that_we_are_its_server(self) -> None:
-        self.srv("example.com", Service(0, 0, 443, "id.example.org"), Service(1, 0, 443, "example.org"))
+        self.srv("example.com", SrvRecord(0, 0, 443, "id.example.org"), SrvRecord(1, 0, 443, "example.org"))
         self.assertEqual(self.found(ANNA), {})
         self.assertEqual(self.http.sent, [])
 
@@ -181,14 +185,14 @@ class DomainsTests(FederationCase):
 
     def test_denied_servers(self) -> None:
         self.start(deny=("vector.im",))
-        self.srv("example.com", Service(0, 0, 443, "id.vector.im"))
+        self.srv("example.com", SrvRecord(0, 0, 443, "id.vector.im"))
         self.serve("https://id.vector.im:443", {"anna@example.com": ALICE})
         self.assertEqual(self.found(ANNA), {})
         self.assertEqual(self.http.sent, [])
 
     def test_a_server_elsewhere_is_good_for_an_allowed_domain(self) -> None:
         self.start(allow=("example.com",))
-        self.srv("example.com", Service(0, 0, 443, "id.example.net"))
+        self.srv("example.com", SrvRecord(0, 0, 443, "id.example.net"))
         self.serve("https://id.example.net:443", {"anna@example.com": ALICE})
         self.assertEqual(self.found(ANNA), {ANNA: ALICE})
 
@@ -199,7 +203,7 @@ class ManyDomainsTests(FederationCase):
         self.threepids = [email(f"a@{number}.example") for number in range(3 * AT_ONCE)]
         for threepid in self.threepids:
             domain = threepid.address.partition("@")[2]
-            self.srv(domain, Service(0, 0, 443, f"id.{domain}"))
+            self.srv(domain, SrvRecord(0, 0, 443, f"id.{domain}"))
             self.serve(f"https://id.{domain}:443", {threepid.address: ALICE})
 
     def url(self, number: int) -> str:

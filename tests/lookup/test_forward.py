@@ -16,7 +16,7 @@ from mxisd.matrix.hashing import digest
 from mxisd.matrix.openid import request_token
 from mxisd.matrix.threepid import ThreePid
 from mxisd.net.errors import OutboundError
-from mxisd.net.http_client import Answer
+from mxisd.net.http_client import HttpResponse
 from tests.lookup.book import ALICE, BOB, email
 from tests.matrix.fakes import FakeHttp, Sent, answer
 
@@ -48,27 +48,27 @@ class IdentityServer:
         ):
             http.answers[method, V2_API + path] = handler
 
-    def register(self, sent: Sent) -> Answer:
+    def register(self, sent: Sent) -> HttpResponse:
         assert sent.json == {"access_token": "opened", "matrix_server_name": "example.org"}
         self.tokens.append(f"token{len(self.tokens)}")
         return answer({"token": self.tokens[-1]})
 
-    def refusal(self, sent: Sent) -> Answer | None:
+    def refusal(self, sent: Sent) -> HttpResponse | None:
         if not self.tokens or sent.headers.get("Authorization") != f"Bearer {self.tokens[-1]}":
             return answer({"errcode": "M_UNAUTHORIZED", "error": "who are you?"}, 401)
         return None
 
-    def hash_details(self, sent: Sent) -> Answer:
+    def hash_details(self, sent: Sent) -> HttpResponse:
         if self.terms and not self.accepted:
             return answer({"errcode": "M_TERMS_NOT_SIGNED", "error": "read this"}, 403)
         return self.refusal(sent) or answer({"lookup_pepper": self.pepper, "algorithms": self.algorithms})
 
-    def accept(self, sent: Sent) -> Answer:
+    def accept(self, sent: Sent) -> HttpResponse:
         body: Any = sent.json
         self.accepted += body["user_accepts"]
         return self.refusal(sent) or answer({})
 
-    def lookup(self, sent: Sent) -> Answer:
+    def lookup(self, sent: Sent) -> HttpResponse:
         body: Any = sent.json
         self.lookups.append(body)
         if body["pepper"] != self.pepper:

@@ -25,9 +25,9 @@ class AlgorithmTests(SynchronousTestCase):
         self.plain = Lookup(self.storage.bindings, [book], Signer("example.org", [SIGNING_KEY]), self.clock)
 
     def hashed(self, *algorithms: str) -> HashedLookup:
-        hashes, occasions = self.storage.hashes, self.storage.occasions
+        hashes, cooldowns = self.storage.hashes, self.storage.cooldowns
         return HashedLookup(
-            hashes, HashIndex(hashes, occasions, [], at_once, self.clock, bytes, 20, 600, lookups=2), algorithms
+            hashes, HashIndex(hashes, cooldowns, [], at_once, self.clock, bytes, 20, 600, lookups=2), algorithms
         )
 
     def result(self, coroutine: Any) -> Any:

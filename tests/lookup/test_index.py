@@ -12,10 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY
 from mxisd.lookup.index import PORTION, HashIndex
+from mxisd.lookup.source import Batch
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.records import Binding, Pepper
-from mxisd.stores.store import Batch
 from tests.lookup.book import ALICE, BOB, email
 from tests.storage.inline import at_once, storage_in_memory
 
@@ -50,8 +50,8 @@ class IndexTests(SynchronousTestCase):
     def made(self, seed: int = 0, **more: Any) -> HashIndex:
         stores = more.pop("stores", [("staff", self.staff), ("guests", self.guests)])
         source = random.Random(seed).randbytes
-        hashes, occasions = self.storage.hashes, self.storage.occasions
-        return HashIndex(hashes, occasions, stores, at_once, self.clock, source, 20, INTERVAL, **more)
+        hashes, cooldowns = self.storage.hashes, self.storage.cooldowns
+        return HashIndex(hashes, cooldowns, stores, at_once, self.clock, source, 20, INTERVAL, **more)
 
     def refresh(self, later: float = 0) -> str:
         """Refresh after some seconds; the current pepper."""

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.lookup.single_flight import Joined
+from mxisd.lookup.single_flight import SingleFlight
 from mxisd.matrix.threepid import ThreePid
 from tests.lookup.book import ALICE, BOB, Book, email
 
@@ -19,7 +19,7 @@ class JoinedTests(SynchronousTestCase):
         self.book = Book({ANNA: ALICE, BERT: BOB})
         self.answers: list[Deferred[None]] = []
         self.book.before = self.wait
-        self.joined = Joined(self.book)
+        self.joined = SingleFlight(self.book)
 
     def wait(self) -> Deferred[None]:
         self.answers.append(Deferred())

@@ -16,7 +16,7 @@ from mxisd.matrix.association import association
 from mxisd.matrix.signing import Signer
 from mxisd.matrix.threepid import ThreePid
 from mxisd.net.errors import OutboundError
-from mxisd.net.http_client import Answer
+from mxisd.net.http_client import HttpResponse
 from tests.lookup.book import ALICE, BOB, email
 from tests.matrix.fakes import FakeHttp, Sent, answer
 from tests.web.app import SIGNING_KEY
@@ -130,7 +130,7 @@ class SingleTests(V1Case):
         for content in ([], "", *wrong):
             self.say(content)
             self.assert_fails(ANNA)
-        self.http.answers["GET", self.url] = Answer(200, {}, b"<html>")
+        self.http.answers["GET", self.url] = HttpResponse(200, {}, b"<html>")
         self.assert_fails(ANNA)
 
     def test_errors(self) -> None:
@@ -155,7 +155,7 @@ class BulkTests(V1Case):
         self.assertEqual(self.found(ANNA, BERT), {})
 
     def test_more_than_one_request_holds(self) -> None:
-        def everybody(sent: Sent) -> Answer:
+        def everybody(sent: Sent) -> HttpResponse:
             asked: Any = sent.json
             return answer({"threepids": [[*each, ALICE] for each in asked["threepids"]]})
 

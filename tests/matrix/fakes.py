@@ -8,9 +8,9 @@ from typing import NamedTuple
 import msgspec
 from twisted.internet.defer import Deferred
 
-from mxisd.net.dns import DnsError, Service
+from mxisd.net.dns import DnsError, SrvRecord
 from mxisd.net.errors import ConnectionFailed
-from mxisd.net.http_client import Answer
+from mxisd.net.http_client import HttpResponse
 
 
 class Sent(NamedTuple):
@@ -30,7 +30,9 @@ class FakeHttp:
     """
 
     def __init__(self) -> None:
-        self.answers: dict[tuple[str, str], Answer | Exception | Deferred[Answer] | Callable[[Sent], Answer]] = {}
+        self.answers: dict[
+            tuple[str, str], HttpResponse | Exception | Deferred[HttpResponse] | Callable[[Sent], HttpResponse]
+        ] = {}
         self.sent: list[Sent] = []
 
     async def request(
@@ -45,7 +47,7 @@ class FakeHttp:
         max_bytes: int = 0,
         redirects: int = 0,
         connect_to: tuple[str, int] | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         sent = Sent(method, url, connect_to, json, headers or {}, timeout)
         self.sent.append(sent)
         answer = self.answers.get((method, url))
@@ -55,26 +57,28 @@ class FakeHttp:
             raise answer
         if isinstance(answer, Deferred):
             return await answer
-        return answer if isinstance(answer, Answer) else answer(sent)
+        return answer if isinstance(answer, HttpResponse) else answer(sent)
 
     @property
     def urls(self) -> list[str]:
         return [sent.url for sent in self.sent]
 
 
-def answer(body: object, status: int = 200, **headers: str) -> Answer:
+def answer(body: object, status: int = 200, **headers: str) -> HttpResponse:
     """An answer with JSON; header names have underscores for dashes."""
-    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, msgspec.json.encode(body))
+    return HttpResponse(
+        status, {name.replace("_", "-"): value for name, value in headers.items()}, msgspec.json.encode(body)
+    )
 
 
 class FakeServices:
     """SRV records by name; ``asked`` lists the names."""
 
     def __init__(self) -> None:
-        self.records: dict[str, list[Service] | DnsError] = {}
+        self.records: dict[str, list[SrvRecord] | DnsError] = {}
         self.asked: list[str] = []
 
-    async def services(self, name: str) -> list[Service]:
+    async def services(self, name: str) -> list[SrvRecord]:
         self.asked.append(name)
         found = self.records.get(name, [])
         if isinstance(found, DnsError):

@@ -8,9 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.matrix.discovery import Destination, Discovery
 from mxisd.matrix.ids import InvalidIdentifier
-from mxisd.net.dns import DnsError, Service
+from mxisd.net.dns import DnsError, SrvRecord
 from mxisd.net.errors import NameUnknown
-from mxisd.net.http_client import Answer
+from mxisd.net.http_client import HttpResponse
 from tests.matrix.fakes import FakeHttp, FakeServices, answer
 
 URL = "https://example.org/.well-known/matrix/server"
@@ -70,7 +70,7 @@ class NamesTests(DiscoveryTestCase):
 
 class WellKnownTests(DiscoveryTestCase):
     def test_delegation(self) -> None:
-        self.dns.records["_matrix-fed._tcp.srv.example"] = [Service(0, 0, 4, "host.example")]
+        self.dns.records["_matrix-fed._tcp.srv.example"] = [SrvRecord(0, 0, 4, "host.example")]
         for delegated, targets in (
             ("192.0.2.1", ("192.0.2.1", 8448)),
             ("[2001:db8::1]:443", ("2001:db8::1", 443)),
@@ -97,7 +97,7 @@ class WellKnownTests(DiscoveryTestCase):
             self.delegate({"m.server": "matrix.example.org"}, status)
             self.assertEqual(self.resolve().host, "example.org", status)
             self.clock.advance(HOUR)
-        self.http.answers["GET", URL] = Answer(200, {}, b"<html>")
+        self.http.answers["GET", URL] = HttpResponse(200, {}, b"<html>")
         self.assertEqual(self.resolve().host, "example.org")
 
     def requests_within(self, seconds: float, step: float = 30) -> list[float]:
@@ -143,7 +143,7 @@ class WellKnownTests(DiscoveryTestCase):
         self.assertEqual([time - times[0] for time in times], [0, 60, 180])
 
     def test_asked_once_for_all_who_wait(self) -> None:
-        waiting: Deferred[Answer] = Deferred()
+        waiting: Deferred[HttpResponse] = Deferred()
         self.http.answers["GET", URL] = waiting
         resolving = [Deferred.fromCoroutine(self.discovery.resolve(name)) for name in ("example.org", "EXAMPLE.org")]
         waiting.callback(answer({"m.server": "matrix.example.org"}))
@@ -154,24 +154,24 @@ class WellKnownTests(DiscoveryTestCase):
 
 class ServiceRecordTests(DiscoveryTestCase):
     def test_registered_name_before_the_old_one(self) -> None:
-        self.dns.records["_matrix._tcp.example.org"] = [Service(0, 0, 1, "old.example")]
+        self.dns.records["_matrix._tcp.example.org"] = [SrvRecord(0, 0, 1, "old.example")]
         self.assertEqual(self.resolve(), Destination("example.org", (("old.example", 1),)))
-        self.dns.records["_matrix-fed._tcp.example.org"] = [Service(0, 0, 2, "new.example")]
+        self.dns.records["_matrix-fed._tcp.example.org"] = [SrvRecord(0, 0, 2, "new.example")]
         self.assertEqual(self.resolve(), Destination("example.org", (("new.example", 2),)))
 
     def test_by_priority(self) -> None:
         self.dns.records["_matrix-fed._tcp.example.org"] = [
-            Service(20, 9, 1, "c.example"),
-            Service(5, 0, 1, "a.example"),
-            Service(10, 0, 1, "b.example"),
+            SrvRecord(20, 9, 1, "c.example"),
+            SrvRecord(5, 0, 1, "a.example"),
+            SrvRecord(10, 0, 1, "b.example"),
         ]
         self.assertEqual([host for host, _ in self.resolve().targets], ["a.example", "b.example", "c.example"])
 
     def test_by_weight(self) -> None:
         self.dns.records["_matrix-fed._tcp.example.org"] = [
-            Service(0, 75, 1, "three.example"),
-            Service(0, 25, 1, "one.example"),
-            Service(0, 0, 1, "zero.example"),
+            SrvRecord(0, 75, 1, "three.example"),
+            SrvRecord(0, 25, 1, "one.example"),
+            SrvRecord(0, 0, 1, "zero.example"),
         ]
         orders = Counter(tuple(host.split(".")[0] for host, _ in self.resolve().targets) for _ in range(1000))
         first = Counter({order[0]: 0 for order in orders})
@@ -183,11 +183,11 @@ class ServiceRecordTests(DiscoveryTestCase):
         self.assertTrue(0 < first["zero"] < 50, first)
 
     def test_equal_weights_of_zero(self) -> None:
-        self.dns.records["_matrix-fed._tcp.example.org"] = [Service(0, 0, n, "a.example") for n in range(3)]
+        self.dns.records["_matrix-fed._tcp.example.org"] = [SrvRecord(0, 0, n, "a.example") for n in range(3)]
         self.assertEqual(sorted(self.resolve().targets), [("a.example", n) for n in range(3)])
 
     def test_no_service_at_all(self) -> None:
-        self.dns.records["_matrix-fed._tcp.example.org"] = [Service(0, 0, 0, "")]
+        self.dns.records["_matrix-fed._tcp.example.org"] = [SrvRecord(0, 0, 0, "")]
         error = self.failureResultOf(Deferred.fromCoroutine(self.discovery.resolve("example.org")), NameUnknown).value
         self.assertIn("example.org", str(error))
 

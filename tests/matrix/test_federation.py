@@ -11,12 +11,12 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mxisd.matrix.discovery import Destination, Discovery
 from mxisd.matrix.error import MatrixError
-from mxisd.matrix.federation import Federation, Overwrites
+from mxisd.matrix.federation import FederationClient, Overwrites
 from mxisd.matrix.ids import InvalidIdentifier, split_server_name
 from mxisd.matrix.signing import Signer
 from mxisd.net.dns import Resolver
 from mxisd.net.errors import AddressRefused, ConnectionFailed, OutboundError, TimedOut, TooLarge
-from mxisd.net.http_client import Answer, Outbound
+from mxisd.net.http_client import HttpClient, HttpResponse
 from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
 from tests.matrix.fakes import FakeHttp, Sent, answer
@@ -45,7 +45,7 @@ class FederationTestCase(SynchronousTestCase):
         self.clock.advance(NOW)
         self.http = FakeHttp()
         self.discovery = FakeDiscovery()
-        self.federation = Federation(self.clock, self.http, self.discovery)
+        self.federation = FederationClient(self.clock, self.http, self.discovery)
 
     def result(self, work: Coroutine[Deferred[Any], Any, Any]) -> Any:
         return self.successResultOf(Deferred.fromCoroutine(work))
@@ -67,7 +67,7 @@ class RequestTests(FederationTestCase):
         trusted = FakeHttp()
         trusted.answers["GET", "http://127.0.0.1:8008/path?q"] = answer({"a": 1})
         overwrites = Overwrites({"example.org": "http://127.0.0.1:8008"}, trusted)
-        federation = Federation(self.clock, self.http, self.discovery, overwrites)
+        federation = FederationClient(self.clock, self.http, self.discovery, overwrites)
         self.assertEqual(self.result(federation.request("example.org", "GET", "/path?q")).json(), {"a": 1})
         self.assertEqual(self.http.sent, [])
         self.failure(federation.request("sub.example.org", "GET", "/"), ConnectionFailed)
@@ -77,7 +77,7 @@ class RequestTests(FederationTestCase):
         """Which ports of three are tried if the first fails so."""
         self.discovery.targets = (("a.example", 1), ("b.example", 2), ("c.example", 3))
 
-        def respond(sent: Sent) -> Answer:
+        def respond(sent: Sent) -> HttpResponse:
             if sent.connect_to == ("a.example", 1):
                 raise error
             return answer({})
@@ -152,7 +152,7 @@ class UserInfoTests(FederationTestCase):
             answer({"sub": 1}),
             answer({}),
             answer([]),
-            Answer(200, {}, b"<html>"),
+            HttpResponse(200, {}, b"<html>"),
             answer({"sub": "@a:example.org"}, 500),
             answer({"sub": "@a:example.org"}, 302),
             ConnectionFailed("refused"),
@@ -264,9 +264,9 @@ class VerifyKeysTests(FederationTestCase):
     def test_not_integral(self) -> None:
         for time in (b"1e300", b"9999999999999.5", b"NaN", b"99999999999999999999999999"):
             body = self.http.answers["GET", self.URL]
-            assert isinstance(body, Answer)
+            assert isinstance(body, HttpResponse)
             changed = body.body.replace(str((NOW + HOUR) * 1000).encode(), time)
-            self.http.answers["GET", self.URL] = Answer(200, {}, changed)
+            self.http.answers["GET", self.URL] = HttpResponse(200, {}, changed)
             self.problem()
             self.publish()
 
@@ -284,7 +284,7 @@ class VerifyKeysTests(FederationTestCase):
         self.assertIn("not signed", self.problem())
 
     def test_unreachable(self) -> None:
-        for broken in (ConnectionFailed("nobody there"), answer({}, 500), Answer(200, {}, b"["), answer([])):
+        for broken in (ConnectionFailed("nobody there"), answer({}, 500), HttpResponse(200, {}, b"["), answer([])):
             self.http.answers["GET", self.URL] = broken
             self.problem()
         self.assertIn("not a server name", self.problem(server="exa mple"))
@@ -352,8 +352,8 @@ class WholeWayTests(TestCase):
             "host.example": ["A 127.0.0.1"],
         }
         resolver = Resolver(reactor, [names.address], os.devnull)
-        outbound = Outbound(reactor, resolver, Trust(authority.path), ANYWHERE)
+        outbound = HttpClient(reactor, resolver, Trust(authority.path), ANYWHERE)
         self.addCleanup(lambda: Deferred.fromCoroutine(outbound.close()))
-        federation = Federation(reactor, outbound, Discovery(reactor, outbound, resolver, bytes))
+        federation = FederationClient(reactor, outbound, Discovery(reactor, outbound, resolver, bytes))
         self.assertEqual(await federation.userinfo("matrix.example", "token"), "@a:matrix.example")
         self.assertEqual(seen, [("matrix.example", b"/_matrix/federation/v1/openid/userinfo?access_token=token")])

@@ -1,7 +1,3 @@
-import os
-import stat
-from pathlib import Path
-
 from hypothesis import given
 from hypothesis import strategies as st
 from signedjson.key import decode_signing_key_base64
@@ -9,11 +5,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from unpaddedbase64 import encode_base64
 
 from mxisd.matrix.signing import (
-    KeyFileError,
     Signer,
-    check,
     ephemeral_key,
-    load_or_create,
     normal_base64,
     sign_with_private,
     verify,
@@ -115,47 +108,3 @@ class Base64Tests(SynchronousTestCase):
         except ValueError:
             return
         self.assertEqual(normal_base64(form), form)
-
-
-class KeyFileTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.path = Path(self.mktemp())
-
-    def test_made_once_and_readable_by_its_owner_only(self) -> None:
-        [made] = load_or_create(self.path)
-        [read] = load_or_create(self.path)
-        self.assertEqual(made.encode(), read.encode())
-        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
-        self.assertEqual([p.name for p in self.path.parent.iterdir() if self.path.name in p.name], [self.path.name])
-
-    def test_reads_what_synapse_and_sydent_write(self) -> None:
-        self.path.write_text(f"ed25519 a_key {SEED}\n\ned25519 0 {SEED}\n")
-        self.assertEqual([key.version for key in load_or_create(self.path)], ["a_key", "0"])
-
-    def test_a_file_that_appears_meanwhile_is_kept(self) -> None:
-        def appear(source: str, target: Path) -> None:
-            target.write_text(f"ed25519 0 {SEED}\n")
-            raise FileExistsError
-
-        self.patch(os, "link", appear)
-        [key] = load_or_create(self.path)
-        self.assertEqual(Signer("domain", [key]).public_key("ed25519:0"), PUBLIC)
-
-    def test_errors_name_the_file_and_not_the_key(self) -> None:
-        for content in ("", "\n", "ed25519 0", f"rsa 0 {SEED}", "ed25519 0 AAAA", f"ed25519 0 {SEED} x", "é"):
-            self.path.write_text(content)
-            error = self.assertRaises(KeyFileError, load_or_create, self.path)
-            self.assertIn(str(self.path), str(error))
-            self.assertNotIn(SEED, str(error))
-            self.assertRaises(KeyFileError, check, self.path)
-        missing = self.path / "folder" / "key"
-        self.assertIn(str(missing), str(self.assertRaises(KeyFileError, load_or_create, missing)))
-        self.assertRaises(KeyFileError, load_or_create, self.path.parent)
-        self.assertRaises(KeyFileError, check, missing)
-        self.assertRaises(KeyFileError, check, self.path.parent)
-
-    def test_check_makes_nothing(self) -> None:
-        check(self.path)
-        self.assertFalse(self.path.exists())
-        load_or_create(self.path)
-        check(self.path)

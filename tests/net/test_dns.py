@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from mxisd.net.dns import DnsError, Resolver, Service
+from mxisd.net.dns import DnsError, Resolver, SrvRecord
 from tests.net.nameserver import NameServer
 
 
@@ -72,7 +72,7 @@ class ResolverTests(TestCase):
         self.server.zone["_matrix._tcp.example"] = ["SRV 10 5 443 a.example", "SRV 20 0 8448 ."]
         self.assertEqual(
             sorted(await self.resolver.services("_matrix._tcp.example")),
-            [Service(10, 5, 443, "a.example"), Service(20, 0, 8448, "")],
+            [SrvRecord(10, 5, 443, "a.example"), SrvRecord(20, 0, 8448, "")],
         )
 
     async def test_answers_are_kept(self) -> None:

@@ -24,7 +24,7 @@ from mxisd.net.errors import (
     TooLarge,
     UrlRefused,
 )
-from mxisd.net.http_client import Answer, Outbound
+from mxisd.net.http_client import HttpClient, HttpResponse
 from mxisd.net.tls import CaFileError, Trust
 from tests.net.nameserver import NameServer
 from tests.net.servers import Authority, Script, Server, site
@@ -57,9 +57,9 @@ class OutboundTestCase(TestCase):
         self.hosts.write_text(HOSTS)
         self.clock = Clock()
 
-    def outbound(self, *, insecure: tuple[str, ...] = (), allowed: Any = LOOPBACK, reactor: Any = None) -> Outbound:
+    def outbound(self, *, insecure: tuple[str, ...] = (), allowed: Any = LOOPBACK, reactor: Any = None) -> HttpClient:
         reactor = reactor or ClockedReactor(self.clock)
-        made = Outbound(
+        made = HttpClient(
             reactor,
             Resolver(reactor, [self.names.address], str(self.hosts)),
             Trust(self.authority.path, insecure),
@@ -179,7 +179,7 @@ class RequestTests(OutboundTestCase):
 
 
 class TlsTests(OutboundTestCase):
-    async def get(self, outbound: Outbound, host: str, server: Server) -> Answer:
+    async def get(self, outbound: HttpClient, host: str, server: Server) -> HttpResponse:
         return await outbound.request("GET", f"https://{host}:{server.port}/")
 
     async def test_certificate_of_the_host(self) -> None:
@@ -275,7 +275,7 @@ class PrivateAddressTests(OutboundTestCase):
 
 
 class RedirectTests(OutboundTestCase):
-    def redirecting(self, *locations: str) -> tuple[Outbound, str, list[dict[str, str]]]:
+    def redirecting(self, *locations: str) -> tuple[HttpClient, str, list[dict[str, str]]]:
         """A server at the URL returned that redirects from each location to the next; the last one is an answer."""
         seen: list[dict[str, str]] = []
 
@@ -439,12 +439,12 @@ class TroubleTests(OutboundTestCase):
 class AnswerTests(SynchronousTestCase):
     def test_what_is_not_json(self) -> None:
         for body in (b"", b"<html>", b"[" * 100_000, b'"\xff"', b"NaN", b"{}{}", b'"\\ud800"'):
-            error = self.assertRaises(NotJson, Answer(200, {}, body, "https://a.example/b").json)
+            error = self.assertRaises(NotJson, HttpResponse(200, {}, body, "https://a.example/b").json)
             self.assertIn("https://a.example/b", str(error))
 
     def test_form(self) -> None:
-        self.assertEqual(Answer(200, {}, b'{"a": 1}').decode(dict[str, int]), {"a": 1})
-        error = self.assertRaises(NotJson, Answer(200, {}, b'{"a": "b"}').decode, dict[str, int])
+        self.assertEqual(HttpResponse(200, {}, b'{"a": 1}').decode(dict[str, int]), {"a": 1})
+        error = self.assertRaises(NotJson, HttpResponse(200, {}, b'{"a": "b"}').decode, dict[str, int])
         self.assertIn("Expected `int`", str(error))
 
     def test_which_errors_may_pass(self) -> None:

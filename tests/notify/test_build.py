@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from mxisd.config import ConfigError
 from mxisd.matrix.threepid import ThreePid
-from mxisd.net.http_client import Answer
+from mxisd.net.http_client import HttpResponse
 from mxisd.notify import Notifier, SendFailed, Validation
 from mxisd.notify.build import build_notifier, mail_site, mail_templates
 from mxisd.notify.messages import values
@@ -42,9 +42,11 @@ class Web:
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, Mapping[str, str], bytes]] = []
 
-    async def request(self, method: str, url: str, *, headers: Any = None, body: Any = None, **_: object) -> Answer:
+    async def request(
+        self, method: str, url: str, *, headers: Any = None, body: Any = None, **_: object
+    ) -> HttpResponse:
         self.requests.append((method, url, headers, body))
-        return Answer(202, {}, b"", url)
+        return HttpResponse(202, {}, b"", url)
 
 
 class BuildTest(ConfigCase, TestCase):

@@ -18,12 +18,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from mxisd.matrix.threepid import ThreePid
 from mxisd.notify import build
 from mxisd.notify.mail import MailTemplate, address
-from mxisd.notify.messages import InviteMessage, MatrixIdInvite, Message, Reminder, Site, Validation, values
+from mxisd.notify.messages import InviteMessage, MatrixIdInvite, Message, MessageContext, Reminder, Validation, values
 from mxisd.notify.samples import names, samples
 from mxisd.notify.template import TemplateError
 from tests.notify.hostile import NAMES
 
-SITE = Site(
+SITE = MessageContext(
     domain="example.org", public_url="https://id.example.org", from_email="is@example.org", from_name="Ünser Server"
 )
 BOB = ThreePid("email", "bob@example.com")

@@ -6,11 +6,21 @@ from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.matrix.threepid import ThreePid
-from mxisd.notify.messages import InviteMessage, MatrixIdInvite, Reminder, Site, Validation, line, name, url, values
+from mxisd.notify.messages import (
+    InviteMessage,
+    MatrixIdInvite,
+    MessageContext,
+    Reminder,
+    Validation,
+    line,
+    name,
+    url,
+    values,
+)
 from mxisd.storage.records import Invite
 from tests.notify.hostile import NAMES
 
-SITE = Site(
+SITE = MessageContext(
     domain="EXAMPLE.org",
     public_url="https://id.example.org",
     from_email="is@example.org",

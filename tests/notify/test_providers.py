@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from mxisd.net.dns import Resolver
-from mxisd.net.http_client import Outbound
+from mxisd.net.http_client import HttpClient
 from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
 from mxisd.notify.gateway import GatewayConnector
@@ -45,7 +45,7 @@ class ProviderCase(TestCase):
         self.status, self.body = 200, b""
         self.server = Server(reactor, site(self.answer))
         self.addCleanup(lambda: Deferred.fromCoroutine(self.server.stop()))
-        self.http = Outbound(reactor, Resolver(reactor, [("127.0.0.1", 9)]), Trust(), ANYWHERE)
+        self.http = HttpClient(reactor, Resolver(reactor, [("127.0.0.1", 9)]), Trust(), ANYWHERE)
         self.addCleanup(lambda: Deferred.fromCoroutine(self.http.close()))
         self.url = f"http://127.0.0.1:{self.server.port}"
 

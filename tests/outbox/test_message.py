@@ -14,8 +14,9 @@ from mxisd.clock import DAY, HOUR
 from mxisd.config.invite import Expiration, Invite, Reminder
 from mxisd.notify import InviteMessage, SendFailed
 from mxisd.notify import Reminder as ReminderMessage
+from mxisd.outbox.courier import Outcome
 from mxisd.outbox.message import MessageDelivery
-from mxisd.outbox.worker import Deliveries, Outcome
+from mxisd.outbox.worker import OutboxWorker
 from mxisd.storage.records import Invite as InviteRecord
 from tests.storage.inline import storage_in_memory
 
@@ -83,7 +84,7 @@ class Reminders(SynchronousTestCase):
         courier = MessageDelivery(
             "reminder", self.storage.invites, self.mailbox, lambda invite: ReminderMessage(invite, invite.created + DAY)
         )
-        deliveries = Deliveries(self.storage.outbox, courier, self.clock, bytes, give_up_after=DAY)
+        deliveries = OutboxWorker(self.storage.outbox, courier, self.clock, bytes, give_up_after=DAY)
         deliveries.startService()
         self.addCleanup(deliveries.stopService)
         add = self.storage.invites.add(INVITE, resend_before=0, reminder_due=INVITE.created + 23 * HOUR)

@@ -13,9 +13,9 @@ from mxisd.clock import DAY
 from mxisd.matrix.ids import InvalidIdentifier
 from mxisd.matrix.signing import Signer, verify
 from mxisd.net.errors import ConnectionFailed, OutboundError, TimedOut
-from mxisd.net.http_client import Answer
+from mxisd.net.http_client import HttpResponse
+from mxisd.outbox.courier import Outcome
 from mxisd.outbox.onbind import MAX_TEXT, OnbindDelivery, judge
-from mxisd.outbox.worker import Outcome
 from mxisd.storage.records import Delivery, Invite
 from tests.storage.inline import storage_in_memory
 from tests.web.app import DOMAIN, SIGNING_KEY
@@ -36,9 +36,9 @@ INVITE = Invite(
 )
 
 
-def answer(status: int, body: object = None, **headers: str) -> Answer:
+def answer(status: int, body: object = None, **headers: str) -> HttpResponse:
     raw = body if isinstance(body, bytes) else json.encode(body or {})
-    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
+    return HttpResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
 
 
 class Server:
@@ -46,9 +46,9 @@ class Server:
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, Any]] = []
-        self.answer: Answer | Exception = answer(200)
+        self.answer: HttpResponse | Exception = answer(200)
 
-    async def onbind(self, server_name: str, body: Mapping[str, object], timeout: float) -> Answer:
+    async def onbind(self, server_name: str, body: Mapping[str, object], timeout: float) -> HttpResponse:
         self.heard.append((server_name, body))
         if isinstance(self.answer, Exception):
             raise self.answer

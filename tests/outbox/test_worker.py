@@ -11,7 +11,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY, HOUR
-from mxisd.outbox.worker import LEASE, MAX_ERRORS, PATIENCE, POLL, REPEAT_WITHIN, Deliveries, Outcome
+from mxisd.outbox.courier import Outcome
+from mxisd.outbox.worker import LEASE, MAX_ERRORS, PATIENCE, POLL, REPEAT_WITHIN, OutboxWorker
 from mxisd.storage.contract import StorageUnavailable
 from mxisd.storage.records import Binding, Delivery, Invite, Kind
 from tests.storage.inline import storage_in_memory
@@ -73,9 +74,9 @@ class Case(SynchronousTestCase):
         self.deliveries = self.worker()
         self.deliveries.startService()
 
-    def worker(self, **limits: int) -> Deliveries:
+    def worker(self, **limits: int) -> OutboxWorker:
         # 255 of a random byte is the shortest delay, 0 the whole one.
-        return Deliveries(self.outbox, self.other, self.clock, bytes, give_up_after=7 * DAY, **limits)
+        return OutboxWorker(self.outbox, self.other, self.clock, bytes, give_up_after=7 * DAY, **limits)
 
     def now(self) -> int:
         return int(self.clock.seconds() * 1000)

@@ -7,9 +7,9 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.config.invite import IfSender, Policy, Rule
-from mxisd.glob import glob
 from mxisd.matrix.error import MatrixError
 from mxisd.matrix.threepid import ThreePid, email
+from mxisd.patterns import glob
 from mxisd.policies.invite import Attempt, Decision, InvitePolicy
 from mxisd.stores.stores import StoreFailed
 

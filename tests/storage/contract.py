@@ -932,14 +932,14 @@ class StorageContract(TestCase):
     # Occasions.
 
     async def test_an_occasion_is_taken_once_in_its_period(self) -> None:
-        take = self.storage.occasions.take
+        take = self.storage.cooldowns.take
         self.assertEqual([await take(name, NOW, HOUR) for name in ("a", "a", "b")], [True, False, True])
         self.assertEqual([await take("a", NOW + later, HOUR) for later in (HOUR - 1, HOUR, HOUR)], [False, True, False])
-        self.assertEqual(await self.storage.occasions.purge(NOW + HOUR), 1)
+        self.assertEqual(await self.storage.cooldowns.purge(NOW + HOUR), 1)
         self.assertEqual([await take(name, NOW + HOUR, HOUR) for name in ("a", "b")], [False, True])
 
     async def test_of_many_who_want_an_occasion_one_gets_it(self) -> None:
-        taken = await together(*(self.storage.occasions.take("a", NOW, HOUR) for _ in range(20)))
+        taken = await together(*(self.storage.cooldowns.take("a", NOW, HOUR) for _ in range(20)))
         self.assertEqual(taken.count(True), 1)
 
     # Keys.

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, succeed
 
 from mxisd.storage.sqlite import SQLiteStorage
-from mxisd.storage.sqlite.database import Database
+from mxisd.storage.sqlite.database import SQLiteDatabase
 from mxisd.storage.sqlite.schema import migrate, open_connection
 from mxisd.storage.sqlite.sorter import Sorter, open_sorter
 from mxisd.storage.sqlite.worker import Batch, Job, run_reads, run_writes
@@ -42,4 +42,6 @@ def storage_in_memory() -> SQLiteStorage:
     connection = open_connection(":memory:")
     migrate(connection)
     sorter = Sorter(InlineWorker(open_sorter(), run_reads))
-    return SQLiteStorage(Database(InlineWorker(connection, run_reads), InlineWorker(connection, run_writes)), sorter)
+    return SQLiteStorage(
+        SQLiteDatabase(InlineWorker(connection, run_reads), InlineWorker(connection, run_writes)), sorter
+    )

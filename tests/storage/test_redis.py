@@ -99,7 +99,7 @@ class Keys(TestCase):
         await self.storage.invites.purge(NOW + 1)
         await self.storage.accounts.logout("aa")
         await self.storage.transactions.purge(NOW + 1)
-        await self.storage.occasions.purge(NOW + 1)
+        await self.storage.cooldowns.purge(NOW + 1)
         self.assertEqual(self.keys(), {"mxisd:deliveries", "mxisd:staged", "mxisd:peppers", f"mxisd:terms:{ALICE}"})
 
     async def fill(self) -> None:
@@ -114,7 +114,7 @@ class Keys(TestCase):
         await self.storage.accounts.register("aa", ALICE, NOW)
         await self.storage.accounts.accept_terms(ALICE, ["https://example.org"], NOW)
         await self.storage.transactions.done("1", NOW)
-        await self.storage.occasions.take("a", NOW, 1)
+        await self.storage.cooldowns.take("a", NOW, 1)
 
     async def rotate(self, pepper: str) -> None:
         peppers = await self.storage.hashes.peppers()

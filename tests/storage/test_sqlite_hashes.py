@@ -14,10 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
-from mxisd.storage.contract import Hashes, Portion, StorageUnavailable
+from mxisd.storage.contract import HashStorage, Portion, StorageUnavailable
 from mxisd.storage.records import Pepper
 from mxisd.storage.sqlite import SQLiteService, SQLiteStorage
-from mxisd.storage.sqlite.database import Database
+from mxisd.storage.sqlite.database import SQLiteDatabase
 from mxisd.storage.sqlite.schema import migrate, open_connection
 from mxisd.storage.sqlite.sorter import STEP, Sorter, open_sorter
 from mxisd.storage.sqlite.worker import Job, run_reads, run_writes
@@ -32,14 +32,14 @@ def people(numbers: Iterable[int], mxid: str) -> dict[ThreePid, str]:
     return {ThreePid("email", f"{number}"): mxid for number in numbers}
 
 
-async def take_in(hashes: Hashes, peppers: list[str], listed: Mapping[ThreePid, str]) -> None:
+async def take_in(hashes: HashStorage, peppers: list[str], listed: Mapping[ThreePid, str]) -> None:
     async def portions() -> AsyncIterator[Portion]:
         yield [([digest(threepid, pepper) for pepper in peppers], mxid) for threepid, mxid in listed.items()]
 
     await hashes.replace("store", peppers, portions())
 
 
-async def renew(hashes: Hashes, pepper: str, listed: Mapping[ThreePid, str]) -> None:
+async def renew(hashes: HashStorage, pepper: str, listed: Mapping[ThreePid, str]) -> None:
     """Take in what a store lists under a new pepper, after which there is no other."""
     known = await hashes.peppers()
     await hashes.prepare(Pepper(pepper=pepper, made_at=NOW), after=known[0].pepper if known else None)
@@ -70,7 +70,7 @@ class EndInTheMiddle(SynchronousTestCase):
         self.addCleanup(self.connection.close)
         self.writer = Mortal(self.connection, run_writes)
         self.storage = SQLiteStorage(
-            Database(InlineWorker(self.connection, run_reads), self.writer),
+            SQLiteDatabase(InlineWorker(self.connection, run_reads), self.writer),
             Sorter(InlineWorker(open_sorter(), run_reads)),
         )
         for threepid in BOUND:
@@ -146,7 +146,7 @@ class Meanwhile(TestCase):
         work = Deferred.fromCoroutine(renew(storage.hashes, "pepper", people(range(20 * STEP), ALICE)))
         writes = 0
         while not work.called:
-            await storage.occasions.take(f"{writes}", NOW, 1000)
+            await storage.cooldowns.take(f"{writes}", NOW, 1000)
             writes += 1
         await work
         self.assertGreater(writes, 20)

@@ -9,10 +9,10 @@ from twisted.application.service import IService
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
-from mxisd.lookup.source import Source
+from mxisd.lookup.source import Listing, Source
 from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
 from mxisd.stores.localpart import UserIds
-from mxisd.stores.store import Authentication, Directory, Listing, Profiles, Store
+from mxisd.stores.store import Authentication, Directory, Profiles, Store
 from tests.stores.people import ALICE, BOB, CAROL, CROWD, DOMAIN, HOSTILE, PEOPLE, Person
 
 T = TypeVar("T")

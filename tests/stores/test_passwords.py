@@ -7,8 +7,16 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.matrix.error import MatrixError
-from mxisd.stores.attempts import FORGOTTEN_AFTER, FREE, LONGEST_WAIT, MAX_USERS, Attempts
-from mxisd.stores.passwords import BEAT, PATIENCE, Credentials
+from mxisd.stores.passwords import (
+    BEAT,
+    FORGOTTEN_AFTER,
+    FREE,
+    LONGEST_WAIT,
+    MAX_USERS,
+    TIMEOUT,
+    LoginRateLimit,
+    Passwords,
+)
 from mxisd.stores.store import Profile
 from mxisd.stores.stores import StoreFailed, Stores
 from tests.web.interception.people import PEOPLE, Failing, Hanging, broken
@@ -19,7 +27,7 @@ CAROL = "@carol:example.org"
 class AttemptsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.attempts = Attempts(self.clock)
+        self.attempts = LoginRateLimit(self.clock)
 
     def wait(self, user: str = CAROL) -> float:
         """Begin an attempt, or say in how many seconds it may be made."""
@@ -73,7 +81,7 @@ class CredentialsTests(SynchronousTestCase):
         self.use(Stores([PEOPLE]))
 
     def use(self, stores: Any) -> None:
-        self.credentials = Credentials(stores, "example.org", self.clock)
+        self.credentials = Passwords(stores, "example.org", self.clock)
 
     def check(self, user_id: str, password: str) -> Deferred[Profile | None]:
         return Deferred.fromCoroutine(self.credentials.check(user_id, password))
@@ -178,6 +186,6 @@ class FailureTests(CredentialsTests):
         super().use(Stores([broken(Hanging()), PEOPLE]))
         checked = self.check(CAROL, "pässword")
         self.assertNoResult(checked)
-        self.clock.advance(PATIENCE)
+        self.clock.advance(TIMEOUT)
         self.assertIsNotNone(self.successResultOf(checked))
         self.flushLoggedErrors()

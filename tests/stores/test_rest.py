@@ -12,7 +12,7 @@ from mxisd.config.rest import Endpoints, Identity, Profile, Rest
 from mxisd.matrix.threepid import EMAIL, ThreePid
 from mxisd.net.dns import Resolver
 from mxisd.net.errors import OutboundError
-from mxisd.net.http_client import Outbound
+from mxisd.net.http_client import HttpClient
 from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
 from mxisd.stores.bodies import BadAnswer
@@ -63,7 +63,7 @@ class RestCase(contract.StoreCase):
         self.api = ApiResource()
         server = Server(reactor, Site(self.api))
         self.addCleanup(server.stop)
-        http = Outbound(reactor, Resolver(reactor, [("127.0.0.1", 9)]), Trust(), ANYWHERE)
+        http = HttpClient(reactor, Resolver(reactor, [("127.0.0.1", 9)]), Trust(), ANYWHERE)
         config = Rest(enabled=True, host=f"http://127.0.0.1:{server.port}", endpoints=self.endpoints)
         return RestStore(config, http, self.user_ids).offered()
 

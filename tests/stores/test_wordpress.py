@@ -15,7 +15,7 @@ from mxisd.config.engine.section import Secret
 from mxisd.config.wordpress import Rest, Sql, Wordpress
 from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
 from mxisd.net.dns import Resolver
-from mxisd.net.http_client import Outbound
+from mxisd.net.http_client import HttpClient
 from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
 from mxisd.stores.localpart import mapped
@@ -84,7 +84,7 @@ class WordpressTests(contract.StoreCase):
             rest=Rest(base=f"http://127.0.0.1:{server.port}/blog"),
             sql=Sql(connection=Secret(database()), table_prefix="blog_"),
         )
-        http = Outbound(reactor, Resolver(reactor, [("127.0.0.1", 9)]), Trust(), ANYWHERE)
+        http = HttpClient(reactor, Resolver(reactor, [("127.0.0.1", 9)]), Trust(), ANYWHERE)
         return self.started(*wordpress_store(config, reactor, http, self.user_ids))
 
     async def test_finds_users_by_their_address(self) -> None:

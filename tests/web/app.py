@@ -33,12 +33,12 @@ from mxisd.matrix.signing import Signer
 from mxisd.notify import Message, SendFailed
 from mxisd.policies.invite import InvitePolicy
 from mxisd.stores.stores import Stores
-from mxisd.threepids.binding import Publication
+from mxisd.threepids.binding import Bindings
 from mxisd.threepids.unbind_notices import UnbindNotices
 from mxisd.threepids.validation import ValidationSessions
 from mxisd.web.client import Clients
 from mxisd.web.identity.account import AccountEndpoints
-from mxisd.web.identity.api import Endpoints, common, v1, v2
+from mxisd.web.identity.api import IdentityEndpoints, common, v1, v2
 from mxisd.web.identity.invite import InviteEndpoints
 from mxisd.web.identity.lookup import LookupEndpoints
 from mxisd.web.identity.pubkey import PubkeyEndpoints
@@ -129,15 +129,13 @@ class App:
         )
         self.signer = signer = Signer(DOMAIN, [SIGNING_KEY])
         lookup = Lookup(storage.bindings, [], signer, self.clock)
-        index = HashIndex(storage.hashes, storage.occasions, [], at_once, self.clock, source.randbytes, 20, 600)
+        index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, self.clock, source.randbytes, 20, 600)
         sessions = ValidationSessions(storage.sessions, self.mailbox, self.clock, source.randbytes, PUBLIC_URL)
         invites = Invites(storage.invites, self.policy, lookup, self.deliveries, signer, self.clock, source.randbytes)
         accounts = Accounts(storage.accounts, self.homeservers, self.clock, source.randbytes, only_domain=None)
-        notices = UnbindNotices(session_policy.unbind, storage.bindings, storage.occasions, self.mailbox, self.clock)
-        publication = Publication(
-            storage.bindings, sessions, self.deliveries, notices, signer, self.clock, session_policy
-        )
-        endpoints = Endpoints(
+        notices = UnbindNotices(session_policy.unbind, storage.bindings, storage.cooldowns, self.mailbox, self.clock)
+        publication = Bindings(storage.bindings, sessions, self.deliveries, notices, signer, self.clock, session_policy)
+        endpoints = IdentityEndpoints(
             account=AccountEndpoints(accounts, Terms(policies, storage.accounts, self.clock)),
             lookup=LookupEndpoints(
                 Recursion(lookup, lookup, ()), HashedLookup(storage.hashes, index), Clients(()), bulk=True

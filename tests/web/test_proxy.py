@@ -14,7 +14,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
 from mxisd.matrix.error import MatrixError
-from mxisd.web.proxy import PATIENCE, Homeservers
+from mxisd.web.proxy import PATIENCE, HomeserverUrls
 from tests.web.interception.app import InterceptionTestCase
 from tests.web.interception.test_invite import INVITE, ROOM
 
@@ -23,7 +23,9 @@ BY_ID = {"user_id": "@bob:example.com"}
 
 class HomeserversTests(SynchronousTestCase):
     def test_only_configured_names_lead_anywhere(self) -> None:
-        servers = Homeservers({"Matrix.example.org": "http://one", "other.example:8448": "http://two"}, otherwise=None)
+        servers = HomeserverUrls(
+            {"Matrix.example.org": "http://one", "other.example:8448": "http://two"}, otherwise=None
+        )
         for host, url in [
             ("matrix.example.org", "http://one"),
             ("MATRIX.example.org:443", "http://one"),
@@ -33,12 +35,12 @@ class HomeserversTests(SynchronousTestCase):
         for host in ("other.example", "example.org", "matrix.example.org.evil.example", "", "127.0.0.1:22", "[::1]"):
             self.assertEqual(self.failed(servers, host), (404, "M_NOT_FOUND"))
 
-    def failed(self, servers: Homeservers, host: str) -> tuple[int, str]:
+    def failed(self, servers: HomeserverUrls, host: str) -> tuple[int, str]:
         error = self.assertRaises(MatrixError, servers.behind, host)
         return error.status, error.errcode
 
     def test_one_homeserver_may_stand_behind_all_other_names(self) -> None:
-        servers = Homeservers({"a.example": "http://one"}, otherwise="http://all")
+        servers = HomeserverUrls({"a.example": "http://one"}, otherwise="http://all")
         self.assertEqual([servers.behind(host) for host in ("a.example", "b.example")], ["http://one", "http://all"])
 
 

@@ -14,7 +14,7 @@ from .accounts import RedisAccounts
 from .archive import RedisArchive
 from .bindings import RedisBindings
 from .client import Redis
-from .cooldowns import RedisOccasions
+from .cooldowns import RedisCooldowns
 from .durability import cautions
 from .hashes import RedisHashes
 from .invites import RedisInvites
@@ -40,7 +40,7 @@ class RedisStorage:
         self.outbox = RedisOutbox(redis)
         self.accounts = RedisAccounts(redis)
         self.transactions = RedisTransactions(redis)
-        self.occasions = RedisOccasions(redis)
+        self.cooldowns = RedisCooldowns(redis)
         self.keys = RedisKeys(redis)
         self.archive = RedisArchive(redis, remember)
 

@@ -8,7 +8,7 @@ from .client import Redis
 
 
 class RedisAccounts:
-    """:class:`mxisd.storage.contract.Accounts` on Redis."""
+    """:class:`mxisd.storage.contract.AccountStorage` on Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

@@ -7,7 +7,7 @@ from itertools import chain
 
 from msgspec import structs
 
-from ..archive import END, START, AcceptedTerms, AccessToken, Kept, Occasion, Transaction
+from ..archive import END, START, AcceptedTerms, AccessToken, Cooldown, Kept, Transaction
 from ..records import Binding, Delivery, Invite, Session
 from .bindings import field_of, read_binding, threepid_of, value_of
 from .client import Redis, together
@@ -21,7 +21,7 @@ COLLECTIONS: dict[type[Kept], tuple[str, str]] = {
     Binding: ("HSCAN", "bindings"),
     AccessToken: ("HSCAN", "tokens"),
     Transaction: ("ZSCAN", "transactions"),
-    Occasion: ("ZSCAN", "occasions"),
+    Cooldown: ("ZSCAN", "occasions"),
 }
 # What has a key of its own, and how that begins.
 KEYS: dict[type[Kept], str] = {
@@ -94,7 +94,7 @@ def _member(kind: type[Kept], name: bytes, value: bytes) -> Kept:
         return AccessToken(digest=name.decode(), user_id=user_id, created=int(created))
     if kind is Transaction:
         return Transaction(txn_id=name.decode(), done_at=int(value))
-    return Occasion(occasion=name.decode(), until=int(value))
+    return Cooldown(occasion=name.decode(), until=int(value))
 
 
 def _pair(record: Kept) -> tuple[Argument, Argument]:
@@ -105,7 +105,7 @@ def _pair(record: Kept) -> tuple[Argument, Argument]:
         return record.digest, f"{record.created} {record.user_id}"
     if isinstance(record, Transaction):
         return record.done_at, record.txn_id
-    if not isinstance(record, Occasion):
+    if not isinstance(record, Cooldown):
         raise TypeError(f"{type(record).__name__} is not in a collection")
     return record.until, record.occasion
 

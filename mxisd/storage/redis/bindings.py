@@ -15,7 +15,7 @@ PORTION = 2000
 
 
 class RedisBindings:
-    """:class:`mxisd.storage.contract.Bindings` on Redis."""
+    """:class:`mxisd.storage.contract.BindingStorage` on Redis."""
 
     def __init__(self, redis: Redis, peppers: Peppers) -> None:
         self._redis = redis

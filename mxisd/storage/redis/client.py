@@ -16,9 +16,9 @@ from txredisapi import RedisError, ResponseError
 
 from ...log import Logger
 from ..contract import StorageUnavailable
-from .connection import Argument, Connection, Refused
+from .connection import Argument, Connection, RedisRefused
 from .script import script
-from .servers import Server
+from .servers import RedisServer
 
 log = Logger()
 
@@ -50,7 +50,7 @@ class Redis(Service):
 
     name = "redis"
 
-    def __init__(self, server: Server, clock: IReactorTime, size: int, timeout: float, prefix: str) -> None:
+    def __init__(self, server: RedisServer, clock: IReactorTime, size: int, timeout: float, prefix: str) -> None:
         self._server = server
         self._clock = clock
         self._size = size
@@ -182,7 +182,9 @@ class Redis(Service):
         if found is None:
             await connection.execute_command("SET", key, SCHEMA, "NX")
         elif int(found) > SCHEMA:
-            raise Refused(f"what is in it (schema {int(found)}) was made by a newer mxisd; this one knows {SCHEMA}")
+            raise RedisRefused(
+                f"what is in it (schema {int(found)}) was made by a newer mxisd; this one knows {SCHEMA}"
+            )
 
     async def _offer(self, connection: Connection) -> None:
         """Have a connection used until it is lost."""

@@ -12,11 +12,11 @@ from txredisapi import RedisError, RedisProtocol, ResponseError
 Argument: TypeAlias = str | bytes | int
 
 
-class Refused(Exception):
+class RedisRefused(Exception):
     """The server was reached, but is not to be used; the message says why."""
 
 
-class Login(Struct, frozen=True, kw_only=True):
+class RedisLogin(Struct, frozen=True, kw_only=True):
     """As whom to log in, and to which database."""
 
     username: str | None = None
@@ -36,11 +36,12 @@ class Connection(RedisProtocol):  # type: ignore[misc]  # txredisapi has no anno
         super().__init__(charset=None, convertNumbers=False)
         self._end: Failure | None = None
 
-    async def prepare(self, login: Login, role: str) -> None:
+    async def prepare(self, login: RedisLogin, role: str) -> None:
         """
         Log in, and see whether the server can be used: "connected" says little, TLS has not even begun by then.
 
-        Raises :class:`Refused` where it cannot, for not having the ``role`` among others, or what ended the connection.
+        Raises :class:`RedisRefused` where it cannot, for not having the ``role`` among others, or what ended the
+        connection.
         """
         try:
             if login.password is not None:
@@ -50,11 +51,11 @@ class Connection(RedisProtocol):  # type: ignore[misc]  # txredisapi has no anno
             await self.execute_command("PING")
             actual = await self._role()
         except ResponseError as error:
-            raise Refused(str(error)) from None
+            raise RedisRefused(str(error)) from None
         except RedisError:
             raise self._reason() from None
         if actual not in (role, None):
-            raise Refused(f"its role is {actual}, not {role}")
+            raise RedisRefused(f"its role is {actual}, not {role}")
 
     async def _role(self) -> str | None:
         try:
@@ -84,7 +85,7 @@ class Connection(RedisProtocol):  # type: ignore[misc]  # txredisapi has no anno
         end = self._end.value if self._end else None
         if isinstance(end, Exception) and not isinstance(end, ConnectionDone):
             return end
-        return Refused("it closes connections at once")
+        return RedisRefused("it closes connections at once")
 
     def _build_command(self, *arguments: Argument, **_: object) -> bytes:
         # Six times as fast as the method it replaces, which matters for bulk lookups.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from .client import Redis
 
 
-class RedisOccasions:
-    """:class:`mxisd.storage.contract.Occasions` on Redis."""
+class RedisCooldowns:
+    """:class:`mxisd.storage.contract.CooldownStorage` on Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

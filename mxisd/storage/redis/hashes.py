@@ -22,7 +22,7 @@ PORTION = 2000
 
 
 class RedisHashes:
-    """:class:`mxisd.storage.contract.Hashes` on Redis."""
+    """:class:`mxisd.storage.contract.HashStorage` on Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

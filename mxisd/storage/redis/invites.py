@@ -16,7 +16,7 @@ STEP = 100
 
 
 class RedisInvites:
-    """:class:`mxisd.storage.contract.Invites` on Redis."""
+    """:class:`mxisd.storage.contract.InviteStorage` on Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

@@ -9,7 +9,7 @@ from .client import Redis
 
 
 class RedisKeys:
-    """:class:`mxisd.storage.contract.Keys` on Redis."""
+    """:class:`mxisd.storage.contract.KeyStorage` on Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

@@ -12,7 +12,7 @@ from .records import read
 
 
 class RedisOutbox:
-    """:class:`mxisd.storage.contract.Outbox` on Redis."""
+    """:class:`mxisd.storage.contract.OutboxStorage` on Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorCore, IStreamClientEndpoint
 
 from ...config.storage import Redis as Settings
 from ...net.tls import Trust
-from .connection import Connection, Login, Refused
+from .connection import Connection, RedisLogin, RedisRefused
 
 PORT = 6379
 SENTINEL_PORT = 26379
@@ -21,7 +21,7 @@ SENTINEL_PORT = 26379
 Endpoints = Callable[[str, int], IStreamClientEndpoint]
 
 
-class Server(Protocol):
+class RedisServer(Protocol):
     """Something to connect to."""
 
     name: str
@@ -32,11 +32,11 @@ class Server(Protocol):
         ...
 
 
-def server(settings: Settings, reactor: IReactorCore) -> Server:
+def server(settings: Settings, reactor: IReactorCore) -> RedisServer:
     """The server that a configuration names.  Raises :class:`ValueError` for a CA file without certificates."""
     parts = urlsplit(settings.url)
     database = parse_qs(parts.query).get("db", ["0"])[0] if parts.scheme == "unix" else parts.path.strip("/") or "0"
-    login = Login(
+    login = RedisLogin(
         username=settings.username or (unquote(parts.username) if parts.username else None),
         password=settings.password or (unquote(parts.password) if parts.password else None),
         database=int(database),
@@ -52,7 +52,7 @@ def server(settings: Settings, reactor: IReactorCore) -> Server:
         return wrapClientTLS(trust.connection_to(host, port), plain) if trust else plain
 
     if settings.sentinel.servers:
-        sentinel_login = Login(username=settings.sentinel.username, password=settings.sentinel.password)
+        sentinel_login = RedisLogin(username=settings.sentinel.username, password=settings.sentinel.password)
         return Sentinels(settings.sentinel.servers, settings.sentinel.service, endpoint, sentinel_login, login)
     host, port = parts.hostname or "", parts.port or PORT
     return Direct(f"{host}:{port}", endpoint(host, port), login)
@@ -61,7 +61,7 @@ def server(settings: Settings, reactor: IReactorCore) -> Server:
 class Direct:
     """A server at a known place."""
 
-    def __init__(self, name: str, endpoint: IStreamClientEndpoint, login: Login) -> None:
+    def __init__(self, name: str, endpoint: IStreamClientEndpoint, login: RedisLogin) -> None:
         self.name = name
         self._endpoint = endpoint
         self._login = login
@@ -79,7 +79,12 @@ class Sentinels:
     """
 
     def __init__(
-        self, sentinels: Sequence[str], service: str, endpoints: Endpoints, sentinel_login: Login, login: Login
+        self,
+        sentinels: Sequence[str],
+        service: str,
+        endpoints: Endpoints,
+        sentinel_login: RedisLogin,
+        login: RedisLogin,
     ) -> None:
         self.name = f"{service} (Sentinels {', '.join(sentinels)})"
         self._sentinels = [_host_and_port(sentinel) for sentinel in sentinels]
@@ -92,15 +97,15 @@ class Sentinels:
         host, port = await self._in_charge()
         try:
             return await _connect(self._endpoints(host, port), self._login)
-        except Refused as error:
-            raise Refused(f"{host}:{port}: {error}") from None
+        except RedisRefused as error:
+            raise RedisRefused(f"{host}:{port}: {error}") from None
 
     async def _in_charge(self) -> tuple[str, int]:
         try:
             _, found = await race([Deferred.fromCoroutine(self._ask(host, port)) for host, port in self._sentinels])
         except FailureGroup as group:
             reasons = "; ".join(dict.fromkeys(failure.getErrorMessage() for failure in group.failures))
-            raise Refused(f"no Sentinel knows where it is ({reasons})") from None
+            raise RedisRefused(f"no Sentinel knows where it is ({reasons})") from None
         return found
 
     async def _ask(self, host: str, port: int) -> tuple[str, int]:
@@ -110,11 +115,11 @@ class Sentinels:
         finally:
             sentinel.abort()
         if answer is None:
-            raise Refused(f"{self._service} is not known to {host}:{port}")
+            raise RedisRefused(f"{self._service} is not known to {host}:{port}")
         return answer[0].decode(), int(answer[1])
 
 
-async def _connect(endpoint: IStreamClientEndpoint, login: Login, role: str = "master") -> Connection:
+async def _connect(endpoint: IStreamClientEndpoint, login: RedisLogin, role: str = "master") -> Connection:
     """A connection that is ready for use."""
     connection: Connection = await connectProtocol(endpoint, Connection())
     try:

@@ -8,7 +8,11 @@ from .records import fields, read
 
 
 class RedisSessions:
-    """:class:`mxisd.storage.contract.Sessions` on Redis; one is forgotten ``remember`` ms after its last change."""
+    """
+    :class:`mxisd.storage.contract.SessionStorage` on Redis.
+
+    One is forgotten ``remember`` ms after its last change.
+    """
 
     def __init__(self, redis: Redis, remember: int) -> None:
         self._redis = redis

@@ -11,8 +11,8 @@ from twisted.internet.interfaces import IReactorFromThreads
 from .accounts import SQLiteAccounts
 from .archive import SQLiteArchive
 from .bindings import SQLiteBindings
-from .cooldowns import SQLiteOccasions
-from .database import Database
+from .cooldowns import SQLiteCooldowns
+from .database import SQLiteDatabase
 from .hashes import SQLiteHashes
 from .invites import SQLiteInvites
 from .keys import SQLiteKeys
@@ -27,7 +27,7 @@ from .worker import ThreadWorker, run_reads, run_writes
 class SQLiteStorage:
     """The storage contract on SQLite."""
 
-    def __init__(self, database: Database, sorter: Sorter) -> None:
+    def __init__(self, database: SQLiteDatabase, sorter: Sorter) -> None:
         self.sessions = SQLiteSessions(database)
         self.bindings = SQLiteBindings(database)
         self.hashes = SQLiteHashes(database, sorter)
@@ -35,7 +35,7 @@ class SQLiteStorage:
         self.outbox = SQLiteOutbox(database)
         self.accounts = SQLiteAccounts(database)
         self.transactions = SQLiteTransactions(database)
-        self.occasions = SQLiteOccasions(database)
+        self.cooldowns = SQLiteCooldowns(database)
         self.keys = SQLiteKeys(database)
         self.archive = SQLiteArchive(database)
 
@@ -55,7 +55,7 @@ class SQLiteService(Service):
         self._writer = ThreadWorker("sqlite-writer", lambda: open_connection(path), reactor, run_writes)
         self._reader = ThreadWorker("sqlite-reader", lambda: open_connection(path), reactor, run_reads)
         self._sorter = ThreadWorker("sqlite-sorter", open_sorter, reactor, run_reads)
-        self.storage = SQLiteStorage(Database(self._reader, self._writer), Sorter(self._sorter))
+        self.storage = SQLiteStorage(SQLiteDatabase(self._reader, self._writer), Sorter(self._sorter))
 
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations

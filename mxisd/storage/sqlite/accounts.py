@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 from msgspec import json
 
-from .database import Database
+from .database import SQLiteDatabase
 
 
 class SQLiteAccounts:
-    """:class:`mxisd.storage.contract.Accounts` on SQLite."""
+    """:class:`mxisd.storage.contract.AccountStorage` on SQLite."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
 
     async def register(self, token_hash: str, user_id: str, now: int) -> None:

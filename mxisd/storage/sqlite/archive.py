@@ -8,38 +8,38 @@ from typing import Any, NamedTuple
 
 from msgspec import json, structs
 
-from ..archive import END, START, AcceptedTerms, AccessToken, Kept, Occasion, Transaction
+from ..archive import END, START, AcceptedTerms, AccessToken, Cooldown, Kept, Transaction
 from ..records import Binding, Delivery, Invite, Session
-from .database import Database
+from .database import SQLiteDatabase
 from .outbox import read_delivery
 from .rows import parameters, read
 
 STEP = 500
 
 
-class Table(NamedTuple):
+class ArchiveTable(NamedTuple):
     """Where records of a kind are, and what puts them in order."""
 
     name: str
     key: tuple[str, ...]
 
 
-TABLES: dict[type[Kept], Table] = {
-    Binding: Table("bindings", ("address", "medium")),
-    Session: Table("sessions", ("sid",)),
-    Invite: Table("invites", ("token",)),
-    Delivery: Table("deliveries", ("id",)),
-    AccessToken: Table("access_tokens", ("digest",)),
-    AcceptedTerms: Table("accepted_terms", ("user_id", "url")),
-    Transaction: Table("transactions", ("txn_id",)),
-    Occasion: Table("occasions", ("occasion",)),
+TABLES: dict[type[Kept], ArchiveTable] = {
+    Binding: ArchiveTable("bindings", ("address", "medium")),
+    Session: ArchiveTable("sessions", ("sid",)),
+    Invite: ArchiveTable("invites", ("token",)),
+    Delivery: ArchiveTable("deliveries", ("id",)),
+    AccessToken: ArchiveTable("access_tokens", ("digest",)),
+    AcceptedTerms: ArchiveTable("accepted_terms", ("user_id", "url")),
+    Transaction: ArchiveTable("transactions", ("txn_id",)),
+    Cooldown: ArchiveTable("occasions", ("occasion",)),
 }
 
 
 class SQLiteArchive:
     """:class:`mxisd.storage.archive.Archive` on SQLite."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
 
     async def pack(self, kind: type[Kept], position: str) -> tuple[Sequence[Kept], str]:

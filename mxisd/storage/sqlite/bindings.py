@@ -9,7 +9,7 @@ from msgspec import json, structs
 
 from ...matrix.threepid import ThreePid
 from ..records import Binding, Invite
-from .database import Database
+from .database import SQLiteDatabase
 from .hashes import forget_binding, index_binding
 from .invites import end_invite, pending_invites
 from .outbox import queue
@@ -17,9 +17,9 @@ from .rows import parameters, read
 
 
 class SQLiteBindings:
-    """:class:`mxisd.storage.contract.Bindings` on SQLite."""
+    """:class:`mxisd.storage.contract.BindingStorage` on SQLite."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
 
     async def get(self, threepid: ThreePid) -> Binding | None:

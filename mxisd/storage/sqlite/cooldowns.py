@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
-from .database import Database
+from .database import SQLiteDatabase
 
 
-class SQLiteOccasions:
-    """:class:`mxisd.storage.contract.Occasions` on SQLite."""
+class SQLiteCooldowns:
+    """:class:`mxisd.storage.contract.CooldownStorage` on SQLite."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
 
     async def take(self, occasion: str, now: int, period: int) -> bool:

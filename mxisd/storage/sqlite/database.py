@@ -8,17 +8,17 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 
-from .worker import Find, Worker
+from .worker import Find, StatementWorker
 
 P = ParamSpec("P")
 T = TypeVar("T")
 K = TypeVar("K")
 
 
-class Database:
+class SQLiteDatabase:
     """Runs functions that take a connection: those that only read on one worker, those that write on another."""
 
-    def __init__(self, reader: Worker, writer: Worker) -> None:
+    def __init__(self, reader: StatementWorker, writer: StatementWorker) -> None:
         self._reader = reader
         self._writer = writer
 

@@ -12,7 +12,7 @@ from ...matrix.hashing import digest
 from ...matrix.threepid import ThreePid
 from ..contract import Portion
 from ..records import Pepper
-from .database import Database
+from .database import SQLiteDatabase
 from .sorter import STEP, Bound, Row, Sorter
 
 # The source of what we have bound ourselves.
@@ -23,13 +23,13 @@ NOBODY = ""
 
 class SQLiteHashes:
     """
-    :class:`mxisd.storage.contract.Hashes` on SQLite.
+    :class:`mxisd.storage.contract.HashStorage` on SQLite.
 
     A listing is what one source lists under one pepper.  It is compared with what is to be in it, page by page, and
     only what differs is written.  The hashes of a listing that is no more are garbage, swept up bit by bit.
     """
 
-    def __init__(self, database: Database, sorter: Sorter) -> None:
+    def __init__(self, database: SQLiteDatabase, sorter: Sorter) -> None:
         self._database = database
         self._sorter = sorter
 

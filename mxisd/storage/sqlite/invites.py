@@ -9,15 +9,15 @@ from msgspec import structs
 
 from ...matrix.threepid import ThreePid
 from ..records import End, Invite
-from .database import Database
+from .database import SQLiteDatabase
 from .outbox import abandon_messages, has_queued_message, queue
 from .rows import parameters, read
 
 
 class SQLiteInvites:
-    """:class:`mxisd.storage.contract.Invites` on SQLite."""
+    """:class:`mxisd.storage.contract.InviteStorage` on SQLite."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
 
     async def add(self, invite: Invite, *, resend_before: int, reminder_due: int | None = None) -> Invite:

@@ -6,13 +6,13 @@ import sqlite3
 from collections.abc import Callable
 from typing import cast
 
-from .database import Database
+from .database import SQLiteDatabase
 
 
 class SQLiteKeys:
-    """:class:`mxisd.storage.contract.Keys` on SQLite."""
+    """:class:`mxisd.storage.contract.KeyStorage` on SQLite."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
 
     async def signing_keys(self, make: Callable[[], bytes]) -> bytes:

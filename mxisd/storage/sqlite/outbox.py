@@ -9,14 +9,14 @@ from msgspec import structs
 
 from ...matrix.threepid import ThreePid
 from ..records import Delivery, Failure, Kind, State
-from .database import Database
+from .database import SQLiteDatabase
 from .rows import read
 
 
 class SQLiteOutbox:
-    """:class:`mxisd.storage.contract.Outbox` on SQLite."""
+    """:class:`mxisd.storage.contract.OutboxStorage` on SQLite."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
 
     async def claim(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 
 from ..records import Session
-from .database import Database
+from .database import SQLiteDatabase
 from .rows import parameters, read
 
 
 class SQLiteSessions:
-    """:class:`mxisd.storage.contract.Sessions` on SQLite."""
+    """:class:`mxisd.storage.contract.SessionStorage` on SQLite."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
 
     async def open(self, session: Session, *, alive_since: int, max_guesses: int) -> Session:

@@ -14,7 +14,7 @@ from functools import partial
 from msgspec import json
 from twisted.internet.defer import Deferred, DeferredLock, succeed
 
-from .worker import Worker
+from .worker import StatementWorker
 
 Row = tuple[int, str, str]
 """The listing, the digest, and what belongs to it."""
@@ -38,7 +38,7 @@ def open_sorter() -> sqlite3.Connection:
 class Sorter:
     """Within ``async with sorter``, rows can be added, and then be had in order; one after another can have that."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: StatementWorker) -> None:
         self._worker = worker
         self._lock = DeferredLock()
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
-from .database import Database
+from .database import SQLiteDatabase
 
 
 class SQLiteTransactions:
-    """:class:`mxisd.storage.contract.Transactions` on SQLite."""
+    """:class:`mxisd.storage.contract.TransactionStorage` on SQLite."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
 
     async def is_done(self, txn_id: str) -> bool:

@@ -99,7 +99,7 @@ def _outcome(job: Job, connection: sqlite3.Connection) -> Any:
         return Failure()
 
 
-class Worker(Protocol):
+class StatementWorker(Protocol):
     """Something that runs jobs."""
 
     def run(self, job: Job) -> Deferred[Any]:

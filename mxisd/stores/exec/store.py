@@ -9,24 +9,25 @@ import msgspec
 from twisted.internet.defer import Deferred, DeferredSemaphore
 
 from ...config.exec import Exec, Process
+from ...lookup.source import Batch
 from ...matrix.threepid import ThreePid
 from ..address import findable
 from ..bodies import (
-    About,
-    Auth,
+    AuthAnswer,
     AuthFields,
     BadAnswer,
-    Bulk,
+    BulkAnswer,
     Id,
     LookedUp,
+    ProfileAnswer,
     ProfileFields,
     Reader,
-    Search,
-    Single,
+    SearchAnswer,
+    SingleAnswer,
     user_parts,
 )
 from ..localpart import UserIds
-from ..store import Batch, Entry, Profile, Store
+from ..store import Entry, Profile, Store
 from ..together import one_by_one
 from .program import Ended, ProgramFailed, run
 from .request import Request
@@ -111,7 +112,7 @@ class ExecStore:
         if process.output.type is None:
             return self._reader.login(user_id, AuthFields(success=True))
         if process.output.type == "json":
-            return self._reader.login(user_id, _decoded(output, Auth).auth)
+            return self._reader.login(user_id, _decoded(output, AuthAnswer).auth)
         said, name = _lines(output)
         # Nothing said leaves it to the exit code, which was a good one.
         success = said.lower() in {"", "true", "1"}
@@ -128,26 +129,26 @@ class ExecStore:
             first, second = _lines(output)
             # One line is a localpart, and so is what follows an empty one.
             return self._reader.user_id(Id(first or "localpart", second) if second else Id("localpart", first))
-        answer = _decoded(output, Single).lookup
+        answer = _decoded(output, SingleAnswer).lookup
         return self._reader.user_id(answer.id) if answer and answer.id else None
 
     async def _bulk(self, asked: Sequence[ThreePid]) -> list[LookedUp]:
         body = {"lookup": [threepid._asdict() for threepid in asked]}
         plain = "".join(f"{threepid.medium}\t{threepid.address}\n" for threepid in asked)
         output = await self._ask(self._config.identity.lookup.bulk, Request({}, body, plain))
-        return _decoded(output, Bulk).lookup if output else []
+        return _decoded(output, BulkAnswer).lookup if output else []
 
     async def _profile(self, process: Process, user_id: str) -> ProfileFields:
         user = user_parts(self._user_ids, user_id)
         output = await self._ask(process, _request(user, "localpart domain mxid")) if user else None
-        return (_decoded(output, About).profile if output else None) or ProfileFields()
+        return (_decoded(output, ProfileAnswer).profile if output else None) or ProfileFields()
 
     async def _search(self, process: Process, by: str, term: str, limit: int) -> list[Entry]:
         if not term.isprintable():
             return []
         request = Request({"type": by, "query": term}, {"by": by, "search_term": term}, f"{by}\n{term}\n")
         output = await self._ask(process, request)
-        return self._reader.entries(_decoded(output, Search).results, limit) if output else []
+        return self._reader.entries(_decoded(output, SearchAnswer).results, limit) if output else []
 
     async def _ask(self, process: Process, request: Request) -> bytes | None:
         """What a program writes, without the end of the line; ``None`` if it says no, or if there is none."""

@@ -11,10 +11,10 @@ from ...config.engine.problems import ConfigError
 from ...config.ldap import Ldap
 from ..library import MissingLibrary
 from ..localpart import UserIds
-from ..pool import Pool
+from ..pool import ThreadedPool
 from ..store import Store
 from .names import FullUserIds, Localparts, Names, PrincipalNames
-from .server import Place, Server
+from .server import LdapServer, Place
 from .store import LdapStore, Schema
 
 
@@ -37,10 +37,10 @@ def ldap_store(
         ca_file=connection.ca_file or ca_file,
     )
     try:
-        server = Server(place)
+        server = LdapServer(place)
     except MissingLibrary as error:
         raise ConfigError([f"{key}: {error}"]) from None
-    pool: Pool[Any] = Pool(key, server, reactor)
+    pool: ThreadedPool[Any] = ThreadedPool(key, server, reactor)
     store = LdapStore(key, pool, server, schema_of(config), _names(config, user_ids))
     listing = store if config.lookup or config.identity.lookup else None
     return Store(key, store, store, store, listing, store), store, pool

@@ -41,7 +41,7 @@ class Place(Struct, frozen=True):
         return f"{'ldaps' if self.tls else 'ldap'}://{host}:{self.port}"
 
 
-class Found(Struct, frozen=True):
+class LdapEntry(Struct, frozen=True):
     """An entry; attribute names are in lower case."""
 
     dn: str
@@ -56,8 +56,8 @@ class ServerFailed(Exception):
     """The server cannot be reached, or does not let us in."""
 
 
-class Server:
-    """Connects, and searches on the connections; see :class:`~mxisd.stores.pool.Connector`."""
+class LdapServer:
+    """Connects, and searches on the connections; see :class:`~mxisd.stores.pool.ThreadConnector`."""
 
     def __init__(self, place: Place) -> None:
         """Raises :class:`~mxisd.stores.library.MissingLibrary`."""
@@ -109,9 +109,11 @@ class Server:
             self.close(connection)
         return True
 
-    def search(self, connection: Any, base_dns: Sequence[str], filter_: str, attributes: Sequence[str]) -> list[Found]:
+    def search(
+        self, connection: Any, base_dns: Sequence[str], filter_: str, attributes: Sequence[str]
+    ) -> list[LdapEntry]:
         """All that a filter finds below some entries."""
-        found: list[Found] = []
+        found: list[LdapEntry] = []
         for base_dn in base_dns:
             try:
                 message = self._ask(connection, base_dn, filter_, attributes, [])
@@ -124,9 +126,9 @@ class Server:
 
     def search_some(
         self, connection: Any, base_dns: Sequence[str], filter_: str, attributes: Sequence[str], limit: int
-    ) -> list[Found]:
+    ) -> list[LdapEntry]:
         """The first that a filter finds below some entries."""
-        found: list[Found] = []
+        found: list[LdapEntry] = []
         for base_dn in base_dns:
             for page in self.pages(connection, base_dn, filter_, attributes, min(limit, PAGE)):
                 found += page
@@ -136,9 +138,9 @@ class Server:
 
     def search_each(
         self, connection: Any, base_dns: Sequence[str], filters: Sequence[str], attributes: Sequence[str]
-    ) -> list[list[Found]]:
+    ) -> list[list[LdapEntry]]:
         """What each of some filters finds, asked without waiting for the answers in between."""
-        found: list[list[Found]] = [[] for _ in filters]
+        found: list[list[LdapEntry]] = [[] for _ in filters]
         for base_dn in base_dns:
             asked = [self._ask(connection, base_dn, filter_, attributes, []) for filter_ in filters]
             for index, message in enumerate(asked):
@@ -148,7 +150,7 @@ class Server:
 
     def pages(
         self, connection: Any, base_dn: str, filter_: str, attributes: Sequence[str], size: int = PAGE
-    ) -> Iterator[list[Found]]:
+    ) -> Iterator[list[LdapEntry]]:
         """All that a filter finds below an entry, page by page; in one, of servers that do not know pages."""
         paging = self._paging(criticality=False, size=size, cookie="")
         while True:
@@ -200,11 +202,11 @@ class Server:
         return ServerFailed(text)
 
 
-def _entries(raw: Sequence[tuple[str | None, Any]]) -> Iterator[Found]:
+def _entries(raw: Sequence[tuple[str | None, Any]]) -> Iterator[LdapEntry]:
     for dn, attributes in raw:
         # Referrals to other servers have no name.
         if dn is not None:
-            yield Found(
+            yield LdapEntry(
                 dn,
                 {
                     name.lower(): [value.decode("utf-8", "replace") for value in values]

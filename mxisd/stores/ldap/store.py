@@ -8,13 +8,14 @@ from typing import Any
 
 from msgspec import Struct
 
+from ...lookup.source import Batch
 from ...matrix.threepid import MSISDN, ThreePid
 from ..address import findable, kept
-from ..pool import Pool
-from ..store import Batch, Entry, Profile
+from ..pool import ThreadedPool
+from ..store import Entry, Profile
 from .filters import any_of, contains, equal, filled, of_address, restricted
 from .names import Names
-from .server import Found, Server
+from .server import LdapEntry, LdapServer
 
 # So many comparisons in one filter: servers limit its size.
 _COMPARISONS = 200
@@ -64,7 +65,7 @@ class LdapStore:
 
     local = True
 
-    def __init__(self, name: str, pool: Pool[Any], server: Server, schema: Schema, names: Names) -> None:
+    def __init__(self, name: str, pool: ThreadedPool[Any], server: LdapServer, schema: Schema, names: Names) -> None:
         self.name = name
         self._pool = pool
         self._server = server
@@ -130,7 +131,7 @@ class LdapStore:
         schema = self._schema
         filter_ = restricted(f"({schema.uid}=*)", schema.identity_filter)
 
-        def pages(connection: Any) -> Iterator[list[Found]]:
+        def pages(connection: Any) -> Iterator[list[LdapEntry]]:
             for base_dn in schema.base_dns:
                 yield from self._server.pages(connection, base_dn, filter_, schema.known)
 
@@ -189,7 +190,7 @@ class LdapStore:
         attributes = schema.threepids.get(threepid.medium)
         return restricted(of_address(threepid, attributes), schema.identity_filter) if attributes else None
 
-    async def _entry(self, user_id: str, filter_: str | None, attributes: Sequence[str]) -> Found | None:
+    async def _entry(self, user_id: str, filter_: str | None, attributes: Sequence[str]) -> LdapEntry | None:
         uid = self._names.uid(user_id)
         if not uid or not uid.isprintable():
             return None
@@ -212,17 +213,17 @@ class LdapStore:
         ]
         return [Entry(user_id, name) for user_id, name in users if user_id]
 
-    async def _search(self, filter_: str, attributes: Sequence[str]) -> list[Found]:
+    async def _search(self, filter_: str, attributes: Sequence[str]) -> list[LdapEntry]:
         base_dns = self._schema.base_dns
         return await self._pool.run(lambda connection: self._server.search(connection, base_dns, filter_, attributes))
 
-    def _user_id(self, entry: Found) -> str | None:
+    def _user_id(self, entry: LdapEntry) -> str | None:
         return next(filter(None, map(self._names.user_id, entry.values([self._schema.uid]))), None)
 
-    def _display_name(self, entry: Found) -> str | None:
+    def _display_name(self, entry: LdapEntry) -> str | None:
         return next(iter(entry.values([self._schema.name])), None)
 
-    def _threepids(self, entry: Found) -> tuple[ThreePid, ...]:
+    def _threepids(self, entry: LdapEntry) -> tuple[ThreePid, ...]:
         return tuple(
             dict.fromkeys(
                 kept(medium, value)

@@ -10,9 +10,9 @@ from ...config.engine.problems import ConfigError
 from ...config.sql import Sql, TypedQuery
 from ..library import MissingLibrary
 from ..localpart import UserIds
-from ..pool import Pool
+from ..pool import ThreadedPool
 from ..store import Store
-from .database import Database
+from .database import SqlDatabase
 from .drivers import driver
 from .location import BadLocation
 from .query import Query
@@ -44,7 +44,7 @@ def synapse_store(key: str, config: Sql, domain: str, reactor: Any, user_ids: Us
     return _offering(config, store, lists=True), threads
 
 
-def database_of(key: str, type_: str, connection: str, reactor: Any) -> tuple[Database, Service]:
+def database_of(key: str, type_: str, connection: str, reactor: Any) -> tuple[SqlDatabase, Service]:
     """The database that ``type`` and ``connection`` of a section describe.  Raises :class:`ConfigError`."""
     try:
         found = driver(type_, connection)
@@ -52,8 +52,8 @@ def database_of(key: str, type_: str, connection: str, reactor: Any) -> tuple[Da
         raise ConfigError([f"{key}.connection: {error}"]) from None
     except MissingLibrary as error:
         raise ConfigError([f"{key}.type: {error}"]) from None
-    pool: Pool[Any] = Pool(key, found, reactor)
-    return Database(pool, found), pool
+    pool: ThreadedPool[Any] = ThreadedPool(key, found, reactor)
+    return SqlDatabase(pool, found), pool
 
 
 def _offering(config: Sql, store: SqlStore, lists: bool) -> Store:
@@ -68,7 +68,7 @@ def _offering(config: Sql, store: SqlStore, lists: bool) -> Store:
     )
 
 
-def _queries(key: str, config: Sql, database: Database) -> Queries:
+def _queries(key: str, config: Sql, database: SqlDatabase) -> Queries:
     problems: list[str] = []
 
     def query(path: str, text: str | None, *parameters: int) -> Query | None:

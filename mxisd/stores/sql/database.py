@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..pool import Pool
+from ..pool import ThreadedPool
 from ..together import together
 from .drivers import Driver
 from .query import Dialect, Query
@@ -16,7 +16,7 @@ from .query import Dialect, Query
 _BATCH = 5_000
 
 
-class Table(Struct):
+class SqlTable(Struct):
     """The rows that a query found."""
 
     columns: list[str]
@@ -33,10 +33,10 @@ class Table(Struct):
             raise LookupError(f"the query has no column {name}: it has {', '.join(self.columns)}") from None
 
 
-class Database:
+class SqlDatabase:
     """Runs queries, those that come together at the same time."""
 
-    def __init__(self, pool: Pool[Any], driver: Driver) -> None:
+    def __init__(self, pool: ThreadedPool[Any], driver: Driver) -> None:
         self._pool = pool
         self._driver = driver
 
@@ -47,11 +47,11 @@ class Database:
     def query(self, text: str) -> Query:
         return Query(text, self.dialect)
 
-    async def find(self, sql: str, values: Sequence[str]) -> Table:
+    async def find(self, sql: str, values: Sequence[str]) -> SqlTable:
         """What one query finds."""
         return await self._pool.run(lambda connection: _find(connection, sql, values))
 
-    async def find_each(self, sql: str, many: Sequence[Sequence[str]]) -> list[Table]:
+    async def find_each(self, sql: str, many: Sequence[Sequence[str]]) -> list[SqlTable]:
         """What a query finds for each of many values, shared out among all connections."""
         share = -(-len(many) // self._pool.size)
         results = await together(
@@ -59,25 +59,25 @@ class Database:
         )
         return [table for tables in results for table in tables]
 
-    def stream(self, sql: str) -> AsyncIterator[Table]:
+    def stream(self, sql: str) -> AsyncIterator[SqlTable]:
         """What one query finds, some thousand rows at a time."""
 
-        def batches(connection: Any) -> Iterator[Table]:
+        def batches(connection: Any) -> Iterator[SqlTable]:
             with self._driver.cursor_for_many(connection) as cursor:
                 cursor.execute(sql, ())
                 while rows := cursor.fetchmany(_BATCH):
-                    yield Table(_columns(cursor), rows)
+                    yield SqlTable(_columns(cursor), rows)
 
         return self._pool.stream(batches)
 
 
-def _find(connection: Any, sql: str, values: Sequence[str]) -> Table:
+def _find(connection: Any, sql: str, values: Sequence[str]) -> SqlTable:
     with closing(connection.cursor()) as cursor:
         cursor.execute(sql, values)
-        return Table(_columns(cursor), cursor.fetchall())
+        return SqlTable(_columns(cursor), cursor.fetchall())
 
 
-def _each(sql: str, many: Sequence[Sequence[str]]) -> Callable[[Any], list[Table]]:
+def _each(sql: str, many: Sequence[Sequence[str]]) -> Callable[[Any], list[SqlTable]]:
     return lambda connection: [_find(connection, sql, values) for values in many]
 
 

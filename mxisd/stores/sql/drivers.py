@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from ...log import Logger
 from ..library import library
-from ..pool import Connector
+from ..pool import ThreadConnector
 from .location import BadLocation, Location, parse
 from .query import Dialect
 
@@ -23,7 +23,7 @@ CONNECT_TIMEOUT = 5
 QUERY_TIMEOUT = 10
 
 
-class Driver(Connector[Any], Protocol):
+class Driver(ThreadConnector[Any], Protocol):
     """How to connect to one database; connections are those of DB-API 2.0 (PEP 249)."""
 
     dialect: Dialect

@@ -9,11 +9,12 @@ from typing import Any
 
 from msgspec import Struct
 
+from ...lookup.source import Batch
 from ...matrix.threepid import ThreePid
 from ..address import findable, kept
 from ..localpart import UserIds
-from ..store import Batch, Entry
-from .database import Database, Table
+from ..store import Entry
+from .database import SqlDatabase, SqlTable
 from .query import Query
 
 # So many addresses in one statement: every database takes that many values.
@@ -56,7 +57,7 @@ class SqlStore:
     local = True
 
     def __init__(
-        self, name: str, database: Database, queries: Callable[[], Awaitable[Queries]], user_ids: UserIds
+        self, name: str, database: SqlDatabase, queries: Callable[[], Awaitable[Queries]], user_ids: UserIds
     ) -> None:
         self.name = name
         self._database = database
@@ -138,7 +139,7 @@ class SqlStore:
         async for table in self._database.stream(query.sql):
             yield list(self._listed(table))
 
-    def _listed(self, table: Table) -> Iterable[tuple[ThreePid, str]]:
+    def _listed(self, table: SqlTable) -> Iterable[tuple[ThreePid, str]]:
         mxid, medium, address = (table.column(name) for name in ("mxid", "medium", "address"))
         for row in table.rows:
             user_id = self._user_id(row[mxid], None)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from ...log import Logger
-from .database import Database
+from .database import SqlDatabase
 from .query import Dialect, Query
 from .store import Queries, Typed
 
@@ -82,7 +82,7 @@ def _ways(dialect: Dialect, domain: str) -> Mapping[str, Sequence[_Way]]:
 
 
 def synapse_queries(
-    name: str, database: Database, domain: str, configured: Queries
+    name: str, database: SqlDatabase, domain: str, configured: Queries
 ) -> Callable[[], Awaitable[Queries]]:
     """
     Completes the queries that are configured by those that the Synapse at hand understands.
@@ -104,7 +104,7 @@ def synapse_queries(
 
 
 def _choose(
-    name: str, database: Database, domain: str, columns: set[str], configured: Queries
+    name: str, database: SqlDatabase, domain: str, columns: set[str], configured: Queries
 ) -> dict[str, Query | Typed]:
     chosen: dict[str, Any] = {}
     # The two ways to look up have to agree.

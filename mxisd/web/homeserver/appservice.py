@@ -10,7 +10,7 @@ from msgspec import Struct
 from ...appservice.transactions import Transactions
 from ...appservice.users import Users
 from ...matrix.error import MatrixError
-from ...matrix.homeserver import Refused
+from ...matrix.homeserver import HomeserverRefused
 from ...net.errors import OutboundError
 from ..endpoint import Call, Endpoint, Handler
 
@@ -20,7 +20,7 @@ V1 = "/_matrix/app/v1"
 BODY_LIMITS = {f"{V1}/transactions/".encode(): 10 * 1024 * 1024, b"/transactions/": 10 * 1024 * 1024}
 
 
-class Transaction(Struct):
+class TransactionParameters(Struct):
     events: list[Any]
 
 
@@ -47,7 +47,7 @@ class AppServiceEndpoints:
 
     async def transaction(self, call: Call) -> object:
         """Act on events."""
-        await self._transactions.take(call.segment(), call.body(Transaction).events)
+        await self._transactions.take(call.segment(), call.body(TransactionParameters).events)
         return {}
 
     async def user(self, call: Call) -> object:
@@ -57,7 +57,7 @@ class AppServiceEndpoints:
             raise MatrixError(404, "M_NOT_FOUND", "This user is not ours")
         try:
             await self._users.register(user_id)
-        except (Refused, OutboundError) as error:
+        except (HomeserverRefused, OutboundError) as error:
             raise MatrixError(502, "M_UNKNOWN", f"The user cannot be registered: {error}") from error
         return {}
 

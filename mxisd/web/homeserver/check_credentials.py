@@ -14,7 +14,7 @@ from msgspec import Struct
 from ...log import Logger
 from ...matrix.error import MatrixError
 from ...net.networks import Network
-from ...stores.passwords import Credentials
+from ...stores.passwords import Passwords
 from ...stores.store import Profile
 from ...stores.stores import StoreFailed
 from ..body import from_json
@@ -26,19 +26,19 @@ log = Logger()
 PATH = "/_matrix-internal/identity/v1/check_credentials"
 
 
-class User(Struct):
+class UserCredentials(Struct):
     id: str
     password: str
 
 
-class Login(Struct):
-    user: User
+class CredentialsParameters(Struct):
+    user: UserCredentials
 
 
 class CheckCredentialsEndpoints:
     """Answers those in the allowed networks: it is an oracle for passwords."""
 
-    def __init__(self, credentials: Credentials, clients: Clients, allowed: Collection[Network]) -> None:
+    def __init__(self, credentials: Passwords, clients: Clients, allowed: Collection[Network]) -> None:
         self._credentials = credentials
         self._clients = clients
         self._allowed = allowed
@@ -50,7 +50,7 @@ class CheckCredentialsEndpoints:
     async def check(self, call: Call) -> object:
         """Whether a password is right, and if so what is known of the user."""
         self._require_allowed(call)
-        user = from_json(call.raw_body, Login).user
+        user = from_json(call.raw_body, CredentialsParameters).user
         try:
             profile = await self._credentials.check(user.id, user.password)
         except StoreFailed:

@@ -16,7 +16,7 @@ from ..endpoint import Call, Endpoint
 PATH = "/_matrix/mxisd/v1/policy/invite"
 
 
-class Invite(Struct):
+class InviteParameters(Struct):
     """An invite; one without ``medium`` and ``address`` is an event that a client sends itself."""
 
     sender: str
@@ -40,11 +40,11 @@ class PolicyEndpoints:
         """Say whether an invite, described in the query or in a JSON body, may be sent, and how that comes out."""
         if not compare_digest((call.access_token() or "").encode(), self._token):
             raise MatrixError(401, "M_UNAUTHORIZED", "The access token is missing or not known")
-        decision = await self._policy.decide(_attempt(call.body(Invite)))
+        decision = await self._policy.decide(_attempt(call.body(InviteParameters)))
         return {"allowed": decision.allowed, "steps": decision.steps}
 
 
-def _attempt(invite: Invite) -> Attempt:
+def _attempt(invite: InviteParameters) -> Attempt:
     try:
         server_of(invite.sender)
         if invite.medium is None and invite.address is None:

@@ -9,14 +9,14 @@ from ...accounts.terms import Terms
 from ..endpoint import Call, Handler
 
 
-class OpenIDToken(Struct):
+class OpenIDParameters(Struct):
     access_token: str
     token_type: str
     matrix_server_name: str
     expires_in: int
 
 
-class AcceptedTerms(Struct):
+class TermsParameters(Struct):
     user_accepts: list[str]
 
 
@@ -46,7 +46,7 @@ class AccountEndpoints:
 
     async def register(self, call: Call) -> object:
         """Exchange an OpenID token for an access token."""
-        openid = call.body(OpenIDToken)
+        openid = call.body(OpenIDParameters)
         access_token = await self._accounts.register(openid.matrix_server_name, openid.access_token)
         # "access_token" is not in the specification: Sydent sends both, and clients came to read it.
         return {"token": access_token, "access_token": access_token}
@@ -66,5 +66,5 @@ class AccountEndpoints:
 
     async def accept_terms(self, call: Call) -> object:
         """Add to what the user has accepted."""
-        await self._terms.accept(call.owner(), call.body(AcceptedTerms).user_accepts)
+        await self._terms.accept(call.owner(), call.body(TermsParameters).user_accepts)
         return {}

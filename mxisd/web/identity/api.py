@@ -20,7 +20,7 @@ V2 = "/_matrix/identity/v2"
 BODY_LIMITS = {f"{V1}/bulk_lookup".encode(): 1024 * 1024, f"{V2}/lookup".encode(): 1024 * 1024}
 
 
-class Endpoints(Struct, frozen=True):
+class IdentityEndpoints(Struct, frozen=True):
     """The handlers that both generations share."""
 
     account: AccountEndpoints
@@ -36,7 +36,7 @@ def common() -> dict[str, Endpoint]:
     return {"/_matrix/identity/versions": Endpoint(GET=versions)}
 
 
-def v1(on: Endpoints) -> dict[str, Endpoint]:
+def v1(on: IdentityEndpoints) -> dict[str, Endpoint]:
     """r0.2.0: nothing asks for a token."""
     validate = on.validate
     return {
@@ -62,7 +62,7 @@ def v1(on: Endpoints) -> dict[str, Endpoint]:
     }
 
 
-def v2(on: Endpoints) -> dict[str, Endpoint]:
+def v2(on: IdentityEndpoints) -> dict[str, Endpoint]:
     """The current API: most of it asks for a token, and then for accepted terms."""
     validate, token, terms = on.validate, on.account.with_token, on.account.with_terms
     return {

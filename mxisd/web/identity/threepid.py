@@ -9,24 +9,24 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ...matrix.error import MatrixError
 from ...matrix.threepid import fold
-from ...threepids.binding import Publication
+from ...threepids.binding import Bindings
 from ..body import from_json
 from ..endpoint import Call
 
 
-class Bind(Struct):
+class BindParameters(Struct):
     sid: str
     client_secret: str
     mxid: str
 
 
-class Address(Struct):
+class ThreePidParameters(Struct):
     medium: str
     address: str
 
 
-class Unbind(Struct):
-    threepid: Address
+class UnbindParameters(Struct):
+    threepid: ThreePidParameters
     mxid: str
     sid: str | UnsetType = UNSET
     client_secret: str | UnsetType = UNSET
@@ -37,20 +37,20 @@ Authenticate: TypeAlias = Callable[[str, str, str, object], Awaitable[str]]
 
 
 class ThreePidEndpoints:
-    def __init__(self, publication: Publication, authenticate: Authenticate) -> None:
+    def __init__(self, publication: Bindings, authenticate: Authenticate) -> None:
         self._publication = publication
         self._authenticate = authenticate
 
     async def bind(self, call: Call) -> object:
         """Publish the address of a validated session for a user; in v2, only for the one who asks."""
-        given = call.body(Bind)
+        given = call.body(BindParameters)
         if call.user_id is not None and call.user_id != given.mxid:
             raise MatrixError(403, "M_UNAUTHORIZED", f"The access token is not of {given.mxid}")
         return Raw(await self._publication.bind(given.sid, given.client_secret, given.mxid))
 
     async def unbind(self, call: Call) -> object:
         """Withdraw an address: by the proof of a session, or for the user's homeserver by its signature."""
-        given = call.body(Unbind)
+        given = call.body(UnbindParameters)
         address = fold(given.threepid.medium, given.threepid.address)
         try:
             if given.sid is not UNSET and given.client_secret is not UNSET:

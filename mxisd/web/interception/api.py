@@ -15,7 +15,7 @@ from .register import RegistrationInterception
 GENERATIONS = ("api/v1", "r0", "v1", "v3", "unstable")
 
 
-class Endpoints(Struct, frozen=True):
+class InterceptionEndpoints(Struct, frozen=True):
     """The handlers that all generations share."""
 
     invite: InviteInterception
@@ -25,7 +25,7 @@ class Endpoints(Struct, frozen=True):
     profile: ProfileInterception
 
 
-def interceptions(on: Endpoints) -> dict[str, Endpoint]:
+def interceptions(on: InterceptionEndpoints) -> dict[str, Endpoint]:
     """The endpoints by path."""
     endpoints: dict[str, Endpoint] = {}
     for generation in GENERATIONS:

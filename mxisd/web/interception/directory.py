@@ -25,12 +25,12 @@ log = Logger()
 MAX_RESULTS = 50
 
 
-class Search(Struct):
+class SearchParameters(Struct):
     search_term: str
     limit: int = 10
 
 
-class Found(Struct):
+class HomeserverResults(Struct):
     """What the homeserver finds; its results are passed on with all that is in them."""
 
     results: list[dict[str, Any]] = []
@@ -49,7 +49,7 @@ class DirectoryInterception:
     async def search(self, call: Call) -> object:
         """Search both at once."""
         body = as_object(read(call.raw_body), "The body")
-        asked, content = from_values(body, Search), write(body)
+        asked, content = from_values(body, SearchParameters), write(body)
         limit = max(0, min(asked.limit, MAX_RESULTS))
         try:
             sender = await self._proxy.identity(call)
@@ -65,22 +65,24 @@ class DirectoryInterception:
         results, limited = merged(theirs.results, await ours, limit)
         return {"results": results, "limited": limited or theirs.limited}
 
-    async def _from_homeserver(self, call: Call, content: bytes) -> Found | Whole:
+    async def _from_homeserver(self, call: Call, content: bytes) -> HomeserverResults | Whole:
         """What it finds; nothing if it fails, or its answer if it refuses the request."""
         if self._exclude.homeserver:
-            return Found()
+            return HomeserverResults()
         try:
             late = MatrixError(504, "M_UNKNOWN", "The homeserver does not answer")
             answer = await within(PATIENCE, self._clock, self._proxy.fetch(call, content, JSON), late)
         except MatrixError as error:
             log.warn("the homeserver could not be searched: {error}", error=error)
-            return Found()
+            return HomeserverResults()
         # 404 is one that has no directory.
         if 400 <= answer.status < 500 and answer.status != 404:
             return answer
         try:
-            found = msgspec.json.decode(answer.body if answer.status == 200 else b"", type=Found)
+            found = msgspec.json.decode(answer.body if answer.status == 200 else b"", type=HomeserverResults)
         except (ValueError, RecursionError):
             log.warn("the homeserver could not be searched: unexpected answer, status {status}", status=answer.status)
-            return Found()
-        return Found([result for result in found.results if isinstance(result.get("user_id"), str)], found.limited)
+            return HomeserverResults()
+        return HomeserverResults(
+            [result for result in found.results if isinstance(result.get("user_id"), str)], found.limited
+        )

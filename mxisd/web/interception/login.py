@@ -13,16 +13,16 @@ from ..proxy import Proxy
 from .body import JSON, Object, as_object, read, write
 
 
-class UserName(Struct, tag_field="type", tag="m.id.user"):
+class UserIdentifier(Struct, tag_field="type", tag="m.id.user"):
     user: str
 
 
-class Address(Struct, tag_field="type", tag="m.id.thirdparty"):
+class ThreePidIdentifier(Struct, tag_field="type", tag="m.id.thirdparty"):
     medium: str
     address: str
 
 
-class Phone(Struct, tag_field="type", tag="m.id.phone"):
+class PhoneIdentifier(Struct, tag_field="type", tag="m.id.phone"):
     """``number`` is what Synapse calls it, and so clients do."""
 
     country: str
@@ -30,7 +30,7 @@ class Phone(Struct, tag_field="type", tag="m.id.phone"):
     number: str | None = None
 
 
-Identifier = UserName | Address | Phone
+Identifier = UserIdentifier | ThreePidIdentifier | PhoneIdentifier
 
 # Where clients put them before there were identifiers.  Synapse prefers these: they must not stay beside another.
 _LEGACY = ("user", "medium", "address")
@@ -58,11 +58,11 @@ class LoginInterception:
 
     async def _user_behind(self, identifier: Identifier | None) -> str | None:
         match identifier:
-            case UserName(user):
+            case UserIdentifier(user):
                 return await self._identifiers.of_name(user)
-            case Address(medium, address):
+            case ThreePidIdentifier(medium, address):
                 return await self._identifiers.of_threepid(fold(medium, address.strip()))
-            case Phone(country, phone, number):
+            case PhoneIdentifier(country, phone, number):
                 try:
                     dialled = threepid.phone(phone or number or "", country)
                 except InvalidAddress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...matrix.error import MatrixError
-from ...stores.profiles import Knowledge
+from ...stores.profiles import StoreProfiles
 from ..endpoint import Call
 from ..proxy import NotAccepted, Proxy
 from .body import Object, read, write
@@ -12,7 +12,7 @@ from .body import Object, read, write
 class ProfileInterception:
     """Adds to what the homeserver says of its users, and changes nothing of it."""
 
-    def __init__(self, proxy: Proxy, knowledge: Knowledge, *, public: bool) -> None:
+    def __init__(self, proxy: Proxy, knowledge: StoreProfiles, *, public: bool) -> None:
         """``public`` is whether addresses and roles are for everybody, or only for users of the homeserver."""
         self._proxy = proxy
         self._knowledge = knowledge

@@ -14,11 +14,11 @@ from ..proxy import Proxy
 from .body import JSON, Object, as_object, read, write
 
 
-class Email(Struct):
+class EmailParameters(Struct):
     email: str
 
 
-class Phone(Struct):
+class PhoneParameters(Struct):
     country: str
     phone_number: str
 
@@ -40,9 +40,11 @@ class RegistrationInterception:
 def _address(medium: str, body: Object) -> ThreePid:
     try:
         if medium == EMAIL:
-            return threepid.email(from_values(as_object(body, "The body", Email.__struct_fields__), Email).email)
+            return threepid.email(
+                from_values(as_object(body, "The body", EmailParameters.__struct_fields__), EmailParameters).email
+            )
         if medium == MSISDN:
-            given = from_values(as_object(body, "The body", Phone.__struct_fields__), Phone)
+            given = from_values(as_object(body, "The body", PhoneParameters.__struct_fields__), PhoneParameters)
             return threepid.phone(given.phone_number, given.country)
     except InvalidAddress as error:
         errcode = "M_INVALID_EMAIL" if medium == EMAIL else "M_INVALID_PARAM"

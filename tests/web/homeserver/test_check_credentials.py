@@ -8,7 +8,7 @@ from zope.interface import implementer
 
 from mxisd.config.auth import CheckCredentials
 from mxisd.config.server import LOOPBACK
-from mxisd.stores.passwords import BEAT, Credentials
+from mxisd.stores.passwords import BEAT, Passwords
 from mxisd.stores.stores import Stores
 from mxisd.web.client import Clients
 from mxisd.web.homeserver.check_credentials import PATH, CheckCredentialsEndpoints
@@ -22,7 +22,7 @@ class CheckCredentialsTestCase(InterceptionTestCase):
 
     @cached_property
     def site(self) -> Site:
-        credentials = Credentials(self.stores, "example.org", self.clock)
+        credentials = Passwords(self.stores, "example.org", self.clock)
         endpoints = CheckCredentialsEndpoints(credentials, Clients(LOOPBACK), CheckCredentials().allowed_cidr)
         return Site(tree(endpoints.endpoints()), {}, reactor=self.clock)
 

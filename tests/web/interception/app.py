@@ -31,17 +31,17 @@ from mxisd.matrix.threepid import ThreePid
 from mxisd.policies.invite import InvitePolicy
 from mxisd.policies.registration import RegistrationPolicy
 from mxisd.storage.records import Invite
-from mxisd.stores.profiles import Knowledge
+from mxisd.stores.profiles import StoreProfiles
 from mxisd.stores.search import StoreSearch
 from mxisd.stores.stores import Stores
 from mxisd.web.client import Clients
-from mxisd.web.interception.api import Endpoints, interceptions
+from mxisd.web.interception.api import InterceptionEndpoints, interceptions
 from mxisd.web.interception.directory import DirectoryInterception
 from mxisd.web.interception.invite import InviteInterception
 from mxisd.web.interception.login import LoginInterception
 from mxisd.web.interception.profile import ProfileInterception
 from mxisd.web.interception.register import RegistrationInterception
-from mxisd.web.proxy import Homeservers, Proxy
+from mxisd.web.proxy import HomeserverUrls, Proxy
 from mxisd.web.site import Site, tree
 
 ONLY_STAFF = InvitePolicyConfiguration(if_sender=IfSender(has_role=("staff",)))
@@ -155,18 +155,18 @@ class InterceptionTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.homeserver = Homeserver()
         self.agent = RequestTraversalAgent(self.homeserver)
-        self.homeservers = Homeservers({"matrix.example.org": "http://homeserver:8008"}, otherwise=None)
+        self.homeservers = HomeserverUrls({"matrix.example.org": "http://homeserver:8008"}, otherwise=None)
 
     @cached_property
     def site(self) -> Site:
         proxy = Proxy(self.agent, self.homeservers, Clients(LOOPBACK), self.clock)
         search = StoreSearch(self.stores, self.exclude, self.clock)
-        endpoints = Endpoints(
+        endpoints = InterceptionEndpoints(
             invite=InviteInterception(proxy, InvitePolicy(self.invites, Profiles())),
             register=RegistrationInterception(proxy, RegistrationPolicy(self.registrations, NoInvites())),
             directory=DirectoryInterception(proxy, search, self.exclude, self.clock),
             login=LoginInterception(proxy, Identifiers(self.addresses, self.rules, "example.org")),
-            profile=ProfileInterception(proxy, Knowledge(self.stores, self.clock), public=self.public_profiles),
+            profile=ProfileInterception(proxy, StoreProfiles(self.stores, self.clock), public=self.public_profiles),
         )
         return Site(tree(interceptions(endpoints)), {}, reactor=self.clock)
 

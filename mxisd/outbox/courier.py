@@ -1,0 +1,44 @@
+"""What the outbox asks of those who deliver, and what others ask of the outbox."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from ..storage.records import Delivery, Kind
+
+
+class Outcome(Struct, frozen=True):
+    """
+    How an attempt went.
+
+    ``later``: it surely had no effect, and may do so another time; ``error``: the same, but perhaps it never will.
+    ``lost``: whether it had an effect is not known.  ``moot``: there was no need for it any more.
+    """
+
+    what: Literal["done", "refused", "later", "error", "lost", "moot"]
+    answer: str
+    """What the other side said, for the administrator."""
+    retry_after: int = 0
+    """Milliseconds that the other side asked to be left in peace."""
+
+
+class Courier(Protocol):
+    """Knows how to deliver one kind."""
+
+    kind: Kind
+    repeatable: bool
+    """Whether delivering twice does no harm."""
+
+    async def deliver(self, delivery: Delivery) -> Outcome:
+        """Make an attempt.  Raises :class:`StorageUnavailable` only if nothing was sent."""
+        ...
+
+
+class Outbox(Protocol):
+    """What those see of the outbox who have queued something in it, through the storage."""
+
+    def wake(self) -> None:
+        """Look for what is due now, without waiting for the next poll."""
+        ...
