@@ -10,17 +10,24 @@ from pathlib import Path
 from socket import socket
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint, serverFromString
 from twisted.internet.error import ReactorNotRunning
-from twisted.internet.interfaces import IDelayedCall, IListeningPort, IProcessTransport, IStreamServerEndpoint
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IListeningPort,
+    IProcessTransport,
+    IReactorCore,
+    IStreamServerEndpoint,
+)
 from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
 from twisted.internet.stdio import StandardIO
 from twisted.python.failure import Failure
 
 from .config import Config
 from .log import Logger
+from .reactor import IReactor
+from .services import Service
 
 log = Logger()
 
@@ -62,7 +69,7 @@ class Supervisor(Service):
 
     name = "workers"
 
-    def __init__(self, bind: Sequence[str], command: Sequence[str], number: int, reactor: Any) -> None:
+    def __init__(self, bind: Sequence[str], command: Sequence[str], number: int, reactor: IReactor) -> None:
         self._bind = bind
         self._reactor = reactor
         self._ports: list[IListeningPort] = []
@@ -77,12 +84,12 @@ class Supervisor(Service):
             failure.raiseException()
 
     def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().startService()
         for worker in self._workers:
             worker.start()
 
     def stopService(self) -> Deferred[Any]:
-        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().stopService()
         return DeferredList([worker.stop() for worker in self._workers]).addCallback(self._close)
 
     def _hold(self, port: Any) -> None:
@@ -104,7 +111,9 @@ async def _closed(port: Any) -> None:
 class Worker(ProcessProtocol):
     """One process after another."""
 
-    def __init__(self, number: int, command: Sequence[str], sockets: Callable[[], list[int]], reactor: Any) -> None:
+    def __init__(
+        self, number: int, command: Sequence[str], sockets: Callable[[], list[int]], reactor: IReactor
+    ) -> None:
         self._number = number
         self._command = command
         self._sockets = sockets
@@ -164,7 +173,7 @@ class Worker(ProcessProtocol):
 # In a worker.
 
 
-def inherited(descriptors: str, reactor: Any) -> list[IStreamServerEndpoint]:
+def inherited(descriptors: str, reactor: IReactor) -> list[IStreamServerEndpoint]:
     """The sockets that a supervisor hands over: their file descriptors, with commas in between."""
     return [
         AdoptedStreamServerEndpoint(reactor, number, _family(number)) for number in map(int, descriptors.split(","))
@@ -179,18 +188,18 @@ def _family(descriptor: int) -> int:
 class Lifeline(Service):
     """Ends this process when its standard input does, which the supervisor has the other end of."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: IReactor) -> None:
         self._reactor = reactor
 
     def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().startService()
         StandardIO(UntilTheEnd(self._reactor), reactor=self._reactor)
 
 
 class UntilTheEnd(Protocol):
     """Reads nothing, and waits for the end of it."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: IReactorCore) -> None:
         self._reactor = reactor
 
     def connectionLost(self, reason: Any = None) -> None:

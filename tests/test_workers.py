@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.error import ConnectionDone, ProcessTerminated
 from twisted.internet.testing import MemoryReactorClock
@@ -57,7 +57,7 @@ class Reactor(MemoryReactorClock):
 class SupervisorTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = Reactor()
-        self.supervisor = Supervisor([], ["mxisd"], 2, self.reactor)
+        self.supervisor = Supervisor([], ["mxisd"], 2, cast("IReactor", self.reactor))
         self.supervisor.startService()
 
     def test_all_are_started(self) -> None:

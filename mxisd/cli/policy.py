@@ -15,6 +15,7 @@ from ..config import Config, ConfigError, load
 from ..matrix.ids import InvalidIdentifier, check_room_id, server_of
 from ..matrix.threepid import InvalidAddress, canonical
 from ..policies.invite import Attempt, InvitePolicy
+from ..reactor import IReactor
 from ..stores.stores import StoreFailed
 
 Say = Callable[[str], None]
@@ -51,7 +52,7 @@ class GivenRoles:
         return self._roles
 
 
-async def _explain(reactor: Any, config: Config, attempt: Attempt, roles: Sequence[str] | None) -> None:
+async def _explain(reactor: IReactor, config: Config, attempt: Attempt, roles: Sequence[str] | None) -> None:
     from ..tap import Parts  # puts all parts together, those of this package among them
 
     parts = Parts(config, reactor)

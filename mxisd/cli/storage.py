@@ -9,7 +9,7 @@ from functools import reduce
 from hashlib import sha256
 from operator import xor
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from msgspec import Struct, msgpack
 from twisted.internet import task
@@ -19,6 +19,7 @@ from twisted.python.usage import UsageError
 
 from ..config import Config, ConfigError, load
 from ..net.tls import CaFileError
+from ..reactor import IReactor
 from ..storage.archive import END, KINDS, START, Archive, Kept
 from ..storage.contract import KeyStorage, Storage, StorageUnavailable
 from ..storage.engine import engine
@@ -197,7 +198,7 @@ class StorageOptions(UsageOptions):
             raise UsageError("a command is needed: copy")
 
 
-async def run(reactor: Any, source: Config, target: Config, out: TextIO) -> None:
+async def run(reactor: IReactor, source: Config, target: Config, out: TextIO) -> None:
     """
     Copy from the storage of one configuration to that of another.
 
@@ -235,7 +236,7 @@ def main() -> None:
     task.react(lambda reactor: Deferred.fromCoroutine(_run(reactor, source, target)))
 
 
-async def _run(reactor: Any, source: Config, target: Config) -> None:
+async def _run(reactor: IReactor, source: Config, target: Config) -> None:
     try:
         await run(reactor, source, target, sys.stdout)
     except (CopyFailed, StorageUnavailable, UnusableDatabase, CaFileError, OSError) as error:

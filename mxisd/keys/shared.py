@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import overload
 
 from signedjson.types import SigningKey
-from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from ..log import Logger
+from ..services import Service
 from ..storage.contract import KeyStorage, StorageUnavailable
 from .file import KeyFileError, new_keys, read_keys
 
@@ -37,12 +37,12 @@ class SharedKeys(Service, Sequence[SigningKey]):
         self._reading: Deferred[None] = Deferred()
 
     def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().startService()
         self._reading = Deferred.fromCoroutine(self._read_them())
         self._reading.addErrback(lambda failure: failure.trap(CancelledError))
 
     def stopService(self) -> None:
-        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().stopService()
         self._reading.cancel()
 
     async def _read_them(self) -> None:

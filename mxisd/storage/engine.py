@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ..config.storage import Storage as Settings
+from ..reactor import IReactor
 from .redis import RedisService
 from .sqlite import SQLiteService
 
 Engine: TypeAlias = SQLiteService | RedisService
 
 
-def engine(settings: Settings, reactor: Any, remember: int) -> Engine:
+def engine(settings: Settings, reactor: IReactor, remember: int) -> Engine:
     """
     The engine of a configuration, as a service with its ``storage``.
 

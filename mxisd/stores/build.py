@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
-
-from twisted.application.service import Service
+from typing import NamedTuple
 
 from ..config import Config
 from ..config.ldap import Ldap
 from ..net.http_client import Http
+from ..reactor import IReactor
+from ..services import Service
 from .exec.store import ExecStore
 from .ldap.build import ldap_store
 from .localpart import UserIds, mapped, strict
@@ -32,7 +32,7 @@ class Built(NamedTuple):
     """To be given other users when the configuration is read again; if it is enabled."""
 
 
-def build_stores(config: Config, reactor: Any, http: Http, environ: Mapping[str, str]) -> Built:
+def build_stores(config: Config, reactor: IReactor, http: Http, environ: Mapping[str, str]) -> Built:
     """
     The stores that are enabled.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from twisted.internet import reactor
-
 from mxisd.config import ConfigError
 from mxisd.net.http_client import Http
+from mxisd.reactor import installed_reactor
 from mxisd.stores.build import Built, build_stores
 from tests.config.case import ConfigCase
+
+reactor = installed_reactor()
 
 NO_HTTP = cast("Http", None)
 ALL = """

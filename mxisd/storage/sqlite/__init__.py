@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorFromThreads
 
+from ...services import Service
 from .accounts import SQLiteAccounts
 from .archive import SQLiteArchive
 from .bindings import SQLiteBindings
@@ -58,12 +58,12 @@ class SQLiteService(Service):
         self.storage = SQLiteStorage(SQLiteDatabase(self._reader, self._writer), Sorter(self._sorter))
 
     def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().startService()
         self._writer.start()
         self._reader.start()
         self._sorter.start()
 
     def stopService(self) -> Deferred[list[tuple[bool, None]]]:
-        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().stopService()
         # What was queued before is still written: a stop loses nothing that was promised.
         return DeferredList([self._writer.stop(), self._reader.stop(), self._sorter.stop()])
