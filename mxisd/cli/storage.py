@@ -25,7 +25,6 @@ from ..storage.contract import KeyStorage, Storage, StorageUnavailable
 from ..storage.engine import engine
 from ..storage.records import Session
 from ..storage.sqlite.schema import UnusableDatabase
-from ..threepids.validation import REMEMBERED
 
 # What is told of the progress: the kind, how many of it are done, and how many there are.
 Report = Callable[[type[Kept], int, int], None]
@@ -209,7 +208,7 @@ async def run(reactor: IReactor, source: Config, target: Config, out: TextIO) ->
     database = source.storage.provider.sqlite.database
     if source.storage.backend == "sqlite" and not database.exists():
         raise CopyFailed(f"there is no database {database}")
-    engines = [engine(config.storage, reactor, REMEMBERED) for config in (source, target)]
+    engines = [engine(config.storage, reactor) for config in (source, target)]
     for each in engines:
         each.startService()
     try:

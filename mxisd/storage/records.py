@@ -6,7 +6,11 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from ..clock import DAY
 from ..matrix.threepid import ThreePid
+
+# An expired session is kept this long, to be told from one that never was.  Milliseconds.
+SESSIONS_REMEMBERED = 7 * DAY
 
 
 class Session(Struct, frozen=True, kw_only=True):

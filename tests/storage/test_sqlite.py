@@ -44,6 +44,7 @@ class OnDisk(contract.StorageContract):
         self.addCleanup(lambda: self.service.stopService())
 
     def start(self) -> None:
+        upgrade(self.path)
         self.service = SQLiteService(self.path, REACTOR)
         self.service.startService()
         self.storage = self.service.storage
@@ -58,6 +59,7 @@ class Threads(TestCase):
 
     def setUp(self) -> None:
         self.path = Path(self.mktemp())
+        upgrade(self.path)
         self.service = SQLiteService(self.path, REACTOR)
         self.sessions = self.service.storage.sessions
 
