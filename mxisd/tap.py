@@ -496,7 +496,7 @@ class Parts:
             ("lookup of pending invites", self._resolution().tick, config.resolution.interval),
             ("purge of ended invites", lambda: storage.invites.purge(now(self.reactor) - kept), 3600),
             ("purge of sessions", self.sessions.purge, 3600),
-            ("purge of occasions", lambda: storage.cooldowns.purge(now(self.reactor)), 3600),
+            ("purge of cooldowns", lambda: storage.cooldowns.purge(now(self.reactor)), 3600),
         ):
             self.run(PeriodicService(name, work, seconds, self.reactor))
 
