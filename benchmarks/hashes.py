@@ -85,7 +85,7 @@ def fill_bindings(path: Path, number: int) -> None:
     people = map(person, range(number))
     signed = b"x" * 450  # about as long as a signed association
     db.executemany(
-        "INSERT INTO bindings VALUES (?, ?, ?, 0, ?)", ((*threepid, mxid, signed) for threepid, mxid in people)
+        "INSERT INTO bindings VALUES (?, ?, ?, 0, ?)", ((*threepid, user_id, signed) for threepid, user_id in people)
     )
     db.execute("COMMIT")
     db.close()
@@ -140,7 +140,9 @@ async def rotate(hashes: HashStorage) -> None:
 async def check(hashes: HashStorage, number: int) -> None:
     """That the work was done."""
     pepper = (await hashes.peppers())[0].pepper
-    some = {digest(threepid, pepper): mxid for threepid, mxid in map(person, range(0, number, max(1, number // 1000)))}
+    some = {
+        digest(threepid, pepper): user_id for threepid, user_id in map(person, range(0, number, max(1, number // 1000)))
+    }
     if await hashes.find(pepper, list(some)) != some:
         raise SystemExit("the index is wrong")
 

@@ -52,7 +52,7 @@ number = count(STOCK)
 
 def binding(n: int) -> Binding:
     address, signed = f"person{n}@example.com", SIGNED.format(n).encode()
-    return Binding(medium="email", address=address, mxid=USER.format(n), bound_at=NOW, signed=signed)
+    return Binding(medium="email", address=address, user_id=USER.format(n), bound_at=NOW, signed=signed)
 
 
 def session(n: int) -> Session:
@@ -133,7 +133,7 @@ def calls(storage: Storage) -> dict[str, Call]:
         "accounts.user_of": lambda n: accounts.user_of(f"{n:064}"),
         "accounts.accepted_terms": lambda n: accounts.accepted_terms(USER.format(n)),
         "transactions.done": lambda _: storage.transactions.done(f"{next(number)}", NOW),
-        "occasions.take": lambda _: storage.cooldowns.take(f"{next(number)}", NOW, 1),
+        "cooldowns.take": lambda _: storage.cooldowns.take(f"{next(number)}", NOW, 1),
     }
 
 

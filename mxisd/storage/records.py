@@ -40,7 +40,7 @@ class Binding(Struct, frozen=True, kw_only=True):
 
     medium: str
     address: str
-    mxid: str
+    user_id: str
     bound_at: int
     signed: bytes
     """The association as signed JSON, ready to be served."""
@@ -84,7 +84,7 @@ class Invite(Struct, frozen=True, kw_only=True):
     """When the last message about it was queued."""
     ended: End | None = None
     ended_at: int | None = None
-    mxid: str | None = None
+    user_id: str | None = None
     """The user ID it was resolved to."""
 
     @property
@@ -113,7 +113,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     address: str
     token: str | None
     """The invite it is about; ``None`` for the notice of a binding that no invite waited for."""
-    mxid: str | None
+    user_id: str | None
     created: int
     due: int
     state: State = "queued"
