@@ -21,7 +21,7 @@ from mxisd.storage.archive import END, KINDS, Kept
 from mxisd.storage.contract import Storage
 from mxisd.storage.engine import Engine, engine
 from mxisd.storage.records import Binding, Pepper
-from tests.redis_server import RedisServer
+from tests.servers.redis import RedisServer
 from tests.storage.contract import ALICE, AWKWARD, BOB, EMAIL, HOUR, LEASE, NOW, binding, invite, session, together
 
 REACTOR: Any = reactor

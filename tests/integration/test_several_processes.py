@@ -27,7 +27,7 @@ from tests.integration.nginx import Nginx
 from tests.integration.onbind_log import Arrival, Interruption, OnbindLog, Outcome, faults
 from tests.integration.process import eventually, free_port, installed
 from tests.net.servers import Authority
-from tests.redis_server import RedisServer
+from tests.servers.redis import RedisServer
 
 INVITES = int(os.environ.get("MXISD_INVITES", "300"))
 SEED = int(os.environ.get("MXISD_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)

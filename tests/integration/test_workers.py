@@ -14,7 +14,7 @@ from tests.integration.mxisd import ENVIRONMENT
 from tests.integration.names import TWISTD
 from tests.integration.process import Process, eventually, installed, listens
 from tests.integration.test_mxisd_starts import WithFolder
-from tests.redis_server import RedisServer
+from tests.servers.redis import RedisServer
 
 
 class WorkersTests(WithFolder):

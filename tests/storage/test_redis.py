@@ -16,7 +16,7 @@ from mxisd.matrix.hashing import digest
 from mxisd.storage.contract import Portion, StorageUnavailable
 from mxisd.storage.records import Kind, Pepper
 from mxisd.storage.redis import RedisService
-from tests.redis_server import RedisServer, shared
+from tests.servers.redis import RedisServer, shared
 from tests.storage import contract
 from tests.storage.contract import ALICE, EMAIL, HOUR, NOW, binding, invite, session
 

@@ -21,9 +21,10 @@ from mxisd.storage.contract import StorageUnavailable
 from mxisd.storage.redis import RedisStorage
 from mxisd.storage.redis.client import Redis
 from mxisd.storage.redis.servers import server
+from tests.integration.process import free_port
 from tests.net.servers import Authority
-from tests.redis_server import RedisServer, free_port
-from tests.redis_server import Sentinel as SentinelServer
+from tests.servers.redis import RedisServer
+from tests.servers.redis import Sentinel as SentinelServer
 from tests.storage.contract import EMAIL, NOW, binding, invite, together
 
 REACTOR: Any = reactor
