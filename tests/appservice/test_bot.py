@@ -37,7 +37,7 @@ class BotCase(Case):
         return Bot(self.homeserver, self.users, MAIN, self.people, ("admins", "root"), commands)
 
 
-class InvitedTest(BotCase):
+class InvitedTests(BotCase):
     def invited(self, sender: str = ALICE, **content: Any) -> str:
         """The bot's membership after an invite to it."""
         self.fake.invite(ROOM, MAIN)
@@ -80,7 +80,7 @@ class InvitedTest(BotCase):
         self.assertEqual(len(self.flushLoggedErrors()), 1)
 
 
-class SpokenToTest(BotCase):
+class SpokenToTests(BotCase):
     def say(self, body: Any, event_id: str = "$event", **fields: Any) -> list[str]:
         """What the bot has said after a message."""
         content = {"msgtype": "m.text", "body": body}
@@ -135,7 +135,7 @@ class SpokenToTest(BotCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 
-class CommandsTest(BotCase):
+class CommandTests(BotCase):
     def run_line(self, line: str) -> str:
         return self.result(self.commands.run(line))
 

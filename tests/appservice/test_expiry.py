@@ -10,7 +10,7 @@ from tests.appservice.homeserver import EXPIRY, MAIN, Refusal, Room
 ROOM = "!room:example.org"
 
 
-class ExpiryUserTest(Case):
+class ExpiryUserTests(Case):
     def start(self) -> ExpiryUser:
         user = ExpiryUser(self.homeserver, self.users, EXPIRY, MAIN, self.clock)
         user.startService()

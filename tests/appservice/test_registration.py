@@ -23,7 +23,7 @@ appsvc:
 """
 
 
-class RegistrationTest(SynchronousTestCase):
+class RegistrationTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())
         self.folder.mkdir(parents=True)

@@ -34,7 +34,7 @@ def event(event_id: str = "$1", **fields: Any) -> dict[str, Any]:
     }
 
 
-class TransactionsTest(Case):
+class TransactionTests(Case):
     def setUp(self) -> None:
         super().setUp()
         self.witness = Witness()
@@ -85,7 +85,7 @@ class TransactionsTest(Case):
         self.assertEqual(self.result(self.transactions.purge()), 1)
 
 
-class WithdrawalTest(Case):
+class WithdrawalTests(Case):
     def setUp(self) -> None:
         super().setUp()
         self.withdrawal = Revocation(self.storage.invites, self.endings)

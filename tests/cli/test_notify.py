@@ -23,7 +23,7 @@ from tests.notify.mailserver import MailServer
 reactor = installed_reactor()
 
 
-class PreviewTest(ConfigCase):
+class PreviewTests(ConfigCase):
     def preview(self, name: str, *arguments: str) -> Any:
         """The exit code, or message, of a preview to a file."""
         to = self.directory / name
@@ -62,7 +62,7 @@ class PreviewTest(ConfigCase):
         self.assertIn("line 3: unknown placeholder %FOO%", self.preview("out.eml"))
 
 
-class TryOutTest(ConfigCase, TestCase):
+class TryOutTests(ConfigCase, TestCase):
     async def tried(self, text: str, to: ThreePid) -> tuple[bool, str]:
         """Whether a message was accepted, and what was told on the way."""
         http = HttpClient(reactor, Resolver(reactor, [("127.0.0.1", 9)]), Trust(), ANYWHERE)

@@ -16,7 +16,7 @@ from tests.integration.gate import Gate
 from tests.integration.mailbox import OK, text_of
 from tests.integration.matrix_client import CLIENT, V1, User
 from tests.integration.process import eventually
-from tests.integration.test_synapse import WithSynapse
+from tests.integration.test_synapse import SynapseCase
 
 MAIN = f"@mxisd:{DOMAIN}"
 EXPIRY = f"@_mxisd_invite-expired:{DOMAIN}"
@@ -88,7 +88,7 @@ def deployment() -> WithPeople:
     return made
 
 
-class Case(WithSynapse):
+class Case(SynapseCase):
     here: WithPeople
 
     def setUp(self) -> None:

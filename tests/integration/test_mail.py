@@ -84,7 +84,7 @@ class MailCase(TestCase):
         return None
 
 
-class AiosmtpdTest(MailCase):
+class AiosmtpdTests(MailCase):
     def setUp(self) -> None:
         super().setUp()
         self.authority = Authority(self.folder / "authority.pem")
@@ -163,7 +163,7 @@ class AiosmtpdTest(MailCase):
         return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True)
 
 
-class PostfixTest(MailCase):
+class PostfixTests(MailCase):
     def setUp(self) -> None:
         super().setUp()
         self.server = postfix()

@@ -71,7 +71,7 @@ class FaultsTests(SynchronousTestCase):
         self.assertEqual(found, "2 were repeated, with 1 interruptions")
 
 
-class SeveralProcesses(SynchronousTestCase):
+class SeveralProcessesTests(SynchronousTestCase):
     def setUp(self) -> None:
         installed("redis-server")
         installed("nginx")
@@ -197,7 +197,7 @@ class SeveralProcesses(SynchronousTestCase):
         return re.findall(r"\$\d+\r\n(.*)\r\n", self.redis.ask(*command))
 
 
-class RedisAway(SynchronousTestCase):
+class RedisAwayTests(SynchronousTestCase):
     """One process, and a Redis that is there or not."""
 
     def setUp(self) -> None:

@@ -45,7 +45,7 @@ class Book:
         return {threepid: self.people[threepid.address] for threepid in threepids if threepid.address in self.people}
 
 
-class ResolutionTest(SynchronousTestCase):
+class ResolutionTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(1_700_000_000)

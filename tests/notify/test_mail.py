@@ -125,7 +125,7 @@ def reply_to(message: EmailMessage) -> list[str]:
     return [each.addr_spec for header in message.get_all("Reply-To", []) for each in header.addresses]
 
 
-class HostileNamesTest(SynchronousTestCase):
+class HostileNameTests(SynchronousTestCase):
     def setUp(self) -> None:
         own = Path(self.mktemp())
         own.write_text(OF_MXISD, encoding="utf-8")
@@ -175,7 +175,7 @@ class HostileNamesTest(SynchronousTestCase):
         self.assertTrue(all(len(line) < 500 for line in str(message["Subject"]).splitlines()))
 
 
-class MailTemplateTest(SynchronousTestCase):
+class MailTemplateTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())
         self.folder.mkdir()

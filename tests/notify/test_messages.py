@@ -49,7 +49,7 @@ INVITE = Invite(
 )
 
 
-class DocumentedValuesTest(SynchronousTestCase):
+class DocumentedValueTests(SynchronousTestCase):
     """Every placeholder that mxisd documents, and those of ours."""
 
     def assert_values(self, message: object, expected: dict[str, str]) -> None:
@@ -136,7 +136,7 @@ class DocumentedValuesTest(SynchronousTestCase):
         )
 
 
-class ShownTest(SynchronousTestCase):
+class ShownTests(SynchronousTestCase):
     def test_names(self) -> None:
         for given, shown in (
             ("  Alice \t Liddell\r\n", "Alice Liddell"),

@@ -45,7 +45,7 @@ class Mailbox:
         self.messages.append(message)
 
 
-class Messages(SynchronousTestCase):
+class MessageTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.storage = storage_in_memory()
         self.result(self.storage.invites.add(INVITE, resend_before=0))
@@ -75,7 +75,7 @@ class Messages(SynchronousTestCase):
         self.assertEqual(self.deliver(), Outcome("refused", "550 nobody here"))
 
 
-class Reminders(SynchronousTestCase):
+class ReminderTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(INVITE.created / 1000)
@@ -106,7 +106,7 @@ class Reminders(SynchronousTestCase):
         self.assertEqual(self.mailbox.messages, [])
 
 
-class Configuration(SynchronousTestCase):
+class ConfigurationTests(SynchronousTestCase):
     def test_when(self) -> None:
         invite = Invite(expiration=Expiration(after=100), reminder=Reminder(before=30))
         self.assertEqual(invite.remind_after, 70)

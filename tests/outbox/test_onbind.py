@@ -55,7 +55,7 @@ class Server:
         return self.answer
 
 
-class OnbindTest(SynchronousTestCase):
+class OnbindTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.storage = storage_in_memory()
         self.result(self.storage.invites.add(INVITE, resend_before=0))
@@ -139,7 +139,7 @@ class OnbindTest(SynchronousTestCase):
         self.assertEqual(self.deliver().what, "refused")
 
 
-class JudgementTest(SynchronousTestCase):
+class JudgementTests(SynchronousTestCase):
     def test_by_status(self) -> None:
         for status, what in [
             (200, "done"),

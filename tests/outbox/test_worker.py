@@ -125,7 +125,7 @@ class Case(SynchronousTestCase):
         self.deliveries.startService()
 
 
-class DeliveriesTest(Case):
+class DeliveryTests(Case):
     def test_what_is_queued_goes_out_at_once(self) -> None:
         self.queue()
         self.assertEqual(self.stored(), [("queued", 1, None)])
@@ -360,7 +360,7 @@ class DeliveriesTest(Case):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
-class NoticesTest(Case):
+class NoticeTests(Case):
     def test_the_notice_of_a_binding_that_no_invite_waited_for_is_forgotten_once_it_is_over(self) -> None:
         binding = Binding(
             medium="email", address="bob@example.com", user_id="@bob:example.org", bound_at=self.now(), signed=b"{}"
@@ -372,7 +372,7 @@ class NoticesTest(Case):
         self.assertEqual(self.stored(), [])
 
 
-class RepeatableDeliveriesTest(Case):
+class RepeatableDeliveryTests(Case):
     """Messages may arrive twice: after a lost attempt they are tried until they get through."""
 
     repeatable = True

@@ -29,7 +29,7 @@ def service(server: RedisServer, **settings: Any) -> RedisService:
     return RedisService(chosen, REACTOR, REMEMBER)
 
 
-class Contract(contract.StorageContract):
+class ContractTests(contract.StorageContract):
     """The contract, on one server that is emptied before each test."""
 
     def setUp(self) -> None:
@@ -47,7 +47,7 @@ class Contract(contract.StorageContract):
         self.start()
 
 
-class Keys(TestCase):
+class KeyTests(TestCase):
     """What is in Redis, and how long."""
 
     def setUp(self) -> None:
@@ -195,7 +195,7 @@ class Keys(TestCase):
             await newcomer.storage.bindings.get(EMAIL)
 
 
-class Warnings(TestCase):
+class WarningTests(TestCase):
     """What is said at the start about settings under which Redis forgets."""
 
     def setUp(self) -> None:

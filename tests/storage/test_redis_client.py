@@ -82,7 +82,7 @@ class Case(TestCase):
             await deferLater(REACTOR, 0.02)
 
 
-class Answers(Case):
+class AnswerTests(Case):
     """What comes back."""
 
     async def test_what_looks_like_a_number_stays_as_it_is(self) -> None:
@@ -117,7 +117,7 @@ class Answers(Case):
         self.assertNotIsInstance(caught.exception, StorageUnavailable)
 
 
-class Addresses(Case):
+class AddressTests(Case):
     """Where a server is, and as whom to log in."""
 
     async def test_a_user_a_password_and_a_database(self) -> None:
@@ -217,7 +217,7 @@ class Addresses(Case):
         return f"redis://127.0.0.1:{port.getHost().port}"
 
 
-class Interruptions(Case):
+class InterruptionTests(Case):
     """Redis goes away and comes back."""
 
     async def test_a_start_without_redis_waits_for_it(self) -> None:
@@ -311,7 +311,7 @@ class Interruptions(Case):
         await waiting
 
 
-class Refusals(Case):
+class RefusalTests(Case):
     """Redis is there, but does not do what it is asked to."""
 
     async def test_out_of_memory(self) -> None:
@@ -359,7 +359,7 @@ class Refusals(Case):
         await self.becomes_available(redis)
 
 
-class Sentinels(Case):
+class SentinelTests(Case):
     """Two servers, and three Sentinels that know which of them is in charge."""
 
     def setUp(self) -> None:

@@ -28,7 +28,7 @@ REACTOR: Any = reactor
 T = TypeVar("T")
 
 
-class InMemory(contract.StorageContract):
+class InMemoryTests(contract.StorageContract):
     """The contract without threads: quick, and whatever fails here fails in SQL."""
 
     def setUp(self) -> None:
@@ -38,7 +38,7 @@ class InMemory(contract.StorageContract):
         """Memory outlives nothing."""
 
 
-class OnDisk(contract.StorageContract):
+class OnDiskTests(contract.StorageContract):
     """The contract as it is in service."""
 
     def setUp(self) -> None:
@@ -57,7 +57,7 @@ class OnDisk(contract.StorageContract):
         self.start()
 
 
-class Threads(TestCase):
+class ThreadTests(TestCase):
     """What the threads promise beyond the contract."""
 
     def setUp(self) -> None:
@@ -122,7 +122,7 @@ class Threads(TestCase):
         return await self.sessions.open(session(), alive_since=NOW, max_guesses=5)
 
 
-class Batches(SynchronousTestCase):
+class BatchTests(SynchronousTestCase):
     """What becomes of jobs that share a transaction."""
 
     def setUp(self) -> None:
@@ -202,7 +202,7 @@ OF_SCHEMA_1 = """
 """
 
 
-class Schema(SynchronousTestCase):
+class SchemaTests(SynchronousTestCase):
     """Which files are taken, and what becomes of them."""
 
     def setUp(self) -> None:

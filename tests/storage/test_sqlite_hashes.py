@@ -61,7 +61,7 @@ class Mortal(InlineWorker):
         return super().run(job)
 
 
-class EndInTheMiddle(SynchronousTestCase):
+class EndInTheMiddleTests(SynchronousTestCase):
     """Work on the index ends after each possible step; what is done then is done right all the same."""
 
     def setUp(self) -> None:
@@ -137,7 +137,7 @@ class EndInTheMiddle(SynchronousTestCase):
         self.assertGreater(steps, 10)
 
 
-class Meanwhile(TestCase):
+class MeanwhileTests(TestCase):
     async def test_others_write_between_the_steps(self) -> None:
         path = Path(self.mktemp())
         upgrade(path)

@@ -7,7 +7,7 @@ from mxisd.storage.records import Invite
 from tests.web.app import DOMAIN, PUBLIC_URL, V1, V2, AppTestCase
 
 
-class StoreInvite(AppTestCase):
+class StoreInviteTests(AppTestCase):
     def stored(self, token: str) -> Invite:
         invite = self.result_of(self.app.storage.invites.get(token))
         assert invite is not None
@@ -105,7 +105,7 @@ class StoreInvite(AppTestCase):
         self.assertEqual(self.stored(other).ended, None)
 
 
-class Sign(AppTestCase):
+class SignTests(AppTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.token = self.invite().json["token"]

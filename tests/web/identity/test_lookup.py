@@ -9,7 +9,7 @@ from mxisd.storage.records import Pepper
 from tests.web.app import DOMAIN, V1, V2, AppTestCase
 
 
-class V1Lookup(AppTestCase):
+class V1LookupTests(AppTestCase):
     def test_unknown(self) -> None:
         answer = self.get(f"{V1}/lookup", query={"medium": "email", "address": "nobody@example.com"})
         self.assertEqual((answer.status, answer.json), (200, {}))
@@ -52,7 +52,7 @@ class V1Lookup(AppTestCase):
         self.assertEqual(self.post(f"{V1}/bulk_lookup", json={"threepids": asked}).json, {"threepids": []})
 
 
-class V2Lookup(AppTestCase):
+class V2LookupTests(AppTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.token = self.register()

@@ -13,7 +13,7 @@ from tests.web.app import DOMAIN, V1, V2, AppTestCase, Response
 ALICE = "@alice:example.org"
 
 
-class Bind(AppTestCase):
+class BindTests(AppTestCase):
     def bind_by(self, sid: str, user_id: str = ALICE, path: str = V1, token: str | None = None) -> Response:
         body = {"sid": sid, "client_secret": "secret", "mxid": user_id}
         return self.post(f"{path}/3pid/bind", json=body, token=token)
@@ -60,7 +60,7 @@ class Bind(AppTestCase):
         self.assertEqual(answer.json["mxid"], "@bob:example.org")
 
 
-class Unbind(AppTestCase):
+class UnbindTests(AppTestCase):
     def unbind(
         self, sid: str | None = None, header: str | bytes = "", user_id: str = ALICE, email: str = "alice@example.com"
     ) -> Response:
@@ -142,7 +142,7 @@ class Unbind(AppTestCase):
         self.assertTrue(self.is_bound())
 
 
-class SwitchedOff(AppTestCase):
+class SwitchedOffTests(AppTestCase):
     session_policy = Policy(
         bind=BindPolicy(domains=(DOMAIN,)), unbind=UnbindPolicy(enabled=False), validation=Validation(enabled=False)
     )
@@ -158,7 +158,7 @@ class SwitchedOff(AppTestCase):
         self.assertEqual(self.app.mailbox.messages, [])
 
 
-class AnyDomain(AppTestCase):
+class AnyDomainTests(AppTestCase):
     session_policy = Policy(bind=BindPolicy(domains=("*",)))
 
     def test_users_of_any_server_can_be_bound(self) -> None:
