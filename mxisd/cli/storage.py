@@ -22,9 +22,8 @@ from ..net.tls import CaFileError
 from ..reactor import IReactor
 from ..storage.archive import END, KINDS, START, Archive, Kept
 from ..storage.contract import KeyStorage, Storage, StorageUnavailable
-from ..storage.engine import engine
+from ..storage.engine import UnusableDatabase, engine
 from ..storage.records import Session
-from ..storage.sqlite.schema import UnusableDatabase
 from ..threepids.validation import REMEMBERED
 
 # What is told of the progress: the kind, how many of it are done, and how many there are.

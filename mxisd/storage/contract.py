@@ -172,8 +172,7 @@ class InviteStorage(Protocol):
         """
         End a pending invite; queue an ``onbind`` to ``destination`` if one is given.
 
-        Returns the invite as ended, or ``None`` when it was not pending any more.  A message about it that is
-        still queued is abandoned.
+        Returns the invite as ended, or ``None`` if it was not pending.  A message about it that is queued is abandoned.
         """
         ...
 

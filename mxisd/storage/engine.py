@@ -8,6 +8,9 @@ from ..config.storage import Storage as Settings
 from ..reactor import IReactor
 from .redis import RedisService
 from .sqlite import SQLiteService
+from .sqlite.schema import UnusableDatabase
+
+__all__ = ["Engine", "UnusableDatabase", "engine"]
 
 Engine: TypeAlias = SQLiteService | RedisService
 
@@ -17,7 +20,7 @@ def engine(settings: Settings, reactor: IReactor, remember: int) -> Engine:
     The engine of a configuration, as a service with its ``storage``.
 
     Redis forgets sessions by itself ``remember`` ms after their last change.  Raises
-    :class:`~mxisd.storage.sqlite.schema.UnusableDatabase`, :class:`~mxisd.net.tls.CaFileError`.
+    :class:`UnusableDatabase`, :class:`~mxisd.net.tls.CaFileError`.
     """
     if settings.backend == "redis":
         return RedisService(settings.provider.redis, reactor, remember)
