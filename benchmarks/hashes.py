@@ -30,7 +30,7 @@ from mxisd.storage.contract import HashStorage, Storage
 from mxisd.storage.records import Pepper
 from mxisd.storage.redis import RedisService
 from mxisd.storage.sqlite import SQLiteService
-from mxisd.storage.sqlite.schema import open_connection
+from mxisd.storage.sqlite.schema import open_connection, upgrade
 from tests.redis_server import RedisServer
 
 AIM_SECONDS, AIM_PAUSE = 10.0, 50.0
@@ -85,7 +85,7 @@ def fill_bindings(path: Path, number: int) -> None:
     people = map(person, range(number))
     signed = b"x" * 450  # about as long as a signed association
     db.executemany(
-        "INSERT INTO bindings VALUES (?, ?, ?, 0, ?)", ((*threepid, mxid, signed) for threepid, mxid in people)
+        "INSERT INTO bindings VALUES (?, ?, ?, 0, ?)", ((*threepid, user_id, signed) for threepid, user_id in people)
     )
     db.execute("COMMIT")
     db.close()
@@ -117,6 +117,7 @@ async def main(reactor: Any, number: int) -> None:
     for filled, measure in ((False, measure_store), (True, measure_bindings)):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "mxisd.db"
+            upgrade(path)
             sqlite = SQLiteService(path, reactor)
             if filled:
                 fill_bindings(path, number)
@@ -139,7 +140,9 @@ async def rotate(hashes: HashStorage) -> None:
 async def check(hashes: HashStorage, number: int) -> None:
     """That the work was done."""
     pepper = (await hashes.peppers())[0].pepper
-    some = {digest(threepid, pepper): mxid for threepid, mxid in map(person, range(0, number, max(1, number // 1000)))}
+    some = {
+        digest(threepid, pepper): user_id for threepid, user_id in map(person, range(0, number, max(1, number // 1000)))
+    }
     if await hashes.find(pepper, list(some)) != some:
         raise SystemExit("the index is wrong")
 

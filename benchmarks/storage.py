@@ -29,6 +29,7 @@ from mxisd.storage.records import Binding, Invite, Pepper, Session
 from mxisd.storage.redis import RedisService
 from mxisd.storage.redis.client import Redis
 from mxisd.storage.sqlite import SQLiteService
+from mxisd.storage.sqlite.schema import upgrade
 from tests.redis_server import RedisServer
 
 CALLS = 1000
@@ -51,7 +52,7 @@ number = count(STOCK)
 
 def binding(n: int) -> Binding:
     address, signed = f"person{n}@example.com", SIGNED.format(n).encode()
-    return Binding(medium="email", address=address, mxid=USER.format(n), bound_at=NOW, signed=signed)
+    return Binding(medium="email", address=address, user_id=USER.format(n), bound_at=NOW, signed=signed)
 
 
 def session(n: int) -> Session:
@@ -132,7 +133,7 @@ def calls(storage: Storage) -> dict[str, Call]:
         "accounts.user_of": lambda n: accounts.user_of(f"{n:064}"),
         "accounts.accepted_terms": lambda n: accounts.accepted_terms(USER.format(n)),
         "transactions.done": lambda _: storage.transactions.done(f"{next(number)}", NOW),
-        "occasions.take": lambda _: storage.cooldowns.take(f"{next(number)}", NOW, 1),
+        "cooldowns.take": lambda _: storage.cooldowns.take(f"{next(number)}", NOW, 1),
     }
 
 
@@ -172,7 +173,9 @@ async def measure(storage: Storage) -> dict[str, tuple[float, float]]:
 
 async def on_sqlite(reactor: Any) -> dict[str, tuple[float, float]]:
     with tempfile.TemporaryDirectory() as folder:
-        service = SQLiteService(Path(folder) / "mxisd.db", reactor)
+        path = Path(folder) / "mxisd.db"
+        upgrade(path)
+        service = SQLiteService(path, reactor)
         service.startService()
         try:
             return await measure(service.storage)

@@ -36,8 +36,8 @@ def fill(redis: RedisServer) -> None:
     signed = json.dumps({"signatures": {"example.org": {"ed25519:0": "A" * 86}}, "address": "x" * 100})
     for first in range(0, BINDINGS, 1000):
         some = [(address(n), f"@person{n}:example.org") for n in range(first, first + 1000)]
-        bindings = [text for who, mxid in some for text in (f"email {who}", f"{mxid} 0 {signed}")]
-        hashes = [text for who, mxid in some for text in (digest(ThreePid("email", who), PEPPER), mxid)]
+        bindings = [text for who, user_id in some for text in (f"email {who}", f"{user_id} 0 {signed}")]
+        hashes = [text for who, user_id in some for text in (digest(ThreePid("email", who), PEPPER), user_id)]
         redis.ask("HSET", "mxisd:bindings", *bindings)
         redis.ask("HSET", f"mxisd:hashes:{PEPPER}", *hashes)
     redis.ask("RPUSH", "mxisd:peppers", f"{int(time.time() * 1000)} {PEPPER}")

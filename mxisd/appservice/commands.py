@@ -71,10 +71,10 @@ class Commands:
 
     async def _look_up(self, medium: str, address: str) -> str:
         try:
-            mxid = await self._lookup.find(canonical(medium, address))
+            user_id = await self._lookup.find(canonical(medium, address))
         except InvalidAddress as error:
             return f"Not an address: {error}"
-        return "Nobody is known by this address." if mxid is None else f"It belongs to {mxid}"
+        return "Nobody is known by this address." if user_id is None else f"It belongs to {user_id}"
 
     async def _list(self, page: str = "1") -> str:
         if not _PAGE.fullmatch(page):
@@ -97,9 +97,9 @@ class Commands:
     async def _revoke(self, token: str) -> str:
         return _ended(await self._endings.expire(token))
 
-    async def _resolve(self, token: str, mxid: str) -> str:
+    async def _resolve(self, token: str, user_id: str) -> str:
         try:
-            return _ended(await self._endings.resolve(token, mxid))
+            return _ended(await self._endings.resolve(token, user_id))
         except InvalidIdentifier as error:
             return f"Not a user ID: {error}"
 
@@ -117,7 +117,7 @@ def _details(invite: Invite) -> list[str]:
     ]
     if invite.ended is None:
         return [*lines, "Pending"]
-    to = f", given to {invite.mxid}" if invite.mxid else ""
+    to = f", given to {invite.user_id}" if invite.user_id else ""
     return [*lines, f"Ended: {invite.ended}, {_time(invite.ended_at or 0)}{to}"]
 
 
@@ -131,7 +131,7 @@ def _delivery(delivery: Delivery) -> str:
 def _ended(invite: Invite | None) -> str:
     if invite is None:
         return "No invite with this ID is pending."
-    return f"Done: the invite of {invite.address} to {invite.room_id} goes to {invite.mxid}."
+    return f"Done: the invite of {invite.address} to {invite.room_id} goes to {invite.user_id}."
 
 
 def _time(milliseconds: int) -> str:

@@ -18,13 +18,12 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from ..config import Config, ConfigError, load
-from ..net.tls import CaFileError
+from ..errors import StartError
 from ..reactor import IReactor
 from ..storage.archive import END, KINDS, START, Archive, Kept
 from ..storage.contract import KeyStorage, Storage, StorageUnavailable
-from ..storage.engine import UnusableDatabase, engine
+from ..storage.engine import engine
 from ..storage.records import Session
-from ..threepids.validation import REMEMBERED
 
 # What is told of the progress: the kind, how many of it are done, and how many there are.
 Report = Callable[[type[Kept], int, int], None]
@@ -208,7 +207,7 @@ async def run(reactor: IReactor, source: Config, target: Config, out: TextIO) ->
     database = source.storage.provider.sqlite.database
     if source.storage.backend == "sqlite" and not database.exists():
         raise CopyFailed(f"there is no database {database}")
-    engines = [engine(config.storage, reactor, REMEMBERED) for config in (source, target)]
+    engines = [engine(config.storage, reactor) for config in (source, target)]
     for each in engines:
         each.startService()
     try:
@@ -238,6 +237,6 @@ def main() -> None:
 async def _run(reactor: IReactor, source: Config, target: Config) -> None:
     try:
         await run(reactor, source, target, sys.stdout)
-    except (CopyFailed, StorageUnavailable, UnusableDatabase, CaFileError, OSError) as error:
+    except (CopyFailed, StorageUnavailable, StartError, OSError) as error:
         sys.stderr.write(f"mxisd-storage: {error}\n")
         raise SystemExit(1) from None

@@ -57,9 +57,9 @@ class Invites:
             raise MatrixError(400, "M_INVALID_PARAM", str(error)) from None
         # Once more: not every homeserver has us in front of it.
         await self._policy.require(Attempt(sender, room_id, threepid))
-        mxid = await self._lookup.find(threepid)
-        if mxid is not None:
-            raise MatrixError(400, "M_THREEPID_IN_USE", "The address belongs to a user already", mxid=mxid)
+        user_id = await self._lookup.find(threepid)
+        if user_id is not None:
+            raise MatrixError(400, "M_THREEPID_IN_USE", "The address belongs to a user already", mxid=user_id)
         current = now(self._clock)
         private_key, public_key = signing.ephemeral_key(self._random)
         invite = await self._store.add(
@@ -82,7 +82,7 @@ class Invites:
         self._outbox.wake()
         return invite
 
-    async def sign(self, token: str, private_key: str, mxid: str) -> dict[str, object]:
+    async def sign(self, token: str, private_key: str, user_id: str) -> dict[str, object]:
         """
         Sign the acceptance of an invite with a key that the invitee holds.
 
@@ -92,9 +92,9 @@ class Invites:
         if invite is None:
             raise MatrixError(404, "M_UNRECOGNIZED", "There is no invite with this token")
         try:
-            server_of(mxid)
+            server_of(user_id)
             return signing.sign_with_private(
-                private_key, self._signer.server_name, {"mxid": mxid, "sender": invite.sender, "token": token}
+                private_key, self._signer.server_name, {"mxid": user_id, "sender": invite.sender, "token": token}
             )
         except InvalidIdentifier as error:
             raise MatrixError(400, "M_INVALID_PARAM", f"mxid: {error}") from None

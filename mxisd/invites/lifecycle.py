@@ -23,9 +23,9 @@ class InviteLifecycle:
         self._clock = clock
         self._expiry_user = expiry_user
 
-    async def resolve(self, token: str, mxid: str) -> Invite | None:
+    async def resolve(self, token: str, user_id: str) -> Invite | None:
         """The address is this user's.  Raises :class:`InvalidIdentifier` for what is no user ID."""
-        return await self._deliver(token, "resolved", mxid)
+        return await self._deliver(token, "resolved", user_id)
 
     async def expire(self, token: str) -> Invite | None:
         """Nobody wanted it: give it to the user who rejects invites, since Matrix has no way to take one back."""
@@ -35,14 +35,14 @@ class InviteLifecycle:
         """It was withdrawn in its room."""
         return await self._end(token, "cancelled", None, None)
 
-    async def _deliver(self, token: str, end: End, mxid: str) -> Invite | None:
-        invite = await self._end(token, end, mxid, server_of(mxid))
+    async def _deliver(self, token: str, end: End, user_id: str) -> Invite | None:
+        invite = await self._end(token, end, user_id, server_of(user_id))
         if invite is not None:
             self._outbox.wake()
         return invite
 
-    async def _end(self, token: str, end: End, mxid: str | None, destination: str | None) -> Invite | None:
-        invite = await self._invites.end(token, end, mxid, destination, now(self._clock))
+    async def _end(self, token: str, end: End, user_id: str | None, destination: str | None) -> Invite | None:
+        invite = await self._invites.end(token, end, user_id, destination, now(self._clock))
         if invite is not None:
             log.info("an invite to {room_id} has {end}", room_id=invite.room_id, end=_DONE[end])
         return invite

@@ -98,12 +98,12 @@ class Resolution:
     async def _resolve(self, found: Mapping[ThreePid, str]) -> None:
         remaining = iter(found.items())
         while some := list(islice(remaining, ENDING)):
-            await _together(self._resolve_address(threepid, mxid) for threepid, mxid in some)
+            await _together(self._resolve_address(threepid, user_id) for threepid, user_id in some)
 
-    async def _resolve_address(self, threepid: ThreePid, mxid: str) -> None:
+    async def _resolve_address(self, threepid: ThreePid, user_id: str) -> None:
         # Those in other rooms too, whichever batch they would be in.
         for invite in await self._invites.pending(threepid):
-            await self._endings.resolve(invite.token, mxid)
+            await self._endings.resolve(invite.token, user_id)
 
     async def _expire(self, invites: Iterable[Invite]) -> None:
         limit = now(self._clock) - (self._expire_after or 0)

@@ -32,17 +32,17 @@ class Answers:
         now = self._clock.seconds()
         known = {}
         for threepid in threepids:
-            mxid, expiry = self._answers.get((source, threepid), (None, now))
+            user_id, expiry = self._answers.get((source, threepid), (None, now))
             if now < expiry:
-                known[threepid] = mxid
+                known[threepid] = user_id
         return known
 
     def keep(self, source: str, asked: Iterable[ThreePid], answer: Mapping[ThreePid, str]) -> None:
         now = self._clock.seconds()
         for threepid in asked:
-            mxid = answer.get(threepid)
+            user_id = answer.get(threepid)
             self._answers.pop((source, threepid), None)
-            self._answers[source, threepid] = (mxid, now + (self._missed if mxid is None else self._found))
+            self._answers[source, threepid] = (user_id, now + (self._missed if user_id is None else self._found))
         while len(self._answers) > self._capacity:
             del self._answers[next(iter(self._answers))]
 
@@ -60,7 +60,7 @@ class Cached:
         """Raises :class:`Unavailable` if nothing is known, and the source cannot be asked."""
         known = self._answers.recall(self.name, threepids)
         unknown = [threepid for threepid in threepids if threepid not in known]
-        found = {threepid: mxid for threepid, mxid in known.items() if mxid is not None}
+        found = {threepid: user_id for threepid, user_id in known.items() if user_id is not None}
         if unknown:
             try:
                 answer = await self._source.lookup(unknown)

@@ -32,10 +32,10 @@ class Lookup:
         if binding is not None:
             return binding.signed
         found, _ = await ask(self._sources, [threepid])
-        mxid = found.get(threepid)
-        if mxid is None:
+        user_id = found.get(threepid)
+        if user_id is None:
             return None
-        return json.encode(association(self._signer, threepid, mxid, now(self._clock)))
+        return json.encode(association(self._signer, threepid, user_id, now(self._clock)))
 
     async def find(self, threepid: ThreePid) -> str | None:
         """The user ID behind one address."""

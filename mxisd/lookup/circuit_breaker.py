@@ -96,11 +96,11 @@ class CircuitBreaker:
         self._failures = 0
         self._peace_until = 0.0
 
-    def _is_user_id(self, mxid: str | None) -> bool:
-        if mxid is None:
+    def _is_user_id(self, user_id: str | None) -> bool:
+        if user_id is None:
             return False
         try:
-            server_of(mxid)
+            server_of(user_id)
         except InvalidIdentifier as error:
             log.emit(self._level, "{source} names a user who cannot exist: {error}", source=self.name, error=error)
             return False

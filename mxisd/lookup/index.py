@@ -162,4 +162,4 @@ class HashIndex:
 
 
 def _hashed(users: Sequence[tuple[ThreePid, str]], peppers: Sequence[str]) -> Portion:
-    return [([digest(threepid, pepper) for pepper in peppers], mxid) for threepid, mxid in users]
+    return [([digest(threepid, pepper) for pepper in peppers], user_id) for threepid, user_id in users]

@@ -85,7 +85,7 @@ class V1:
         answer = await self._http.request("POST", f"{base_url}{PATH}/bulk_lookup", json={"threepids": threepids})
         if answer.status != 200:
             raise OutboundError(f"{answer.url} answered with status {answer.status}")
-        found = {fold(medium, address): mxid for medium, address, mxid in answer.decode(_Associations).threepids}
+        found = {fold(medium, address): user_id for medium, address, user_id in answer.decode(_Associations).threepids}
         return {threepid: found[threepid] for threepid in threepids if threepid in found}
 
     async def _check_signatures(self, base_url: str, association: _Association, content: Any) -> None:

@@ -111,7 +111,7 @@ class V2:
         asked = {digest(threepid, self._pepper): threepid for threepid in threepids}
         body = {"algorithm": "sha256", "pepper": self._pepper, "addresses": list(asked)}
         answer = await self._request("POST", "/lookup", _Mappings, body)
-        return {asked[hashed]: mxid for hashed, mxid in answer.mappings.items() if hashed in asked}
+        return {asked[hashed]: user_id for hashed, user_id in answer.mappings.items() if hashed in asked}
 
     async def _register(self) -> str:
         try:

@@ -10,13 +10,13 @@ from .threepid import ThreePid
 LIFE = 100 * 365 * DAY
 
 
-def association(signer: Signer, threepid: ThreePid, mxid: str, ts: int) -> dict[str, object]:
+def association(signer: Signer, threepid: ThreePid, user_id: str, ts: int) -> dict[str, object]:
     """The association, known to be valid from ``ts`` (epoch milliseconds) on."""
     return signer.sign(
         {
             "medium": threepid.medium,
             "address": threepid.address,
-            "mxid": mxid,
+            "mxid": user_id,
             "ts": ts,
             "not_before": ts,
             "not_after": ts + LIFE,

@@ -13,6 +13,7 @@ from ..clock import Random
 from ..config import Config, ConfigError
 from ..config.notification import Message as SendGridMessage
 from ..config.threepid import HttpGateway, Templates
+from ..core import Core
 from ..matrix.ids import is_ip_literal, split_server_name
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid
 from ..net.http_client import Http
@@ -38,6 +39,11 @@ _BUILT_IN_NAMES: Mapping[Kind, str] = {
     "session.unbind.notification": "unbind-notice",
     "generic.matrixId": "matrix-id",
 }
+
+
+def build(core: Core) -> Notifier:
+    """The notifier of the server.  Raises what :func:`build_notifier` raises."""
+    return build_notifier(core.config, core.reactor, core.admin_http, core.random)
 
 
 def build_notifier(config: Config, reactor: IReactor, http: Http, random: Random, trace: Trace = debug) -> Notifier:

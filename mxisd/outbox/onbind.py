@@ -70,7 +70,7 @@ class OnbindDelivery:
             invite = await self._invites.get(delivery.token)
             if invite is None:
                 return Outcome("moot", "the invite is not known any more")
-            invites.append(self._invite(invite, delivery.mxid or ""))
+            invites.append(self._invite(invite, delivery.user_id or ""))
         try:
             answer = await self._federation.onbind(delivery.destination, self._body(delivery, invites), TIMEOUT)
         except InvalidIdentifier as error:
@@ -81,17 +81,17 @@ class OnbindDelivery:
 
     def _body(self, delivery: Delivery, invites: list[dict[str, object]]) -> dict[str, object]:
         # The association is from when it was made, whichever attempt brings it.
-        signed = association(self._signer, delivery.threepid, delivery.mxid or "", delivery.created)
+        signed = association(self._signer, delivery.threepid, delivery.user_id or "", delivery.created)
         return self._signer.sign({**signed, "invites": invites})
 
-    def _invite(self, invite: Invite, mxid: str) -> dict[str, object]:
+    def _invite(self, invite: Invite, user_id: str) -> dict[str, object]:
         return {
             "medium": invite.medium,
             "address": invite.address,
-            "mxid": mxid,
+            "mxid": user_id,
             "room_id": invite.room_id,
             "sender": invite.sender,
-            "signed": self._signer.sign({"mxid": mxid, "token": invite.token}),
+            "signed": self._signer.sign({"mxid": user_id, "token": invite.token}),
         }
 
 

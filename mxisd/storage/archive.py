@@ -28,7 +28,7 @@ class Transaction(Struct, frozen=True, kw_only=True):
 
 
 class Cooldown(Struct, frozen=True, kw_only=True):
-    occasion: str
+    name: str
     until: int
 
 

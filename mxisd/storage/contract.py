@@ -71,7 +71,7 @@ class BindingStorage(Protocol):
         """
         ...
 
-    async def unbind(self, threepid: ThreePid, mxid: str) -> bool:
+    async def unbind(self, threepid: ThreePid, user_id: str) -> bool:
         """Remove a binding if it is to this user; whether there was one."""
         ...
 
@@ -168,7 +168,7 @@ class InviteStorage(Protocol):
         """Forget invites that ended before a time and have nothing queued, with their deliveries; return how many."""
         ...
 
-    async def end(self, token: str, end: End, mxid: str | None, destination: str | None, now: int) -> Invite | None:
+    async def end(self, token: str, end: End, user_id: str | None, destination: str | None, now: int) -> Invite | None:
         """
         End a pending invite; queue an ``onbind`` to ``destination`` if one is given.
 
@@ -249,7 +249,7 @@ class TransactionStorage(Protocol):
 class CooldownStorage(Protocol):
     """What is to happen at most once in a while."""
 
-    async def take(self, occasion: str, now: int, period: int) -> bool:
+    async def take(self, name: str, now: int, period: int) -> bool:
         """Whether it may happen now; if so, it may not for ``period`` ms."""
         ...
 

@@ -6,7 +6,11 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from ..clock import DAY
 from ..matrix.threepid import ThreePid
+
+# An expired session is kept this long, to be told from one that never was.  Milliseconds.
+SESSIONS_REMEMBERED = 7 * DAY
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -36,7 +40,7 @@ class Binding(Struct, frozen=True, kw_only=True):
 
     medium: str
     address: str
-    mxid: str
+    user_id: str
     bound_at: int
     signed: bytes
     """The association as signed JSON, ready to be served."""
@@ -80,7 +84,7 @@ class Invite(Struct, frozen=True, kw_only=True):
     """When the last message about it was queued."""
     ended: End | None = None
     ended_at: int | None = None
-    mxid: str | None = None
+    user_id: str | None = None
     """The user ID it was resolved to."""
 
     @property
@@ -109,7 +113,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     address: str
     token: str | None
     """The invite it is about; ``None`` for the notice of a binding that no invite waited for."""
-    mxid: str | None
+    user_id: str | None
     created: int
     due: int
     state: State = "queued"

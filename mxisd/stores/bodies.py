@@ -109,7 +109,7 @@ class Reader:
         if given.type in {"localpart", "uid"}:
             return self._user_ids.of_name(given.value)
         if given.type == "mxid":
-            return self._user_ids.of_mxid(given.value)
+            return self._user_ids.checked(given.value)
         raise BadAnswer(f"a user is of the type localpart or mxid, not {given.type!r}")
 
     def found(self, answers: Iterable[LookedUp], asked: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
@@ -128,7 +128,7 @@ class Reader:
         """Whom a search has found."""
         entries = []
         for result in results:
-            of = self._user_ids.of_mxid if result.user_id.startswith("@") else self._user_ids.of_name
+            of = self._user_ids.checked if result.user_id.startswith("@") else self._user_ids.of_name
             user_id = of(result.user_id)
             if user_id is not None:
                 entries.append(Entry(user_id, result.display_name, result.avatar_url))

@@ -56,19 +56,19 @@ class UserIds:
         if _PLAIN.fullmatch(name):
             return f"@{name}:{self._domain}"
         try:
-            return self.of_mxid(f"@{self._localpart(name)}:{self._domain}")
+            return self.checked(f"@{self._localpart(name)}:{self._domain}")
         except InvalidIdentifier as error:
             log.warn("a user of an identity store is left out: {error}", error=str(error))
             return None
 
-    def of_mxid(self, mxid: str) -> str | None:
+    def checked(self, user_id: str) -> str | None:
         """A user ID as it stands in a store, of whatever domain; ``None``, and a line in the log, if it is none."""
         try:
-            split_user_id(mxid)
+            split_user_id(user_id)
         except InvalidIdentifier as error:
             log.warn("a user of an identity store is left out: {error}", error=str(error))
             return None
-        return mxid
+        return user_id
 
     def name_of(self, user_id: str) -> str | None:
         """

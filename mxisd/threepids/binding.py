@@ -41,60 +41,62 @@ class Bindings:
         self._domains = policy.bind.domains
         self._unbind = policy.unbind
 
-    async def bind(self, sid: str, client_secret: str, mxid: str) -> bytes:
+    async def bind(self, sid: str, client_secret: str, user_id: str) -> bytes:
         """
         Bind the address that a session validated; the invites that waited for it go to the user's homeserver.
 
         Returns the signed association as JSON.  Raises :class:`MatrixError`: those of
         :meth:`ValidationSessions.validated`, ``M_INVALID_PARAM``, ``M_FORBIDDEN``.
         """
-        server = self._check_user(mxid)
+        server = self._check_user(user_id)
         session = await self._sessions.validated(sid, client_secret)
         current = now(self._clock)
-        signed = json.encode(association(self._signer, session.threepid, mxid, current))
-        binding = Binding(medium=session.medium, address=session.address, mxid=mxid, bound_at=current, signed=signed)
+        signed = json.encode(association(self._signer, session.threepid, user_id, current))
+        binding = Binding(
+            medium=session.medium, address=session.address, user_id=user_id, bound_at=current, signed=signed
+        )
         await self._bindings.bind(binding, server)
         self._outbox.wake()
         return signed
 
-    async def unbind_by_session(self, sid: str, client_secret: str, threepid: ThreePid, mxid: str) -> None:
+    async def unbind_by_session(self, sid: str, client_secret: str, threepid: ThreePid, user_id: str) -> None:
         """
         Remove a binding for whoever validated the address.
 
         Raises :class:`MatrixError`: ``M_FORBIDDEN`` for any session that is no proof of this address.
         """
-        self._check_unbind(mxid)
+        self._check_unbind(user_id)
         try:
             session = await self._sessions.validated(sid, client_secret)
         except MatrixError as error:
             raise MatrixError(403, "M_FORBIDDEN", f"The session is no proof: {error.message}") from error
         if session.threepid != threepid:
             raise MatrixError(403, "M_FORBIDDEN", "The session is no proof: it was for another address")
-        await self._bindings.unbind(threepid, mxid)
+        await self._bindings.unbind(threepid, user_id)
 
-    async def refuse_unbind(self, threepid: ThreePid, mxid: str) -> None:
+    async def refuse_unbind(self, threepid: ThreePid, user_id: str) -> None:
         """Somebody wanted an unbind, and could not prove that it is theirs to want."""
-        await self._notices.refused(threepid, mxid)
+        await self._notices.refused(threepid, user_id)
 
-    async def unbind_by_server(self, origin: str, threepid: ThreePid, mxid: str) -> None:
+    async def unbind_by_server(self, origin: str, threepid: ThreePid, user_id: str) -> None:
         """
         Remove a binding for the homeserver of its user, which has signed the request.
 
         Raises :class:`MatrixError`: ``M_FORBIDDEN`` for the users of other servers.
         """
-        if self._check_unbind(mxid) != origin:
-            raise MatrixError(403, "M_FORBIDDEN", f"{mxid} is not a user of {origin}")
-        if await self._bindings.unbind(threepid, mxid):
+        if self._check_unbind(user_id) != origin:
+            raise MatrixError(403, "M_FORBIDDEN", f"{user_id} is not a user of {origin}")
+        if await self._bindings.unbind(threepid, user_id):
             self._notices.unbound(threepid)
 
-    def _check_unbind(self, mxid: str) -> str:
+    def _check_unbind(self, user_id: str) -> str:
         if not self._unbind.enabled:
             raise MatrixError(403, "M_FORBIDDEN", "Addresses cannot be unbound here")
-        return self._check_user(mxid)
+        return self._check_user(user_id)
 
-    def _check_user(self, mxid: str) -> str:
+    def _check_user(self, user_id: str) -> str:
         try:
-            server = server_of(mxid)
+            server = server_of(user_id)
         except InvalidIdentifier as error:
             raise MatrixError(400, "M_INVALID_PARAM", f"mxid: {error}") from None
         if "*" not in self._domains and server not in self._domains:

@@ -41,12 +41,14 @@ class UnbindNotices:
         if self._policy.notifications:
             self._send(UnbindNotice(threepid=threepid))
 
-    async def refused(self, threepid: ThreePid, mxid: str) -> None:
+    async def refused(self, threepid: ThreePid, user_id: str) -> None:
         """Somebody without a proof wanted the address unbound; only owners of what is bound here hear of it."""
-        if not self._policy.fraudulent.send_warning or (await self._bindings.users_of([threepid])) != {threepid: mxid}:
+        if not self._policy.fraudulent.send_warning or (await self._bindings.users_of([threepid])) != {
+            threepid: user_id
+        }:
             return
-        occasion = f"unbind warning {threepid.medium} {threepid.address}"
-        if await self._cooldowns.take(occasion, now(self._clock), WARNING_PERIOD):
+        cooldown = f"unbind warning {threepid.medium} {threepid.address}"
+        if await self._cooldowns.take(cooldown, now(self._clock), WARNING_PERIOD):
             self._send(UnbindWarning(threepid=threepid))
 
     def _send(self, message: UnbindNotice | UnbindWarning) -> None:

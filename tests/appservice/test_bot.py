@@ -217,4 +217,4 @@ class CommandsTest(BotCase):
             self.run_line("!invite resolve token @bob:elsewhere.example"),
             "Done: the invite of bob@example.com to !room:example.org goes to @bob:elsewhere.example.",
         )
-        self.assertEqual((self.stored().ended, self.stored().mxid), ("resolved", "@bob:elsewhere.example"))
+        self.assertEqual((self.stored().ended, self.stored().user_id), ("resolved", "@bob:elsewhere.example"))

@@ -98,7 +98,7 @@ class Case(TestCase):
         self.assertEqual(await storage.invites.claim_due(NOW, NOW, 5), [self.pending])
         self.assertTrue(await storage.invites.has_ephemeral_key(self.ended.ephemeral_public_key))
         (ended,) = await storage.invites.page(ended=True, offset=0, limit=5)
-        self.assertEqual((ended.token, ended.ended, ended.mxid), (self.ended.token, "expired", BOB))
+        self.assertEqual((ended.token, ended.ended, ended.user_id), (self.ended.token, "expired", BOB))
         message, onbind = await storage.outbox.of_invite(self.ended.token)
         self.assertEqual((message.state, onbind.state, onbind.lost), ("abandoned", "queued", 1))
         self.assertFalse(await storage.outbox.close(self.claimed, "done", "200", NOW))

@@ -81,9 +81,9 @@ class User:
             f"{CLIENT}/register",
             {"username": name, "password": "a pass phrase", "auth": {"type": "m.login.dummy"}},
         )
-        self.mxid: str = account["user_id"]
+        self.user_id: str = account["user_id"]
         self.homeserver = MatrixClient(url, ca_file, account["access_token"])
-        openid = self.homeserver.post(f"{CLIENT}/user/{quote(self.mxid)}/openid/request_token")
+        openid = self.homeserver.post(f"{CLIENT}/user/{quote(self.user_id)}/openid/request_token")
         self.identity_token: str = anybody.post(f"{V2}/account/register", openid)["token"]
         self.identity = MatrixClient(url, ca_file, self.identity_token)
 

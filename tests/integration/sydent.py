@@ -54,14 +54,14 @@ class Sydent:
         self.process = Process([PYTHON, "-m", "sydent.sydent"], folder / "sydent.log", environment)
         self.process.wait_until(self._client.answers)
 
-    def bind(self, address: str, mxid: str) -> None:
+    def bind(self, address: str, user_id: str) -> None:
         """Have it know whose an email address is, as its users do."""
         asked = {"email": address, "client_secret": "secret", "send_attempt": 1}
         sid = self._client.post(f"{V1}/validate/email/requestToken", asked)["sid"]
         proof = {"sid": sid, "client_secret": "secret"}
         token = self._mailbox.next_to(address).get_content().strip()
         self._client.post(f"{V1}/validate/email/submitToken", {**proof, "token": token})
-        self._client.post(f"{V1}/3pid/bind", {**proof, "mxid": mxid})
+        self._client.post(f"{V1}/3pid/bind", {**proof, "mxid": user_id})
 
     @property
     def requests(self) -> list[str]:

@@ -185,7 +185,7 @@ class EvasionTests(InterceptionTestCase):
             attempts.append(("PUT", uri, body, {}))
         uri = f"{in_room}/invite"
         for written in (
-            f'{{"user_id":"{self.staff.mxid}",{text[1:]}'.encode(),
+            f'{{"user_id":"{self.staff.user_id}",{text[1:]}'.encode(),
             f'{{"medium":null,"address":null,{text[1:]}'.encode(),
             text.encode("utf-16"),
             b"\xef\xbb\xbf" + text.encode(),
@@ -221,13 +221,13 @@ class UntouchedTests(InterceptionTestCase):
         room = self.guest.create_room()
         in_room, token = f"{CLIENT}/rooms/{quote(room)}", self.guest.homeserver.token
         for method, uri, body in [
-            ("POST", f"{in_room}/invite", {"user_id": self.staff.mxid, "reason": "because"}),
+            ("POST", f"{in_room}/invite", {"user_id": self.staff.user_id, "reason": "because"}),
             ("PUT", f"{in_room}/send/m.room.message/1", {"msgtype": "m.text", "body": KIND}),
             ("PUT", f"{in_room}/send/m%2Eroom%2Emessage/2", {"msgtype": "m.text", "body": "x"}),
             ("PUT", f"{in_room}/state/m.room.topic/", {"topic": "x"}),
             ("PUT", f"{in_room}/state/org%2Eexample%2Eodd/https%3A%2F%2Fexample.org%2Finvite", {"a": 1}),
             ("PUT", f"{in_room}/state/{KIND}/token", {}),
-            ("POST", f"{CLIENT}/createRoom", {"invite": [self.staff.mxid], "initial_state": [], "name": "x"}),
+            ("POST", f"{CLIENT}/createRoom", {"invite": [self.staff.user_id], "initial_state": [], "name": "x"}),
         ]:
             status, answer = self.send(method, uri, body, token)
             self.assertEqual(status, 200, (uri, answer))

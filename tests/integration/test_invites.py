@@ -32,7 +32,7 @@ class People:
         self._run("CREATE TABLE people (mxid TEXT, medium TEXT, address TEXT)")
 
     def add(self, user: User, address: str) -> None:
-        self._run("INSERT INTO people VALUES (?, 'email', ?)", user.mxid, address)
+        self._run("INSERT INTO people VALUES (?, 'email', ?)", user.user_id, address)
 
     def _run(self, statement: str, *values: str) -> None:
         with sqlite3.connect(self.path) as connection:
@@ -130,12 +130,12 @@ class Case(WithSynapse):
         """Bind without the homeserver, which may be down."""
         anybody = self.here.anybody()
         proof = self.validated(anybody, V1, address)
-        anybody.post(f"{V1}/3pid/bind", {**proof, "mxid": user.mxid})
+        anybody.post(f"{V1}/3pid/bind", {**proof, "mxid": user.user_id})
 
     def assert_invited_once_and_joins(self, inviter: User, room: str, user: User) -> None:
-        eventually(lambda: self.memberships(inviter, room, user.mxid))
+        eventually(lambda: self.memberships(inviter, room, user.user_id))
         user.homeserver.post(f"{CLIENT}/join/{quote(room)}")
-        self.assertEqual(self.memberships(inviter, room, user.mxid), ["invite", "join"])
+        self.assertEqual(self.memberships(inviter, room, user.user_id), ["invite", "join"])
 
 
 class EndTests(Case):
@@ -161,7 +161,7 @@ class EndTests(Case):
         # What has expired is not given to anyone else.
         peggy = self.here.user("peggy")
         self.bind_at_mxisd(peggy, "peggy@example.org")
-        self.assertEqual(self.memberships(olivia, plain, peggy.mxid), [])
+        self.assertEqual(self.memberships(olivia, plain, peggy.user_id), [])
 
     def eventually_left(self, user: User, room: str) -> None:
         eventually(lambda: self.memberships(user, room, EXPIRY)[-1:] == ["leave"])
@@ -244,7 +244,7 @@ class LossTests(Case):
         jonas = self.here.user("jonas")
         self.here.gate.answers = False
         self.bind_at_mxisd(jonas, "jonas@example.org")
-        eventually(lambda: self.memberships(ines, room, jonas.mxid))
+        eventually(lambda: self.memberships(ines, room, jonas.user_id))
         self.here.mxisd.kill()
         self.here.gate.answers = True
         self.here.mxisd.start()
@@ -309,7 +309,7 @@ class BotTests(Case):
         self.say(root, chat, "!invite list")
         eventually(lambda: token in self.heard(root, chat)[-1])
         lars = self.here.user("lars")
-        self.say(root, chat, f"!invite resolve {token} {lars.mxid}")
+        self.say(root, chat, f"!invite resolve {token} {lars.user_id}")
         self.assert_invited_once_and_joins(kim, room, lars)
         self.say(root, chat, f"!invite show {token}")
         eventually(lambda: "done, attempts: 1, last answer: 200" in self.heard(root, chat)[-1])
@@ -318,8 +318,8 @@ class BotTests(Case):
     def test_mail_about_an_invite_by_user_id(self) -> None:
         mona, walter = self.here.user("mona"), self.here.user("walter")
         room = mona.create_room()
-        mona.homeserver.put(f"{CLIENT}/profile/{quote(mona.mxid)}/displayname", {"displayname": "Mona Lisa"})
-        mona.homeserver.post(f"{CLIENT}/rooms/{quote(room)}/invite", {"user_id": walter.mxid})
+        mona.homeserver.put(f"{CLIENT}/profile/{quote(mona.user_id)}/displayname", {"displayname": "Mona Lisa"})
+        mona.homeserver.post(f"{CLIENT}/rooms/{quote(room)}/invite", {"user_id": walter.user_id})
         text = text_of(self.here.mailbox.next_to("walter@example.org"))
         self.assertIn("Spring", text)
         self.assertIn("Mona Lisa", text)

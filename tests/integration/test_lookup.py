@@ -34,7 +34,7 @@ class Client(MatrixClient):
 
     def find_many(self, *addresses: str) -> dict[str, str]:
         asked = {"threepids": [["email", address] for address in addresses]}
-        return {address: mxid for _, address, mxid in self.post(f"{V1}/bulk_lookup", asked)["threepids"]}
+        return {address: user_id for _, address, user_id in self.post(f"{V1}/bulk_lookup", asked)["threepids"]}
 
 
 class LookupTestCase(SynchronousTestCase):

@@ -85,7 +85,7 @@ class LoginTests(PeopleTestCase):
 
     def test_those_with_a_password_of_the_homeserver_still_log_in(self) -> None:
         user = self.here.user("local")
-        self.assertEqual(self.whoever(name("local"), "a pass phrase"), user.mxid)
+        self.assertEqual(self.whoever(name("local"), "a pass phrase"), user.user_id)
 
     def test_the_account_is_made_of_what_the_store_knows(self) -> None:
         client = self.log_in(name("carol"), "pässword")
@@ -114,7 +114,7 @@ class DirectoryTests(PeopleTestCase):
         ]:
             self.assertEqual([result["user_id"] for result in self.find(searching.homeserver, term)], found)
         together = {result["user_id"] for result in self.find(searching.homeserver, "example")}
-        self.assertEqual(together, {CAROL, DAN, public.mxid})
+        self.assertEqual(together, {CAROL, DAN, public.user_id})
 
     def test_only_users_search(self) -> None:
         for token in ("", "unknown"):

@@ -47,12 +47,12 @@ class AddressTests(WithSynapse):
         alice, bob = self.here.user("alice"), self.here.user("bob")
         self.assertIsNone(alice.lookup("bob@example.org"))
         self.bind_by_synapse(bob, "Bob@Example.org")
-        self.assertEqual(alice.lookup("bob@example.org"), bob.mxid)
+        self.assertEqual(alice.lookup("bob@example.org"), bob.user_id)
 
     def test_homeserver_unbinds(self) -> None:
         alice, carol = self.here.user("alice-unbinds"), self.here.user("carol")
         self.bind_by_synapse(carol, "carol@example.org")
-        self.assertEqual(alice.lookup("carol@example.org"), carol.mxid)
+        self.assertEqual(alice.lookup("carol@example.org"), carol.user_id)
         self.assertEqual(self.unbind_by_synapse(carol, "carol@example.org"), "success")
         self.assertIsNone(alice.lookup("carol@example.org"))
         self.assertIn("carol@example.org was removed", text_of(self.here.mailbox.next_to("carol@example.org")))
@@ -62,9 +62,9 @@ class AddressTests(WithSynapse):
         threepid = {"medium": "email", "address": "dave@example.org"}
         self.assertEqual(anybody.get(f"{V1}/lookup", threepid), {})
         proof = self.validated(anybody, V1, "dave@example.org")
-        bound = anybody.post(f"{V1}/3pid/bind", {**proof, "mxid": dave.mxid})
+        bound = anybody.post(f"{V1}/3pid/bind", {**proof, "mxid": dave.user_id})
         self.assertEqual(anybody.get(f"{V1}/lookup", threepid), bound)
-        self.assertEqual(bound["mxid"], dave.mxid)
+        self.assertEqual(bound["mxid"], dave.user_id)
 
 
 class InviteTests(WithSynapse):
@@ -99,7 +99,7 @@ class InviteTests(WithSynapse):
         self.here.mailbox.next_to("judy@example.org")
         anybody = self.here.anybody()
         proof = self.validated(anybody, V1, "judy@example.org")
-        anybody.post(f"{V1}/3pid/bind", {**proof, "mxid": judy.mxid})
+        anybody.post(f"{V1}/3pid/bind", {**proof, "mxid": judy.user_id})
         self.assert_is_invited_and_joins(judy, room)
 
     def test_known_address_is_invited_by_user_id(self) -> None:

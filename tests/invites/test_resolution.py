@@ -94,12 +94,12 @@ class ResolutionTest(SynchronousTestCase):
         """How an invite ended, and to whom."""
         invite = self.result(self.storage.invites.get(token))
         assert invite is not None
-        return invite.ended, invite.mxid
+        return invite.ended, invite.user_id
 
     def onbinds(self, token: str) -> list[tuple[str, str | None]]:
         """Which homeservers are to be told, and of whom."""
         deliveries = self.result(self.storage.outbox.of_invite(token))
-        return [(delivery.destination, delivery.mxid) for delivery in deliveries if delivery.kind == "onbind"]
+        return [(delivery.destination, delivery.user_id) for delivery in deliveries if delivery.kind == "onbind"]
 
     def minutes(self, number: int) -> None:
         for _ in range(number):
@@ -121,7 +121,7 @@ class ResolutionTest(SynchronousTestCase):
 
     def test_a_binding_made_while_the_invite_was_on_its_way_counts(self) -> None:
         binding = Binding(
-            medium="email", address="bob@example.com", mxid="@bob:example.org", bound_at=self.now(), signed=b"{}"
+            medium="email", address="bob@example.com", user_id="@bob:example.org", bound_at=self.now(), signed=b"{}"
         )
         self.result(self.storage.bindings.bind(binding, "example.org"))
         token = self.invite()

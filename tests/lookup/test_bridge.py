@@ -22,10 +22,10 @@ class BridgeTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.http = FakeHttp()
 
-    def serve(self, base_url: str, threepid: ThreePid, mxid: str) -> None:
+    def serve(self, base_url: str, threepid: ThreePid, user_id: str) -> None:
         address = threepid.address.replace("@", "%40")
         self.http.answers["GET", f"{base_url}{PATH}/lookup?medium={threepid.medium}&address={address}"] = answer(
-            {"medium": threepid.medium, "address": threepid.address, "mxid": mxid}
+            {"medium": threepid.medium, "address": threepid.address, "mxid": user_id}
         )
 
     def found(self, server: str | None, by_medium: dict[str, str], *threepids: ThreePid) -> Any:

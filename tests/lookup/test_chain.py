@@ -35,9 +35,9 @@ class ChainTests(SynchronousTestCase):
         self.clock.advance(1_700_000_000)
         self.lookup = Lookup(self.storage.bindings, [self.first, self.second], self.signer, self.clock)
 
-    def bind(self, threepid: ThreePid, mxid: str) -> None:
+    def bind(self, threepid: ThreePid, user_id: str) -> None:
         binding = Binding(
-            medium=threepid.medium, address=threepid.address, mxid=mxid, bound_at=0, signed=b'{"as":"signed"}'
+            medium=threepid.medium, address=threepid.address, user_id=user_id, bound_at=0, signed=b'{"as":"signed"}'
         )
         self.result(self.storage.bindings.bind(binding, "example.org"))
 

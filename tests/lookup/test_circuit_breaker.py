@@ -114,6 +114,14 @@ class GuardedTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.ask(BERT)), {BERT: BOB})
 
     def test_what_is_no_user_id_is_not_taken(self) -> None:
-        for mxid in ("", "bob", "@bob", "bob:example.org", "@:example.org", "@b\nob:example.org", "@bob:exa mple.org"):
-            self.book.people[BERT] = mxid
-            self.assertEqual(self.successResultOf(self.ask(ANNA, BERT)), {ANNA: ALICE}, mxid)
+        for user_id in (
+            "",
+            "bob",
+            "@bob",
+            "bob:example.org",
+            "@:example.org",
+            "@b\nob:example.org",
+            "@bob:exa mple.org",
+        ):
+            self.book.people[BERT] = user_id
+            self.assertEqual(self.successResultOf(self.ask(ANNA, BERT)), {ANNA: ALICE}, user_id)

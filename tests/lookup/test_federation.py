@@ -57,10 +57,10 @@ class FederationCase(SynchronousTestCase):
             asked: Any = sent.json
             return answer({"threepids": [[*each, people[each[1]]] for each in asked["threepids"] if each[1] in people]})
 
-        for address, mxid in people.items():
+        for address, user_id in people.items():
             escaped = address.replace("@", "%40")
             self.http.answers["GET", f"{base_url}{API}/lookup?medium=email&address={escaped}"] = answer(
-                {"medium": "email", "address": address, "mxid": mxid}
+                {"medium": "email", "address": address, "mxid": user_id}
             )
         self.http.answers["POST", f"{base_url}{API}/bulk_lookup"] = many
 

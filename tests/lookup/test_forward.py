@@ -73,7 +73,7 @@ class IdentityServer:
         self.lookups.append(body)
         if body["pepper"] != self.pepper:
             return answer({"errcode": "M_INVALID_PEPPER", "error": "old"}, 400)
-        by_hash = {digest(threepid, self.pepper): mxid for threepid, mxid in self.people.items()}
+        by_hash = {digest(threepid, self.pepper): user_id for threepid, user_id in self.people.items()}
         mappings = {hashed: by_hash[hashed] for hashed in body["addresses"] if hashed in by_hash}
         return self.refusal(sent) or answer({"mappings": mappings | self.extra})
 
@@ -103,9 +103,9 @@ class ForwardTests(SynchronousTestCase):
     def failure(self, *threepids: ThreePid) -> str:
         return str(self.failureResultOf(self.ask(*threepids), OutboundError).value)
 
-    def serve_v1(self, mxid: str) -> None:
+    def serve_v1(self, user_id: str) -> None:
         self.http.answers["GET", f"{URL}/_matrix/identity/api/v1/lookup?medium=email&address=anna%40example.com"] = (
-            answer({"medium": "email", "address": ANNA.address, "mxid": mxid})
+            answer({"medium": "email", "address": ANNA.address, "mxid": user_id})
         )
 
     def test_hashes_are_sent_and_no_addresses(self) -> None:

@@ -70,7 +70,7 @@ class IndexTests(SynchronousTestCase):
         pepper = self.pepper() if pepper is None else pepper
         digests = {digest(threepid, pepper): threepid for threepid in threepids}
         found = self.result(self.storage.hashes.find(pepper, list(digests)))
-        return None if found is None else {digests[hashed]: mxid for hashed, mxid in found.items()}
+        return None if found is None else {digests[hashed]: user_id for hashed, user_id in found.items()}
 
     def result(self, coroutine: Any) -> Any:
         return self.successResultOf(Deferred.fromCoroutine(coroutine))
@@ -103,7 +103,7 @@ class IndexTests(SynchronousTestCase):
         self.assertEqual(self.found(threepids=many), self.staff.people)
 
     def test_there_is_a_pepper_before_stores_are_listed(self) -> None:
-        binding = Binding(medium="email", address=CARL.address, mxid=BOB, bound_at=0, signed=b"{}")
+        binding = Binding(medium="email", address=CARL.address, user_id=BOB, bound_at=0, signed=b"{}")
         self.result(self.storage.bindings.bind(binding, "example.org"))
         self.assertRegex(self.pepper(), r"^[0-9a-zA-Z_-]{20}$")
         self.assertEqual(self.found(), {CARL: BOB})

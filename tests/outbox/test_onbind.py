@@ -73,7 +73,7 @@ class OnbindTest(SynchronousTestCase):
             medium="email",
             address="bob@example.com",
             token=token,
-            mxid=BOB,
+            user_id=BOB,
             created=2000,
             due=2000,
             attempts=1,

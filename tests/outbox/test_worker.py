@@ -363,7 +363,7 @@ class DeliveriesTest(Case):
 class NoticesTest(Case):
     def test_the_notice_of_a_binding_that_no_invite_waited_for_is_forgotten_once_it_is_over(self) -> None:
         binding = Binding(
-            medium="email", address="bob@example.com", mxid="@bob:example.org", bound_at=self.now(), signed=b"{}"
+            medium="email", address="bob@example.com", user_id="@bob:example.org", bound_at=self.now(), signed=b"{}"
         )
         self.run_now(self.storage.bindings.bind(binding, "example.org"))
         self.deliveries.wake()

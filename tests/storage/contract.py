@@ -70,9 +70,9 @@ def session(**changes: Any) -> Session:
     return Session(**fields | changes)
 
 
-def binding(threepid: ThreePid = EMAIL, mxid: str = ALICE, bound_at: int = NOW) -> Binding:
+def binding(threepid: ThreePid = EMAIL, user_id: str = ALICE, bound_at: int = NOW) -> Binding:
     signed = b'{"address":"\xc3\xa9","ts":1}'
-    return Binding(medium=threepid.medium, address=threepid.address, mxid=mxid, bound_at=bound_at, signed=signed)
+    return Binding(medium=threepid.medium, address=threepid.address, user_id=user_id, bound_at=bound_at, signed=signed)
 
 
 def invite(threepid: ThreePid = EMAIL, **changes: Any) -> Invite:
@@ -256,9 +256,9 @@ class StorageContract(TestCase):
         self.assertEqual(await self.storage.bindings.users_of([]), {})
 
     async def test_an_address_has_one_user(self) -> None:
-        await self.storage.bindings.bind(binding(mxid=ALICE), "example.org")
-        await self.storage.bindings.bind(binding(mxid=BOB, bound_at=NOW + 1), "example.org")
-        self.assertEqual(await self.storage.bindings.get(EMAIL), binding(mxid=BOB, bound_at=NOW + 1))
+        await self.storage.bindings.bind(binding(user_id=ALICE), "example.org")
+        await self.storage.bindings.bind(binding(user_id=BOB, bound_at=NOW + 1), "example.org")
+        self.assertEqual(await self.storage.bindings.get(EMAIL), binding(user_id=BOB, bound_at=NOW + 1))
 
     async def test_binding_an_address_without_invites_tells_the_homeserver(self) -> None:
         self.assertEqual(await self.storage.bindings.bind(binding(), "example.org"), [])
@@ -272,7 +272,7 @@ class StorageContract(TestCase):
                 medium=EMAIL.medium,
                 address=EMAIL.address,
                 token=None,
-                mxid=ALICE,
+                user_id=ALICE,
                 created=NOW,
                 due=NOW + LEASE,
                 attempts=1,
@@ -288,14 +288,17 @@ class StorageContract(TestCase):
         self.assertEqual(
             ended,
             [
-                structs.replace(each, ended="bound", ended_at=NOW + 2, mxid=ALICE, ephemeral_private_key="")
+                structs.replace(each, ended="bound", ended_at=NOW + 2, user_id=ALICE, ephemeral_private_key="")
                 for each in waiting
             ],
         )
         self.assertEqual([await self.storage.invites.get(each.token) for each in waiting], ended)
         self.assertEqual([await self.storage.invites.get(each.token) for each in others], others)
         self.assertEqual(
-            {(delivery.token, delivery.mxid, delivery.destination) for delivery in await self.claim("onbind", NOW + 2)},
+            {
+                (delivery.token, delivery.user_id, delivery.destination)
+                for delivery in await self.claim("onbind", NOW + 2)
+            },
             {(each.token, ALICE, "example.org") for each in waiting},
         )
 
@@ -386,13 +389,13 @@ class StorageContract(TestCase):
             "pepper", [digest(threepid, "pepper") for threepid in old + removed + new]
         )
         expected = dict.fromkeys(old[::2], BOB) | dict.fromkeys(old[1::2] + new, ALICE)
-        self.assertEqual(found, {digest(threepid, "pepper"): mxid for threepid, mxid in expected.items()})
+        self.assertEqual(found, {digest(threepid, "pepper"): user_id for threepid, user_id in expected.items()})
 
     async def test_the_index_follows_bindings(self) -> None:
         await self.rotate("pepper")
         sought = digest(EMAIL, "pepper")
-        await self.storage.bindings.bind(binding(mxid=ALICE), "example.org")
-        await self.storage.bindings.bind(binding(mxid=BOB), "example.org")
+        await self.storage.bindings.bind(binding(user_id=ALICE), "example.org")
+        await self.storage.bindings.bind(binding(user_id=BOB), "example.org")
         self.assertEqual(await self.storage.hashes.find("pepper", [sought]), {sought: BOB})
         await self.storage.bindings.unbind(EMAIL, ALICE)
         self.assertEqual(await self.storage.hashes.find("pepper", [sought]), {sought: BOB})
@@ -511,7 +514,7 @@ class StorageContract(TestCase):
         async def portions() -> AsyncIterator[Portion]:
             remaining = iter(entries.items())
             while some := tuple(islice(remaining, 700)):
-                yield [((digest_,), mxid) for digest_, mxid in some]
+                yield [((digest_,), user_id) for digest_, user_id in some]
 
         await self.storage.hashes.replace(source, ["pepper"], portions())
 
@@ -542,7 +545,7 @@ class StorageContract(TestCase):
                 medium=PHONE.medium,
                 address=PHONE.address,
                 token=kept.token,
-                mxid=None,
+                user_id=None,
                 created=NOW,
                 due=NOW + LEASE,
                 attempts=1,
@@ -635,7 +638,7 @@ class StorageContract(TestCase):
     async def test_an_invite_ends_once(self) -> None:
         kept = invite()
         await self.add(kept)
-        ended = structs.replace(kept, ended="resolved", ended_at=NOW + 1, mxid=ALICE, ephemeral_private_key="")
+        ended = structs.replace(kept, ended="resolved", ended_at=NOW + 1, user_id=ALICE, ephemeral_private_key="")
         ends = await together(
             *(self.storage.invites.end(kept.token, "resolved", ALICE, "example.org", NOW + 1) for _ in range(3))
         )
@@ -650,7 +653,7 @@ class StorageContract(TestCase):
         await self.add(kept)
         ended = await self.storage.invites.end(kept.token, "cancelled", None, None, NOW)
         self.assertEqual(
-            ended, structs.replace(kept, ended="cancelled", ended_at=NOW, mxid=None, ephemeral_private_key="")
+            ended, structs.replace(kept, ended="cancelled", ended_at=NOW, user_id=None, ephemeral_private_key="")
         )
         self.assertEqual(await self.claim("onbind"), [])
         self.assertEqual(await self.claim("message"), [])
@@ -929,16 +932,16 @@ class StorageContract(TestCase):
         self.assertEqual(await transactions.purge(NOW + 1), 1)
         self.assertEqual([await transactions.is_done(txn) for txn in ("1", "01")], [False, True])
 
-    # Occasions.
+    # Cooldowns.
 
-    async def test_an_occasion_is_taken_once_in_its_period(self) -> None:
+    async def test_a_cooldown_is_taken_once_in_its_period(self) -> None:
         take = self.storage.cooldowns.take
         self.assertEqual([await take(name, NOW, HOUR) for name in ("a", "a", "b")], [True, False, True])
         self.assertEqual([await take("a", NOW + later, HOUR) for later in (HOUR - 1, HOUR, HOUR)], [False, True, False])
         self.assertEqual(await self.storage.cooldowns.purge(NOW + HOUR), 1)
         self.assertEqual([await take(name, NOW + HOUR, HOUR) for name in ("a", "b")], [False, True])
 
-    async def test_of_many_who_want_an_occasion_one_gets_it(self) -> None:
+    async def test_of_many_who_want_a_cooldown_one_gets_it(self) -> None:
         taken = await together(*(self.storage.cooldowns.take("a", NOW, HOUR) for _ in range(20)))
         self.assertEqual(taken.count(True), 1)
 

@@ -41,6 +41,11 @@ def storage_in_memory() -> SQLiteStorage:
     """A new and empty store."""
     connection = open_connection(":memory:")
     migrate(connection)
+    return storage_of(connection)
+
+
+def storage_of(connection: sqlite3.Connection) -> SQLiteStorage:
+    """The store in a database of the current schema."""
     sorter = Sorter(InlineWorker(open_sorter(), run_reads))
     return SQLiteStorage(
         SQLiteDatabase(InlineWorker(connection, run_reads), InlineWorker(connection, run_writes)), sorter

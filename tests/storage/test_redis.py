@@ -18,7 +18,7 @@ from mxisd.storage.records import Kind, Pepper
 from mxisd.storage.redis import RedisService
 from tests.redis_server import RedisServer, shared
 from tests.storage import contract
-from tests.storage.contract import ALICE, EMAIL, NOW, binding, invite, session
+from tests.storage.contract import ALICE, EMAIL, HOUR, NOW, binding, invite, session
 
 REACTOR: Any = reactor
 REMEMBER = 7 * 24 * 3_600_000
@@ -159,13 +159,39 @@ class Keys(TestCase):
         await self.storage.bindings.bind(binding(), "example.org")
         self.assertIsNone(await other.storage.bindings.get(EMAIL))
 
+    async def test_what_the_first_schema_kept_is_still_there(self) -> None:
+        ended, pending = invite(), invite()
+        for each in (ended, pending):
+            await self.storage.invites.add(each, resend_before=0)
+        await self.storage.invites.end(ended.token, "resolved", ALICE, "example.org", NOW)
+        await self.storage.cooldowns.take("warning", NOW, HOUR)
+        *_, onbind = await self.storage.outbox.of_invite(ended.token)
+        # Its words for fields and keys were not today's.
+        for key in (f"mxisd:invite:{ended.token}", f"mxisd:delivery:{onbind.id}"):
+            self.redis.ask("HSET", key, "mxid", ALICE)
+            self.redis.ask("HDEL", key, "user_id")
+        self.redis.ask("RENAME", "mxisd:cooldowns", "mxisd:occasions")
+        self.redis.ask("SET", "mxisd:schema", "1")
+        await self.service.stopService()
+        self.service = service(self.redis)
+        self.service.startService()
+        self.addCleanup(self.service.stopService)
+        storage = self.service.storage
+        self.assertFalse(await storage.cooldowns.take("warning", NOW + HOUR - 1, HOUR))
+        self.assertNotIn("mxisd:occasions", self.keys())
+        (kept,) = await storage.invites.page(ended=True, offset=0, limit=5)
+        *_, delivery = await storage.outbox.of_invite(ended.token)
+        (claimed,) = await storage.outbox.claim("onbind", NOW, HOUR, 5, {}, 5)
+        self.assertEqual([each.user_id for each in (kept, delivery, claimed)], [ALICE] * 3)
+        self.assertEqual(self.redis.ask("GET", "mxisd:schema"), "$1\r\n2\r\n")
+
     async def test_the_data_of_a_newer_mxisd_is_left_alone(self) -> None:
         await self.storage.bindings.bind(binding(), "example.org")
-        self.redis.ask("SET", "mxisd:schema", "2")
+        self.redis.ask("SET", "mxisd:schema", "3")
         newcomer = service(self.redis)
         newcomer.startService()
         self.addCleanup(newcomer.stopService)
-        with self.assertRaisesRegex(StorageUnavailable, r"\(schema 2\) was made by a newer mxisd; this one knows 1"):
+        with self.assertRaisesRegex(StorageUnavailable, r"\(schema 3\) was made by a newer mxisd; this one knows 2"):
             await newcomer.storage.bindings.get(EMAIL)
 
 

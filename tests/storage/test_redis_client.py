@@ -104,9 +104,9 @@ class Answers(Case):
     async def test_a_script_is_sent_again_when_the_server_has_forgotten_it(self) -> None:
         started = self.redis_server()
         redis = self.client(started.url)
-        self.assertEqual(await redis.run("occasion_take", "a", NOW, 1), 1)
+        self.assertEqual(await redis.run("cooldown_take", "a", NOW, 1), 1)
         started.ask("SCRIPT", "FLUSH")
-        results = await together(*(redis.run("occasion_take", f"{number}", NOW, 1) for number in range(10)))
+        results = await together(*(redis.run("cooldown_take", f"{number}", NOW, 1) for number in range(10)))
         self.assertEqual(results, [1] * 10)
 
     async def test_mistakes_of_ours_are_not_taken_for_unavailability(self) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Coroutine
 from contextlib import closing
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
@@ -19,10 +20,12 @@ from mxisd.storage.sqlite import SQLiteService, schema
 from mxisd.storage.sqlite.schema import UnusableDatabase, open_connection, upgrade
 from mxisd.storage.sqlite.worker import Job, ThreadWorker, run_writes
 from tests.storage import contract
-from tests.storage.contract import EMAIL, NOW, binding, session, together
-from tests.storage.inline import storage_in_memory
+from tests.storage.contract import BOB, EMAIL, NOW, binding, session, together
+from tests.storage.inline import storage_in_memory, storage_of
 
 REACTOR: Any = reactor
+
+T = TypeVar("T")
 
 
 class InMemory(contract.StorageContract):
@@ -44,6 +47,7 @@ class OnDisk(contract.StorageContract):
         self.addCleanup(lambda: self.service.stopService())
 
     def start(self) -> None:
+        upgrade(self.path)
         self.service = SQLiteService(self.path, REACTOR)
         self.service.startService()
         self.storage = self.service.storage
@@ -58,6 +62,7 @@ class Threads(TestCase):
 
     def setUp(self) -> None:
         self.path = Path(self.mktemp())
+        upgrade(self.path)
         self.service = SQLiteService(self.path, REACTOR)
         self.sessions = self.service.storage.sessions
 
@@ -183,6 +188,20 @@ def insert(name: str, size: bytes = b"") -> Job:
     return job
 
 
+# What the first schema kept: its words for columns and tables are not today's.
+OF_SCHEMA_1 = """
+    INSERT INTO bindings VALUES ('email', 'bob@example.com', '@bob:example.org', 1, x'7b7d');
+    INSERT INTO peppers VALUES (1, 'pepper', 1, 1);
+    INSERT INTO listings VALUES (1, 1, '');
+    INSERT INTO hashes VALUES (1, 'digest', '@bob:example.org');
+    INSERT INTO invites VALUES ('token', 'email', 'bob@example.com', '!room:example.org', '@alice:example.org', 1,
+        'public', '', '{}', 0, 0, 0, NULL, 'resolved', 2, '@bob:example.org');
+    INSERT INTO deliveries (kind, destination, medium, address, token, mxid, created, due)
+        VALUES ('onbind', 'example.org', 'email', 'bob@example.com', 'token', '@bob:example.org', 2, 2);
+    INSERT INTO occasions VALUES ('warning', 3);
+"""
+
+
 class Schema(SynchronousTestCase):
     """Which files are taken, and what becomes of them."""
 
@@ -215,6 +234,27 @@ class Schema(SynchronousTestCase):
             with closing(sqlite3.connect(path)) as database:
                 (row,) = database.execute("SELECT * FROM transactions")
                 self.assertEqual((row[0], len(row)), ("kept", columns))
+
+    def test_what_the_first_schema_kept_is_still_there(self) -> None:
+        first = schema.migrations()[:1]
+        patch = self.patch(schema, "migrations", lambda: first)
+        upgrade(self.path)
+        patch.restore()
+        with closing(open_connection(self.path)) as database:
+            database.executescript(OF_SCHEMA_1)
+        upgrade(self.path)
+        database = open_connection(self.path)
+        self.addCleanup(database.close)
+        storage = storage_of(database)
+        bound = self.result(storage.bindings.get(ThreePid("email", "bob@example.com")))
+        self.assertEqual(bound and (bound.user_id, bound.bound_at, bound.signed), (BOB, 1, b"{}"))
+        self.assertEqual(self.result(storage.hashes.find("pepper", ["digest"])), {"digest": BOB})
+        (ended,) = self.result(storage.invites.page(ended=True, offset=0, limit=5))
+        (delivery,) = self.result(storage.outbox.of_invite("token"))
+        self.assertEqual((ended.user_id, delivery.user_id), (BOB, BOB))
+        self.assertEqual([self.result(storage.cooldowns.take("warning", now, 1)) for now in (2, 3)], [False, True])
+        with closing(sqlite3.connect(self.path.with_name(f"{self.path.name}.v1"))) as copy:
+            self.assertEqual(copy.execute("SELECT mxid FROM bindings").fetchall(), [(BOB,)])
 
     def test_a_script_that_fails_changes_nothing(self) -> None:
         upgrade(self.path)
@@ -251,6 +291,9 @@ class Schema(SynchronousTestCase):
     def test_a_missing_folder_is_named(self) -> None:
         self.path = self.path / "none" / "mxisd.db"
         self.assert_unusable("No such file or directory")
+
+    def result(self, call: Coroutine[Any, Any, T]) -> T:
+        return self.successResultOf(Deferred.fromCoroutine(call))
 
     def assert_unusable(self, reason: str) -> None:
         error = self.assertRaises(UnusableDatabase, upgrade, self.path)

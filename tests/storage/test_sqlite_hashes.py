@@ -18,7 +18,7 @@ from mxisd.storage.contract import HashStorage, Portion, StorageUnavailable
 from mxisd.storage.records import Pepper
 from mxisd.storage.sqlite import SQLiteService, SQLiteStorage
 from mxisd.storage.sqlite.database import SQLiteDatabase
-from mxisd.storage.sqlite.schema import migrate, open_connection
+from mxisd.storage.sqlite.schema import migrate, open_connection, upgrade
 from mxisd.storage.sqlite.sorter import STEP, Sorter, open_sorter
 from mxisd.storage.sqlite.worker import Job, run_reads, run_writes
 from tests.storage.contract import ALICE, BOB, NOW, binding
@@ -28,13 +28,13 @@ REACTOR: Any = reactor
 BOUND = [ThreePid("email", f"bound{number}") for number in range(10)]
 
 
-def people(numbers: Iterable[int], mxid: str) -> dict[ThreePid, str]:
-    return {ThreePid("email", f"{number}"): mxid for number in numbers}
+def people(numbers: Iterable[int], user_id: str) -> dict[ThreePid, str]:
+    return {ThreePid("email", f"{number}"): user_id for number in numbers}
 
 
 async def take_in(hashes: HashStorage, peppers: list[str], listed: Mapping[ThreePid, str]) -> None:
     async def portions() -> AsyncIterator[Portion]:
-        yield [([digest(threepid, pepper) for pepper in peppers], mxid) for threepid, mxid in listed.items()]
+        yield [([digest(threepid, pepper) for pepper in peppers], user_id) for threepid, user_id in listed.items()]
 
     await hashes.replace("store", peppers, portions())
 
@@ -99,7 +99,7 @@ class EndInTheMiddle(SynchronousTestCase):
     def found(self, pepper: str, threepids: Iterable[ThreePid]) -> dict[ThreePid, str]:
         by_digest = {digest(threepid, pepper): threepid for threepid in threepids}
         found = self.result(self.storage.hashes.find(pepper, list(by_digest)))
-        return {by_digest[hashed]: mxid for hashed, mxid in found.items()}
+        return {by_digest[hashed]: user_id for hashed, user_id in found.items()}
 
     def assert_holds(self, pepper: str, listed: Mapping[ThreePid, str]) -> None:
         """The index has this under a pepper, and nothing else is in the table."""
@@ -114,8 +114,8 @@ class EndInTheMiddle(SynchronousTestCase):
             # Some go, some come, some change, and most stay.
             after = people(range(steps % 5, 3 * STEP, 2), ALICE) | people(range(2 * STEP, 4 * STEP), BOB)
             ended_early = self.interrupt(steps, take_in(hashes, ["first"], after))
-            for threepid, mxid in self.found("first", [*self.before, *after]).items():
-                self.assertIn(mxid, (self.before.get(threepid), after.get(threepid)))
+            for threepid, user_id in self.found("first", [*self.before, *after]).items():
+                self.assertIn(user_id, (self.before.get(threepid), after.get(threepid)))
             self.result(take_in(hashes, ["first"], after))
             self.assert_holds("first", after)
             self.before = after
@@ -139,7 +139,9 @@ class EndInTheMiddle(SynchronousTestCase):
 
 class Meanwhile(TestCase):
     async def test_others_write_between_the_steps(self) -> None:
-        service = SQLiteService(Path(self.mktemp()), REACTOR)
+        path = Path(self.mktemp())
+        upgrade(path)
+        service = SQLiteService(path, REACTOR)
         service.startService()
         self.addCleanup(service.stopService)
         storage = service.storage

@@ -91,9 +91,9 @@ def main(people: str, question: str, *arguments: str) -> int:
         sys.stdout.write(f"{user['value']}\n" if user["type"] == "localpart" else f"mxid\n{user['value']}\n")
         return 0
     if question == "plain-auth":
-        (mxid,) = arguments
+        (user_id,) = arguments
         localpart, _, password = sys.stdin.read().partition("\n")
-        auth = api.auth({"mxid": mxid, "localpart": localpart, "password": password})
+        auth = api.auth({"mxid": user_id, "localpart": localpart, "password": password})
         sys.stdout.write(f"true\n{auth['profile']['display_name']}\n" if auth["success"] else "false\n")
         return 0
     told = sys.stdin.read()

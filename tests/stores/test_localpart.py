@@ -55,9 +55,9 @@ class UserIdsTests(SynchronousTestCase):
         self.assertIsNone(UserIds("example.org", strict).of_name("Ana"))
 
     def test_of_user_ids(self) -> None:
-        self.assertEqual(self.user_ids.of_mxid("@Jane:elsewhere.example"), "@Jane:elsewhere.example")
-        for mxid in ("jane", "@jane", "@:example.org", "@jane:exa mple.org", "@jane\n:example.org"):
-            self.assertIsNone(self.user_ids.of_mxid(mxid))
+        self.assertEqual(self.user_ids.checked("@Jane:elsewhere.example"), "@Jane:elsewhere.example")
+        for user_id in ("jane", "@jane", "@:example.org", "@jane:exa mple.org", "@jane\n:example.org"):
+            self.assertIsNone(self.user_ids.checked(user_id))
 
     def test_only_our_users_have_a_name(self) -> None:
         self.assertEqual(self.user_ids.name_of("@ana=20fu=c3=9f:example.org"), "ana fuß")

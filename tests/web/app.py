@@ -243,10 +243,12 @@ class AppTestCase(SynchronousTestCase):
         self.assertEqual(self.submit(sid, secret).json, {"success": True})
         return sid
 
-    def bind(self, email: str = "alice@example.com", mxid: str = "@alice:example.org", secret: str = "secret") -> Any:
+    def bind(
+        self, email: str = "alice@example.com", user_id: str = "@alice:example.org", secret: str = "secret"
+    ) -> Any:
         """Validate and bind an address; the association."""
         sid = self.validate(email, secret)
-        answer = self.post(f"{V1}/3pid/bind", json={"sid": sid, "client_secret": secret, "mxid": mxid})
+        answer = self.post(f"{V1}/3pid/bind", json={"sid": sid, "client_secret": secret, "mxid": user_id})
         self.assertEqual(answer.status, 200, answer.body)
         return answer.json
 

@@ -21,7 +21,7 @@ COLLECTIONS: dict[type[Kept], tuple[str, str]] = {
     Binding: ("HSCAN", "bindings"),
     AccessToken: ("HSCAN", "tokens"),
     Transaction: ("ZSCAN", "transactions"),
-    Cooldown: ("ZSCAN", "occasions"),
+    Cooldown: ("ZSCAN", "cooldowns"),
 }
 # What has a key of its own, and how that begins.
 KEYS: dict[type[Kept], str] = {
@@ -94,7 +94,7 @@ def _member(kind: type[Kept], name: bytes, value: bytes) -> Kept:
         return AccessToken(digest=name.decode(), user_id=user_id, created=int(created))
     if kind is Transaction:
         return Transaction(txn_id=name.decode(), done_at=int(value))
-    return Cooldown(occasion=name.decode(), until=int(value))
+    return Cooldown(name=name.decode(), until=int(value))
 
 
 def _pair(record: Kept) -> tuple[Argument, Argument]:
@@ -107,7 +107,7 @@ def _pair(record: Kept) -> tuple[Argument, Argument]:
         return record.done_at, record.txn_id
     if not isinstance(record, Cooldown):
         raise TypeError(f"{type(record).__name__} is not in a collection")
-    return record.until, record.occasion
+    return record.until, record.name
 
 
 def _records(kind: type[Kept], name: str, hash_: Sequence[bytes]) -> list[Kept]:

@@ -33,16 +33,16 @@ class RedisBindings:
         return {threepid: value[: value.index(b" ")].decode() for threepid, value in found if value is not None}
 
     async def bind(self, binding: Binding, destination: str) -> list[Invite]:
-        what = (binding.medium, binding.address, binding.mxid, binding.bound_at, binding.signed, destination)
+        what = (binding.medium, binding.address, binding.user_id, binding.bound_at, binding.signed, destination)
         while True:
             answer = await self._redis.run("binding_bind", *what, *self._peppers.digests(binding.threepid))
             if answer and isinstance(answer[0], list):
                 return read_invites(answer[0])
             self._peppers.learn(answer)
 
-    async def unbind(self, threepid: ThreePid, mxid: str) -> bool:
+    async def unbind(self, threepid: ThreePid, user_id: str) -> bool:
         while True:
-            answer = await self._redis.run("binding_unbind", *threepid, mxid, *self._peppers.digests(threepid))
+            answer = await self._redis.run("binding_unbind", *threepid, user_id, *self._peppers.digests(threepid))
             if isinstance(answer, int):
                 return bool(answer)
             self._peppers.learn(answer)
@@ -61,12 +61,16 @@ def threepid_of(field: bytes) -> ThreePid:
 
 def value_of(binding: Binding) -> bytes:
     """What is kept of a binding."""
-    return f"{binding.mxid} {binding.bound_at} ".encode() + binding.signed
+    return f"{binding.user_id} {binding.bound_at} ".encode() + binding.signed
 
 
 def read_binding(threepid: ThreePid, value: bytes) -> Binding:
     """Make a binding of what is kept of it."""
-    mxid, bound_at, signed = value.split(b" ", 2)
+    user_id, bound_at, signed = value.split(b" ", 2)
     return Binding(
-        medium=threepid.medium, address=threepid.address, mxid=mxid.decode(), bound_at=int(bound_at), signed=signed
+        medium=threepid.medium,
+        address=threepid.address,
+        user_id=user_id.decode(),
+        bound_at=int(bound_at),
+        signed=signed,
     )

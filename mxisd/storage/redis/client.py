@@ -25,7 +25,7 @@ log = Logger()
 T = TypeVar("T")
 
 # The version of what the keys are and what is in them: see scripts/common.lua.
-SCHEMA = 1
+SCHEMA = 2
 
 # What Redis answers when it cannot do now what it could do at another time.  When a script is told so, Redis 6 puts the
 # code into the middle of another message.
@@ -181,6 +181,8 @@ class Redis(Service):
         found = await connection.execute_command("GET", key)
         if found is None:
             await connection.execute_command("SET", key, SCHEMA, "NX")
+        elif int(found) < SCHEMA:
+            await connection.execute_command("EVAL", script("upgrade", self._prefix).source, 0, SCHEMA)
         elif int(found) > SCHEMA:
             raise RedisRefused(
                 f"what is in it (schema {int(found)}) was made by a newer mxisd; this one knows {SCHEMA}"

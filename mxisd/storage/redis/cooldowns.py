@@ -11,8 +11,8 @@ class RedisCooldowns:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def take(self, occasion: str, now: int, period: int) -> bool:
-        return bool(await self._redis.run("occasion_take", occasion, now, period))
+    async def take(self, name: str, now: int, period: int) -> bool:
+        return bool(await self._redis.run("cooldown_take", name, now, period))
 
     async def purge(self, now: int) -> int:
-        return int(await self._redis.command("ZREMRANGEBYSCORE", self._redis.key("occasions"), "-inf", now))
+        return int(await self._redis.command("ZREMRANGEBYSCORE", self._redis.key("cooldowns"), "-inf", now))

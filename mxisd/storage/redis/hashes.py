@@ -64,7 +64,7 @@ class RedisHashes:
             for first in range(0, len(portion), STEP):
                 some = portion[first : first + STEP]
                 for index, (pepper, name) in enumerate(staged.items()):
-                    entries = chain.from_iterable((digests[index], mxid) for digests, mxid in some)
+                    entries = chain.from_iterable((digests[index], user_id) for digests, user_id in some)
                     await self._redis.run("hash_stage", name, pepper, PATIENCE, *entries)
         for pepper, name in staged.items():
             await self._redis.run("hash_replace", name, pepper, source)

@@ -69,8 +69,8 @@ class RedisInvites:
             if seen < STEP:
                 return forgotten
 
-    async def end(self, token: str, end: End, mxid: str | None, destination: str | None, now: int) -> Invite | None:
-        answer = await self._redis.run("invite_end", token, end, mxid or "", destination or "", now)
+    async def end(self, token: str, end: End, user_id: str | None, destination: str | None, now: int) -> Invite | None:
+        answer = await self._redis.run("invite_end", token, end, user_id or "", destination or "", now)
         return read(Invite, answer) if answer else None
 
 

@@ -13,6 +13,9 @@ from .connection import Argument
 
 Record = TypeVar("Record", bound=Struct)
 
+# What a field was called before: invites and deliveries that an older mxisd wrote still have it so.
+_FORMERLY = {b"mxid": b"user_id"}
+
 
 def fields(record: Struct) -> list[Argument]:
     """Names and values of a record in turn, the way HSET takes them."""
@@ -27,7 +30,8 @@ def fields(record: Struct) -> list[Argument]:
 def read(record: type[Record], answer: Sequence[bytes]) -> Record:
     """Make a record of what HGETALL answers; fields that are not the record's are for our scripts only."""
     readers, values = _readers(record), dict[str, Any].fromkeys(_optional(record))
-    for name, value in zip(answer[::2], answer[1::2], strict=True):
+    for written, value in zip(answer[::2], answer[1::2], strict=True):
+        name = _FORMERLY.get(written, written)
         if name in readers:
             values[name.decode()] = readers[name](value)
     return record(**values)

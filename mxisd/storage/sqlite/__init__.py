@@ -17,7 +17,7 @@ from .hashes import SQLiteHashes
 from .invites import SQLiteInvites
 from .keys import SQLiteKeys
 from .outbox import SQLiteOutbox
-from .schema import open_connection, upgrade
+from .schema import open_connection
 from .sessions import SQLiteSessions
 from .sorter import Sorter, open_sorter
 from .transactions import SQLiteTransactions
@@ -44,14 +44,12 @@ class SQLiteService(Service):
     """
     The threads of a database file: one writes, one reads, and one sorts.
 
-    The file is made, or brought to the current schema, at construction: a database that cannot be used stops the
-    start.  Raises :class:`~mxisd.storage.sqlite.schema.UnusableDatabase`.
+    The file has to be there, in the current schema: see :func:`~mxisd.storage.sqlite.schema.upgrade`.
     """
 
     name = "sqlite"
 
     def __init__(self, path: Path, reactor: IReactorFromThreads) -> None:
-        upgrade(path)
         self._writer = ThreadWorker("sqlite-writer", lambda: open_connection(path), reactor, run_writes)
         self._reader = ThreadWorker("sqlite-reader", lambda: open_connection(path), reactor, run_reads)
         self._sorter = ThreadWorker("sqlite-sorter", open_sorter, reactor, run_reads)

@@ -32,7 +32,7 @@ TABLES: dict[type[Kept], ArchiveTable] = {
     AccessToken: ArchiveTable("access_tokens", ("digest",)),
     AcceptedTerms: ArchiveTable("accepted_terms", ("user_id", "url")),
     Transaction: ArchiveTable("transactions", ("txn_id",)),
-    Cooldown: ArchiveTable("occasions", ("occasion",)),
+    Cooldown: ArchiveTable("cooldowns", ("name",)),
 }
 
 

@@ -42,8 +42,8 @@ class SQLiteBindings:
     async def bind(self, binding: Binding, destination: str) -> list[Invite]:
         return await self._database.write(_bind, binding, destination)
 
-    async def unbind(self, threepid: ThreePid, mxid: str) -> bool:
-        return await self._database.write(_unbind, threepid, mxid)
+    async def unbind(self, threepid: ThreePid, user_id: str) -> bool:
+        return await self._database.write(_unbind, threepid, user_id)
 
 
 # json_each gives any number of addresses to one statement, which is prepared once; CROSS JOIN keeps the order:
@@ -62,7 +62,7 @@ def _bindings(db: sqlite3.Connection, addresses: list[str], medium: str) -> dict
 def _users_of(db: sqlite3.Connection, addresses: list[str], medium: str) -> dict[str, str]:
     # One row: each row that is fetched costs the thread a wait for the interpreter.
     row = db.execute(
-        """SELECT json_group_object(address, mxid) FROM json_each(?) AS asked
+        """SELECT json_group_object(address, user_id) FROM json_each(?) AS asked
            CROSS JOIN bindings ON address = asked.value AND medium = ?""",
         (json.encode(addresses).decode(), medium),
     ).fetchone()
@@ -71,22 +71,24 @@ def _users_of(db: sqlite3.Connection, addresses: list[str], medium: str) -> dict
 
 def _bind(db: sqlite3.Connection, binding: Binding, destination: str) -> list[Invite]:
     db.execute(
-        "INSERT OR REPLACE INTO bindings VALUES (:medium, :address, :mxid, :bound_at, :signed)", parameters(binding)
+        "INSERT OR REPLACE INTO bindings VALUES (:medium, :address, :user_id, :bound_at, :signed)", parameters(binding)
     )
-    index_binding(db, binding.threepid, binding.mxid)
+    index_binding(db, binding.threepid, binding.user_id)
     waiting = pending_invites(db, binding.threepid)
     for invite in waiting:
-        end_invite(db, invite, "bound", binding.mxid, destination, binding.bound_at)
+        end_invite(db, invite, "bound", binding.user_id, destination, binding.bound_at)
     if not waiting:
-        queue(db, "onbind", destination, binding.threepid, None, binding.mxid, binding.bound_at)
+        queue(db, "onbind", destination, binding.threepid, None, binding.user_id, binding.bound_at)
     return [
-        structs.replace(invite, ended="bound", ended_at=binding.bound_at, mxid=binding.mxid, ephemeral_private_key="")
+        structs.replace(
+            invite, ended="bound", ended_at=binding.bound_at, user_id=binding.user_id, ephemeral_private_key=""
+        )
         for invite in waiting
     ]
 
 
-def _unbind(db: sqlite3.Connection, threepid: ThreePid, mxid: str) -> bool:
-    removed = db.execute("DELETE FROM bindings WHERE medium = ? AND address = ? AND mxid = ?", (*threepid, mxid))
+def _unbind(db: sqlite3.Connection, threepid: ThreePid, user_id: str) -> bool:
+    removed = db.execute("DELETE FROM bindings WHERE medium = ? AND address = ? AND user_id = ?", (*threepid, user_id))
     if removed.rowcount:
         forget_binding(db, threepid)
     return bool(removed.rowcount)

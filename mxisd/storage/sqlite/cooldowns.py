@@ -13,22 +13,22 @@ class SQLiteCooldowns:
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
 
-    async def take(self, occasion: str, now: int, period: int) -> bool:
-        return await self._database.write(_take, occasion, now, period)
+    async def take(self, name: str, now: int, period: int) -> bool:
+        return await self._database.write(_take, name, now, period)
 
     async def purge(self, now: int) -> int:
         return await self._database.write(_purge, now)
 
 
-def _take(db: sqlite3.Connection, occasion: str, now: int, period: int) -> bool:
+def _take(db: sqlite3.Connection, name: str, now: int, period: int) -> bool:
     return bool(
         db.execute(
-            """INSERT INTO occasions VALUES (?, ?)
+            """INSERT INTO cooldowns VALUES (?, ?)
                ON CONFLICT DO UPDATE SET until = excluded.until WHERE until <= ?""",
-            (occasion, now + period, now),
+            (name, now + period, now),
         ).rowcount
     )
 
 
 def _purge(db: sqlite3.Connection, now: int) -> int:
-    return db.execute("DELETE FROM occasions WHERE until <= ?", (now,)).rowcount
+    return db.execute("DELETE FROM cooldowns WHERE until <= ?", (now,)).rowcount

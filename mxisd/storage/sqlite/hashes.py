@@ -86,21 +86,21 @@ class SQLiteHashes:
 
 
 def _hashed(bindings: Sequence[tuple[str, str, str]], listing: int, pepper: str) -> list[Row]:
-    return [(listing, digest(ThreePid(medium, address), pepper), mxid) for medium, address, mxid in bindings]
+    return [(listing, digest(ThreePid(medium, address), pepper), user_id) for medium, address, user_id in bindings]
 
 
 def _rows(portion: Portion, listings: Sequence[int | None]) -> list[Row]:
     return [
-        (listing, digest_, mxid)
-        for digests, mxid in portion
+        (listing, digest_, user_id)
+        for digests, user_id in portion
         for digest_, listing in zip(digests, listings, strict=True)
         if listing is not None
     ]
 
 
-def index_binding(db: sqlite3.Connection, threepid: ThreePid, mxid: str) -> None:
+def index_binding(db: sqlite3.Connection, threepid: ThreePid, user_id: str) -> None:
     """Index a new binding under every pepper, also one that is being prepared."""
-    _set(db, [(listing, digest(threepid, pepper), mxid) for listing, pepper, _ in _of_bindings(db)])
+    _set(db, [(listing, digest(threepid, pepper), user_id) for listing, pepper, _ in _of_bindings(db)])
 
 
 def forget_binding(db: sqlite3.Connection, threepid: ThreePid) -> None:
@@ -155,8 +155,8 @@ def _some_bindings(db: sqlite3.Connection, last: ThreePid) -> list[tuple[str, st
     """Medium, address and user ID of the bindings after one, in the order of their key."""
     # One row: each row that is fetched costs the thread a wait for the interpreter.
     row = db.execute(
-        """SELECT json_group_array(json_array(medium, address, mxid)) FROM (
-               SELECT medium, address, mxid FROM bindings WHERE (address, medium) > (?, ?)
+        """SELECT json_group_array(json_array(medium, address, user_id)) FROM (
+               SELECT medium, address, user_id FROM bindings WHERE (address, medium) > (?, ?)
                ORDER BY address, medium LIMIT ?)""",
         (last.address, last.medium, STEP),
     ).fetchone()
@@ -198,8 +198,8 @@ def _find(db: sqlite3.Connection, digests: list[str], pepper: str) -> dict[str, 
     # Of several sources the first counts, since it is read last, and most of all our bindings.
     for listing in listings:
         (answer,) = db.execute(
-            """SELECT json_group_object(digest, mxid) FROM json_each(?) AS asked
-               CROSS JOIN hashes ON listing = ? AND digest = asked.value AND mxid <> ?""",
+            """SELECT json_group_object(digest, user_id) FROM json_each(?) AS asked
+               CROSS JOIN hashes ON listing = ? AND digest = asked.value AND user_id <> ?""",
             (asked, listing, NOBODY),
         ).fetchone()
         found |= json.decode(answer, type=dict[str, str])
@@ -251,7 +251,7 @@ def _merge(db: sqlite3.Connection, listing: int, after: Bound, upper: Bound, pag
     db.execute(
         """INSERT INTO hashes SELECT :listing, value->>0, value->>1 FROM json_each(:page)
            WHERE value->>0 > :after AND value->>0 <= :upper
-           ON CONFLICT DO UPDATE SET mxid = excluded.mxid WHERE mxid <> excluded.mxid""",
+           ON CONFLICT DO UPDATE SET user_id = excluded.user_id WHERE user_id <> excluded.user_id""",
         values,
     )
     return reached

@@ -44,8 +44,8 @@ class SQLiteInvites:
     async def purge(self, ended_before: int) -> int:
         return await self._database.write(_purge, ended_before)
 
-    async def end(self, token: str, end: End, mxid: str | None, destination: str | None, now: int) -> Invite | None:
-        return await self._database.write(_end, token, end, mxid, destination, now)
+    async def end(self, token: str, end: End, user_id: str | None, destination: str | None, now: int) -> Invite | None:
+        return await self._database.write(_end, token, end, user_id, destination, now)
 
 
 def pending_invites(db: sqlite3.Connection, threepid: ThreePid) -> list[Invite]:
@@ -57,16 +57,16 @@ def pending_invites(db: sqlite3.Connection, threepid: ThreePid) -> list[Invite]:
 
 
 def end_invite(
-    db: sqlite3.Connection, invite: Invite, end: End, mxid: str | None, destination: str | None, now: int
+    db: sqlite3.Connection, invite: Invite, end: End, user_id: str | None, destination: str | None, now: int
 ) -> None:
     """End a pending invite, within the transaction of whatever ends it."""
     db.execute(
-        "UPDATE invites SET ended = ?, ended_at = ?, mxid = ?, ephemeral_private_key = '' WHERE token = ?",
-        (end, now, mxid, invite.token),
+        "UPDATE invites SET ended = ?, ended_at = ?, user_id = ?, ephemeral_private_key = '' WHERE token = ?",
+        (end, now, user_id, invite.token),
     )
     abandon_messages(db, invite.token, f"the invite has ended: {end}")
     if destination is not None:
-        queue(db, "onbind", destination, invite.threepid, invite.token, mxid, now)
+        queue(db, "onbind", destination, invite.threepid, invite.token, user_id, now)
 
 
 def _add(db: sqlite3.Connection, invite: Invite, resend_before: int, reminder_due: int | None) -> Invite:
@@ -80,7 +80,7 @@ def _add(db: sqlite3.Connection, invite: Invite, resend_before: int, reminder_du
         db.execute(
             """INSERT INTO invites VALUES (:token, :medium, :address, :room_id, :sender, :created,
                    :ephemeral_public_key, :ephemeral_private_key, :fields, :due, :remote_due, :remote_misses,
-                   :notified_at, :ended, :ended_at, :mxid)""",
+                   :notified_at, :ended, :ended_at, :user_id)""",
             parameters(invite),
         )
         queue(db, "message", invite.medium, invite.threepid, invite.token, None, invite.created)
@@ -105,12 +105,12 @@ def _has_ephemeral_key(db: sqlite3.Connection, public_key: str) -> bool:
 
 
 def _end(
-    db: sqlite3.Connection, token: str, end: End, mxid: str | None, destination: str | None, now: int
+    db: sqlite3.Connection, token: str, end: End, user_id: str | None, destination: str | None, now: int
 ) -> Invite | None:
     invite = _get(db, token)
     if invite is None or invite.ended is not None:
         return None
-    end_invite(db, invite, end, mxid, destination, now)
+    end_invite(db, invite, end, user_id, destination, now)
     return _get(db, token)
 
 

@@ -46,14 +46,14 @@ def queue(
     destination: str,
     threepid: ThreePid,
     token: str | None,
-    mxid: str | None,
+    user_id: str | None,
     due: int,
 ) -> None:
     """Queue a delivery, within the transaction of its cause; its time to be given up is counted from ``due``."""
     db.execute(
-        """INSERT INTO deliveries (kind, destination, medium, address, token, mxid, created, due)
+        """INSERT INTO deliveries (kind, destination, medium, address, token, user_id, created, due)
            VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
-        (kind, destination, *threepid, token, mxid, due, due),
+        (kind, destination, *threepid, token, user_id, due, due),
     )
 
 

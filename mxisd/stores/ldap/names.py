@@ -39,10 +39,10 @@ class FullUserIds:
         self._user_ids = user_ids
 
     def user_id(self, uid: str) -> str | None:
-        return self._user_ids.of_mxid(uid.lower())
+        return self._user_ids.checked(uid.lower())
 
     def uid(self, user_id: str) -> str | None:
-        return self._user_ids.of_mxid(user_id)
+        return self._user_ids.checked(user_id)
 
 
 class PrincipalNames:

@@ -140,9 +140,9 @@ class SqlStore:
             yield list(self._listed(table))
 
     def _listed(self, table: SqlTable) -> Iterable[tuple[ThreePid, str]]:
-        mxid, medium, address = (table.column(name) for name in ("mxid", "medium", "address"))
+        user, medium, address = (table.column(name) for name in ("mxid", "medium", "address"))
         for row in table.rows:
-            user_id = self._user_id(row[mxid], None)
+            user_id = self._user_id(row[user], None)
             if user_id is not None and row[address]:
                 yield kept(_text(row[medium]), _text(row[address])), user_id
 
@@ -174,7 +174,7 @@ class SqlStore:
             return None
         text = _text(value)
         if type_ == "mxid" or (type_ is None and text.startswith("@")):
-            return self._user_ids.of_mxid(text)
+            return self._user_ids.checked(text)
         return self._user_ids.of_name(text)
 
 

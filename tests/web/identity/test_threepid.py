@@ -14,8 +14,8 @@ ALICE = "@alice:example.org"
 
 
 class Bind(AppTestCase):
-    def bind_by(self, sid: str, mxid: str = ALICE, path: str = V1, token: str | None = None) -> Response:
-        body = {"sid": sid, "client_secret": "secret", "mxid": mxid}
+    def bind_by(self, sid: str, user_id: str = ALICE, path: str = V1, token: str | None = None) -> Response:
+        body = {"sid": sid, "client_secret": "secret", "mxid": user_id}
         return self.post(f"{path}/3pid/bind", json=body, token=token)
 
     def test_association(self) -> None:
@@ -31,7 +31,7 @@ class Bind(AppTestCase):
         self.bind()
         self.assertEqual(self.app.deliveries.rung, 1)
         claimed = self.result_of(self.app.storage.outbox.claim("onbind", self.app.now(), 1, 9, {}, 9))
-        self.assertEqual([(d.destination, d.mxid, d.token) for d in claimed], [(DOMAIN, ALICE, None)])
+        self.assertEqual([(d.destination, d.user_id, d.token) for d in claimed], [(DOMAIN, ALICE, None)])
 
     def test_v2_binds_the_owner_of_the_token_only(self) -> None:
         sid = self.validate()
@@ -50,21 +50,21 @@ class Bind(AppTestCase):
         sid = self.validate()
         self.assert_error(self.bind_by(sid, "@alice:elsewhere.org"), 403, "M_FORBIDDEN")
         self.assert_error(self.bind_by(sid, "@alice:notexample.org"), 403, "M_FORBIDDEN")
-        for mxid in ("alice", "@alice", "@:example.org", "@alice:exa mple.org", "#room:example.org", ""):
-            self.assert_error(self.bind_by(sid, mxid), 400, "M_INVALID_PARAM")
+        for user_id in ("alice", "@alice", "@:example.org", "@alice:exa mple.org", "#room:example.org", ""):
+            self.assert_error(self.bind_by(sid, user_id), 400, "M_INVALID_PARAM")
 
     def test_binding_again_replaces(self) -> None:
         self.bind(secret="first")
-        self.bind(mxid="@bob:example.org", secret="second")
+        self.bind(user_id="@bob:example.org", secret="second")
         answer = self.get(f"{V1}/lookup", query={"medium": "email", "address": "alice@example.com"})
         self.assertEqual(answer.json["mxid"], "@bob:example.org")
 
 
 class Unbind(AppTestCase):
     def unbind(
-        self, sid: str | None = None, header: str | bytes = "", mxid: str = ALICE, email: str = "alice@example.com"
+        self, sid: str | None = None, header: str | bytes = "", user_id: str = ALICE, email: str = "alice@example.com"
     ) -> Response:
-        body: dict[str, object] = {"mxid": mxid, "threepid": {"medium": "email", "address": email}}
+        body: dict[str, object] = {"mxid": user_id, "threepid": {"medium": "email", "address": email}}
         if sid is not None:
             body |= {"sid": sid, "client_secret": "secret"}
         return self.post(f"{V2}/3pid/unbind", json=body, headers={"Authorization": header} if header else {})
@@ -101,7 +101,7 @@ class Unbind(AppTestCase):
     def test_by_other_servers(self) -> None:
         for origin in ("evil.org", "notexample.org", "example.org.evil.org"):
             self.assert_error(self.unbind(header=f"X-Matrix {origin}"), 403, "M_FORBIDDEN")
-            self.assert_error(self.unbind(header=f"X-Matrix {origin}", mxid=f"@alice:{origin}"), 403, "M_FORBIDDEN")
+            self.assert_error(self.unbind(header=f"X-Matrix {origin}", user_id=f"@alice:{origin}"), 403, "M_FORBIDDEN")
         self.assert_error(self.unbind(), 403, "M_FORBIDDEN")
         self.assert_error(self.unbind(header="Bearer token"), 403, "M_FORBIDDEN")
         self.assert_error(self.unbind(header=b"X-Matrix \xff"), 403, "M_FORBIDDEN")
@@ -126,7 +126,7 @@ class Unbind(AppTestCase):
 
     def test_nobody_is_warned_of_what_is_not_bound(self) -> None:
         self.unbind("unknown", email="stranger@example.com")
-        self.unbind("unknown", mxid="@bob:example.org")
+        self.unbind("unknown", user_id="@bob:example.org")
         self.assertEqual(self.warnings(), [])
 
     def test_a_mail_server_that_is_away_changes_nothing(self) -> None:
@@ -138,7 +138,7 @@ class Unbind(AppTestCase):
         self.assertIsInstance(self.app.mailbox.messages[-1], UnbindNotice)
 
     def test_another_users_binding_stays(self) -> None:
-        self.assertEqual(self.unbind(self.validate(), mxid="@bob:example.org").json, {})
+        self.assertEqual(self.unbind(self.validate(), user_id="@bob:example.org").json, {})
         self.assertTrue(self.is_bound())
 
 
@@ -162,4 +162,4 @@ class AnyDomain(AppTestCase):
     session_policy = Policy(bind=BindPolicy(domains=("*",)))
 
     def test_users_of_any_server_can_be_bound(self) -> None:
-        self.assertEqual(self.bind(mxid="@alice:elsewhere.org")["mxid"], "@alice:elsewhere.org")
+        self.assertEqual(self.bind(user_id="@alice:elsewhere.org")["mxid"], "@alice:elsewhere.org")

@@ -1,21 +1,21 @@
 -- Arguments: medium, address, user ID, bound at, signed, destination, and for each pepper in use: pepper, digest.
 -- Returns the peppers in use if these are not they; otherwise a list with, in it, the list of the invites ended.
-local medium, address, mxid, bound_at, signed, destination = unpack(ARGV, 1, 6)
+local medium, address, user_id, bound_at, signed, destination = unpack(ARGV, 1, 6)
 local all = peppers()
 if not are_current(all, 7) then
     return all
 end
-call('HSET', key('bindings'), medium .. ' ' .. address, mxid .. ' ' .. bound_at .. ' ' .. signed)
+call('HSET', key('bindings'), medium .. ' ' .. address, user_id .. ' ' .. bound_at .. ' ' .. signed)
 for i = 7, #ARGV, 2 do
-    call('HSET', key('hashes', ARGV[i]), ARGV[i + 1], mxid)
+    call('HSET', key('hashes', ARGV[i]), ARGV[i + 1], user_id)
 end
 local tokens = call('HVALS', key('invites-of', medium, address))
 local ended = {}
 for i, token in ipairs(tokens) do
-    end_invite(token, 'bound', mxid, destination, bound_at)
+    end_invite(token, 'bound', user_id, destination, bound_at)
     ended[i] = call('HGETALL', key('invite', token))
 end
 if #tokens == 0 then
-    queue('onbind', destination, medium, address, '', mxid, bound_at)
+    queue('onbind', destination, medium, address, '', user_id, bound_at)
 end
 return {ended}

@@ -1,12 +1,12 @@
 -- Arguments: medium, address, user ID, and for each pepper in use: pepper, digest.
 -- Returns the peppers in use if these are not they; otherwise whether there was a binding to this user.
-local field, mxid = ARGV[1] .. ' ' .. ARGV[2], ARGV[3]
+local field, user_id = ARGV[1] .. ' ' .. ARGV[2], ARGV[3]
 local all = peppers()
 if not are_current(all, 4) then
     return all
 end
 local value = call('HGET', key('bindings'), field)
-if not value or string.match(value, '^%S*') ~= mxid then
+if not value or string.match(value, '^%S*') ~= user_id then
     return 0
 end
 call('HDEL', key('bindings'), field)

@@ -23,10 +23,14 @@
 --   tokens                             hash     digest of an access token -> "<created> <user ID>"
 --   terms:<user ID>                    hash     URL -> when it was accepted
 --   transactions                       sorted   transaction IDs by when they were done
---   occasions                          sorted   occasions by when they may be taken again
+--   cooldowns                          sorted   names of what may happen once in a while, by when it may happen again
 --   copied                             hash     how far a copy from another engine has come
 --   signing-keys                                the content of a file of signing keys
---   schema                                      the version of all this
+--   schema                                      the version of all this: 2
+--
+-- Schema 1 called the field `user_id` of invites and deliveries `mxid`, and `cooldowns` `occasions`.  The key is renamed
+-- when a newer mxisd connects first (upgrade.lua).  Invites and deliveries stay as they were written, and are read under
+-- both names: to rewrite them all at once would hold up everybody.
 --
 -- Optional arguments are '' where they are missing.  A name that is kept in a line with others goes before the last
 -- one of them, since only the last can have spaces in it.
@@ -51,15 +55,15 @@ local function note_due(kind, destination)
     end
 end
 
--- Queue a delivery that is due at once; token and mxid may be ''.
-local function queue(kind, destination, medium, address, token, mxid, now)
+-- Queue a delivery that is due at once; token and user_id may be ''.
+local function queue(kind, destination, medium, address, token, user_id, now)
     -- Of one length, so that IDs are ordered as numbers where they are compared as texts.
     local id = string.format('%016d', call('INCR', key('deliveries')))
     local delivery = key('delivery', id)
     call('HSET', delivery, 'id', id, 'kind', kind, 'destination', destination, 'medium', medium, 'address', address,
         'created', now, 'due', now, 'state', 'queued', 'attempts', 0, 'lost', 0, 'errors', 0)
-    if mxid ~= '' then
-        call('HSET', delivery, 'mxid', mxid)
+    if user_id ~= '' then
+        call('HSET', delivery, 'user_id', user_id)
     end
     if token ~= '' then
         call('HSET', delivery, 'token', token)
@@ -103,13 +107,13 @@ local function index_invite(token)
     end
 end
 
--- End a pending invite; mxid and destination may be ''.  An onbind is queued if there is a destination.
-local function end_invite(token, how, mxid, destination, now)
+-- End a pending invite; user_id and destination may be ''.  An onbind is queued if there is a destination.
+local function end_invite(token, how, user_id, destination, now)
     local invite = key('invite', token)
     local medium, address, room, sender = unpack(call('HMGET', invite, 'medium', 'address', 'room_id', 'sender'))
     call('HSET', invite, 'ended', how, 'ended_at', now, 'ephemeral_private_key', '')
-    if mxid ~= '' then
-        call('HSET', invite, 'mxid', mxid)
+    if user_id ~= '' then
+        call('HSET', invite, 'user_id', user_id)
     end
     call('HDEL', key('invites-of', medium, address), sender .. ' ' .. room)
     call('ZREM', key('due'), due_member(address, medium, token))
@@ -122,7 +126,7 @@ local function end_invite(token, how, mxid, destination, now)
         end
     end
     if destination ~= '' then
-        queue('onbind', destination, medium, address, token, mxid, now)
+        queue('onbind', destination, medium, address, token, user_id, now)
     end
 end
 

@@ -1,7 +1,7 @@
 -- Arguments: token, how, user ID or '', destination or '', now.  Returns the invite as ended; nil if it was not pending.
-local token, how, mxid, destination, now = unpack(ARGV)
+local token, how, user_id, destination, now = unpack(ARGV)
 if not call('ZSCORE', key('pending'), token) then
     return nil
 end
-end_invite(token, how, mxid, destination, now)
+end_invite(token, how, user_id, destination, now)
 return call('HGETALL', key('invite', token))
