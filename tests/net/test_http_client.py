@@ -151,6 +151,21 @@ class RequestTests(OutboundTestCase):
             await outbound.request("GET", f"https://good.example:{server.port}/")
         self.assertEqual(server.connections, 1)
 
+    async def test_connections_that_the_server_closed_are_not_used(self) -> None:
+        for host in ((), ("good.example",)):
+            script = Script(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            server = self.serve(script, *host)
+            outbound, url = self.outbound(), f"{'https' if host else 'http'}://good.example:{server.port}/"
+            # Before the client would have closed it by itself, and after.
+            for number, wait in enumerate((0.0, 61.0, 1.0, 200.0), start=1):
+                await outbound.request("GET", url)
+                self.assertEqual(server.connections, number)
+                script.hung_up = Deferred()
+                server.hang_up()
+                await script.hung_up
+                self.clock.advance(wait)
+            self.assertEqual(self.flushLoggedErrors(), [])
+
     async def test_a_body_never_goes_out_on_a_kept_connection(self) -> None:
         server = self.serve(site(lambda request: b"ok"))
         outbound = self.outbound()
