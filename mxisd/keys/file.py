@@ -17,7 +17,7 @@ class KeyFileError(Exception):
 
 def load_or_create(path: Path) -> list[SigningKey]:
     """
-    Read the signing keys of a file, one ``ed25519 VERSION BASE64`` a line; make file and key if there is none.
+    Read the signing keys in a file, one ``ed25519 VERSION BASE64`` a line; create it with a new key if it is missing.
 
     Raises :class:`KeyFileError`.
     """
@@ -33,7 +33,7 @@ def load_or_create(path: Path) -> list[SigningKey]:
 
 def read_keys(content: bytes, where: str) -> list[SigningKey]:
     """
-    The signing keys in the content of such a file, which was found at ``where``.
+    Read the signing keys in the content of such a file; ``where`` is its name for error messages.
 
     Raises :class:`KeyFileError`.
     """
@@ -55,12 +55,12 @@ def new_keys() -> bytes:
 
 
 def check(path: Path) -> None:
-    """Look whether :func:`load_or_create` would do, without making anything.  Raises :class:`KeyFileError`."""
+    """Check that :func:`load_or_create` would succeed, without creating a file.  Raises :class:`KeyFileError`."""
     try:
         _load(path)
     except FileNotFoundError:
         if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise KeyFileError(f"cannot make signing keys in {path}: its folder is missing or not writable") from None
+            raise KeyFileError(f"cannot create signing keys in {path}: its folder is missing or not writable") from None
     except OSError as error:
         raise KeyFileError(f"cannot use the signing keys in {path}: {error.strerror}") from error
 
@@ -70,7 +70,7 @@ def _load(path: Path) -> list[SigningKey]:
 
 
 def _create(path: Path) -> None:
-    """Put a new key in place whole or not at all; a file that another process put there first stays."""
+    """Write a file with a new key, atomically; if another process was first, its file stays."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as temporary:  # of mode 0600
         temporary.write(new_keys())
         temporary.flush()

@@ -1,4 +1,4 @@
-"""Which engine keeps everything."""
+"""Choose the storage engine that the configuration names."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Engine: TypeAlias = SQLiteService | RedisService
 
 def engine(settings: Settings, reactor: Any, remember: int) -> Engine:
     """
-    The engine of a configuration, as a service with its ``storage``.
+    Make the engine of a configuration: a service with the attribute ``storage``.
 
-    Redis forgets sessions by itself ``remember`` ms after their last change.  Raises
+    Redis deletes sessions by itself, ``remember`` ms after their last change.  Raises
     :class:`~mxisd.storage.sqlite.schema.UnusableDatabase`, :class:`~mxisd.net.tls.CaFileError`.
     """
     if settings.backend == "redis":

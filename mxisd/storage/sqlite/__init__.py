@@ -1,4 +1,4 @@
-"""The embedded engine: one SQLite file, one process."""
+"""The storage engine for a single process: one SQLite file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SQLiteService(Service):
     """
     The threads of a database file: one writes, one reads, and one sorts.
 
-    The file is made, or brought to the current schema, at construction: a database that cannot be used stops the
+    The constructor creates the file, or upgrades it to the current schema, so that an unusable database prevents the
     start.  Raises :class:`~mxisd.storage.sqlite.schema.UnusableDatabase`.
     """
 
@@ -65,5 +65,5 @@ class SQLiteService(Service):
 
     def stopService(self) -> Deferred[list[tuple[bool, None]]]:
         super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
-        # What was queued before is still written: a stop loses nothing that was promised.
+        # Everything queued before is still written.
         return DeferredList([self._writer.stop(), self._reader.stop(), self._sorter.stop()])
