@@ -30,7 +30,7 @@ from mxisd.storage.contract import HashStorage, Storage
 from mxisd.storage.records import Pepper
 from mxisd.storage.redis import RedisService
 from mxisd.storage.sqlite import SQLiteService
-from mxisd.storage.sqlite.schema import open_connection
+from mxisd.storage.sqlite.schema import open_connection, upgrade
 from tests.redis_server import RedisServer
 
 AIM_SECONDS, AIM_PAUSE = 10.0, 50.0
@@ -117,6 +117,7 @@ async def main(reactor: Any, number: int) -> None:
     for filled, measure in ((False, measure_store), (True, measure_bindings)):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "mxisd.db"
+            upgrade(path)
             sqlite = SQLiteService(path, reactor)
             if filled:
                 fill_bindings(path, number)

@@ -120,7 +120,9 @@ async def measure(reactor: Any, folder: Path, percent: int, invites: int) -> Non
     make_invites(folder / "mxisd.db", invites, created)
     make_users(folder / "users.db", invites, percent)
     services = MultiService()
-    engine = SQLiteService(folder / "mxisd.db", reactor)
+    path = folder / "mxisd.db"
+    upgrade(path)
+    engine = SQLiteService(path, reactor)
     engine.setServiceParent(services)
     identity = Identity(
         query="SELECT mxid AS uid FROM users WHERE medium = ? AND address = ?",

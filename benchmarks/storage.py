@@ -29,6 +29,7 @@ from mxisd.storage.records import Binding, Invite, Pepper, Session
 from mxisd.storage.redis import RedisService
 from mxisd.storage.redis.client import Redis
 from mxisd.storage.sqlite import SQLiteService
+from mxisd.storage.sqlite.schema import upgrade
 from tests.redis_server import RedisServer
 
 CALLS = 1000
@@ -172,7 +173,9 @@ async def measure(storage: Storage) -> dict[str, tuple[float, float]]:
 
 async def on_sqlite(reactor: Any) -> dict[str, tuple[float, float]]:
     with tempfile.TemporaryDirectory() as folder:
-        service = SQLiteService(Path(folder) / "mxisd.db", reactor)
+        path = Path(folder) / "mxisd.db"
+        upgrade(path)
+        service = SQLiteService(path, reactor)
         service.startService()
         try:
             return await measure(service.storage)

@@ -5,22 +5,23 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
-from socket import socket
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.endpoints import AdoptedStreamServerEndpoint, serverFromString
-from twisted.internet.error import ReactorNotRunning
-from twisted.internet.interfaces import IDelayedCall, IListeningPort, IProcessTransport, IStreamServerEndpoint
-from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
-from twisted.internet.stdio import StandardIO
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IListeningPort,
+    IProcessTransport,
+)
+from twisted.internet.protocol import Factory, ProcessProtocol
 from twisted.python.failure import Failure
 
-from .config import Config
+from .config import Config, ConfigError
+from .listening import open_port
 from .log import Logger
+from .reactor import IReactor
+from .services import Service
 
 log = Logger()
 
@@ -35,12 +36,17 @@ SOUND = 60.0
 PATIENCE = 30.0
 
 
-def mistakes(config: Config) -> Iterator[str]:
-    """Why a configuration is not for several processes."""
+def check(config: Config) -> None:
+    """Raises :class:`~mxisd.config.ConfigError` for a configuration that is not for several processes."""
+    if mistakes := list(_mistakes(config)):
+        raise ConfigError(mistakes)
+
+
+def _mistakes(config: Config) -> Iterator[str]:
     if config.storage.backend != "redis":
         yield f"storage.backend: --workers needs redis, which processes can share; {config.storage.backend} serves one"
     for description in config.server.bind:
-        # Of TLS a worker would know nothing, and the last breath of one would remove a Unix socket for all.
+        # Workers do not see TLS settings, and the first worker to exit would delete the shared Unix socket.
         if not description.startswith("tcp:"):
             yield f"server.bind: --workers needs endpoints that begin with tcp:, found {description}"
 
@@ -62,27 +68,25 @@ class Supervisor(Service):
 
     name = "workers"
 
-    def __init__(self, bind: Sequence[str], command: Sequence[str], number: int, reactor: Any) -> None:
+    def __init__(self, bind: Sequence[str], command: Sequence[str], number: int, reactor: IReactor) -> None:
         self._bind = bind
         self._reactor = reactor
         self._ports: list[IListeningPort] = []
         self._workers = [Worker(index + 1, command, self._descriptors, reactor) for index in range(number)]
 
     def privilegedStartService(self) -> None:
-        """Listen, before privileges are dropped.  Raises :class:`~twisted.internet.error.CannotListenError`."""
-        refused: list[Failure] = []
+        """Listen, before privileges are dropped.  Raises ``SystemExit`` with a line that says why one cannot."""
+        super().privilegedStartService()
         for description in self._bind:
-            serverFromString(self._reactor, description).listen(Factory()).addCallbacks(self._hold, refused.append)
-        for failure in refused:
-            failure.raiseException()
+            self._hold(open_port(description, Factory(), self._reactor))
 
     def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().startService()
         for worker in self._workers:
             worker.start()
 
     def stopService(self) -> Deferred[Any]:
-        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().stopService()
         return DeferredList([worker.stop() for worker in self._workers]).addCallback(self._close)
 
     def _hold(self, port: Any) -> None:
@@ -104,7 +108,9 @@ async def _closed(port: Any) -> None:
 class Worker(ProcessProtocol):
     """One process after another."""
 
-    def __init__(self, number: int, command: Sequence[str], sockets: Callable[[], list[int]], reactor: Any) -> None:
+    def __init__(
+        self, number: int, command: Sequence[str], sockets: Callable[[], list[int]], reactor: IReactor
+    ) -> None:
         self._number = number
         self._command = command
         self._sockets = sockets
@@ -159,40 +165,3 @@ class Worker(ProcessProtocol):
         )
         self._again = self._reactor.callLater(self._pause, self.start)
         self._pause = min(self._pause * 2, LAST_PAUSE)
-
-
-# In a worker.
-
-
-def inherited(descriptors: str, reactor: Any) -> list[IStreamServerEndpoint]:
-    """The sockets that a supervisor hands over: their file descriptors, with commas in between."""
-    return [
-        AdoptedStreamServerEndpoint(reactor, number, _family(number)) for number in map(int, descriptors.split(","))
-    ]
-
-
-def _family(descriptor: int) -> int:
-    with socket(fileno=os.dup(descriptor)) as copy:
-        return copy.family
-
-
-class Lifeline(Service):
-    """Ends this process when its standard input does, which the supervisor has the other end of."""
-
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
-
-    def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
-        StandardIO(UntilTheEnd(self._reactor), reactor=self._reactor)
-
-
-class UntilTheEnd(Protocol):
-    """Reads nothing, and waits for the end of it."""
-
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
-
-    def connectionLost(self, reason: Any = None) -> None:
-        with suppress(ReactorNotRunning):
-            self._reactor.stop()

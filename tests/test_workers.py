@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.error import ConnectionDone, ProcessTerminated
 from twisted.internet.testing import MemoryReactorClock
@@ -13,7 +13,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd import workers
-from mxisd.config import Config, load
+from mxisd.config import Config, ConfigError, load
+from mxisd.listening import UntilTheEnd
+from mxisd.reactor import IReactor
 from mxisd.workers import LAST_PAUSE, PATIENCE, SOUND, Supervisor, Worker
 
 
@@ -57,7 +59,7 @@ class Reactor(MemoryReactorClock):
 class SupervisorTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = Reactor()
-        self.supervisor = Supervisor([], ["mxisd"], 2, self.reactor)
+        self.supervisor = Supervisor([], ["mxisd"], 2, cast("IReactor", self.reactor))
         self.supervisor.startService()
 
     def test_all_are_started(self) -> None:
@@ -119,7 +121,11 @@ class MistakesTests(SynchronousTestCase):
         return load(path, os.environ)
 
     def mistakes(self, text: str) -> str:
-        return "; ".join(workers.mistakes(self.config(text)))
+        try:
+            workers.check(self.config(text))
+        except ConfigError as error:
+            return str(error)
+        return ""
 
     def test_redis_and_tcp(self) -> None:
         self.assertEqual(self.mistakes("storage: {backend: redis}"), "")
@@ -138,6 +144,6 @@ class LifelineTests(SynchronousTestCase):
     def test_a_worker_ends_once(self) -> None:
         reactor = MemoryReactorClock()
         reactor.run()
-        end = workers.UntilTheEnd(reactor)
+        end = UntilTheEnd(reactor)
         end.connectionLost(Failure(ConnectionDone()))
         self.assertTrue(reactor.hasStopped)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from ..log import Logger
 from ..matrix.homeserver import Homeserver, HomeserverRefused, StrippedEvent
 from ..net.errors import OutboundError
+from ..services import Service
 from .events import Event
 from .users import Users
 
@@ -54,12 +54,12 @@ class ExpiryUser(Service):
                 self._woken.callback(None)
 
     def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().startService()
         self._work = Deferred.fromCoroutine(self._run())
         self._work.addErrback(_ended)
 
     def stopService(self) -> None:
-        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().stopService()
         self._work.cancel()
 
     async def _run(self) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 
 from ..config.appsvc import AppService
+from ..errors import StartError
 
 
-class RegistrationError(Exception):
+class RegistrationError(StartError):
     """The file cannot be written; the message names it and says why."""
 
 
@@ -35,23 +35,14 @@ def registration_text(config: AppService, domain: str) -> str:
     return str(yaml.safe_dump(content, sort_keys=False))
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, text: str, put: Callable[[Path, bytes], None]) -> None:
     """
-    Put a file in place whole, readable by its owner only; one with the same text stays as it is, rights included.
+    Have ``put`` write the file; one with the same text stays as it is, rights included.
 
     Raises :class:`RegistrationError`.
     """
     try:
-        if path.is_file() and path.read_text() == text:
-            return
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
-            try:
-                temporary.write(text)  # the file is of mode 0600
-                temporary.flush()
-                os.fsync(temporary.fileno())
-                Path(temporary.name).replace(path)
-            except BaseException:
-                Path(temporary.name).unlink()
-                raise
+        if not path.is_file() or path.read_text() != text:
+            put(path, text.encode())
     except OSError as error:
         raise RegistrationError(f"appsvc.registration.synapse.file: cannot write {path}: {error.strerror}") from error

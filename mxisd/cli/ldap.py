@@ -8,11 +8,12 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import react
 
 from ..config import Config, ConfigError, load
 from ..matrix.threepid import MSISDN, ThreePid, fold
+from ..reactor import IReactor
 from ..stores.build import ldap_sections, user_ids_of
 from ..stores.ldap.build import ldap_store
 from ..stores.ldap.store import LdapStore
@@ -46,7 +47,7 @@ async def check(store: LdapStore, threepid: ThreePid, say: Say) -> bool:
     return any(match.user_id for match in checked.matches)
 
 
-async def _check_all(reactor: Any, config: Config, threepid: ThreePid) -> None:
+async def _check_all(reactor: IReactor, config: Config, threepid: ThreePid) -> None:
     sections = ldap_sections(config)
     if not sections:
         _say("neither ldap nor netiq is enabled")
@@ -65,7 +66,7 @@ async def _check_all(reactor: Any, config: Config, threepid: ThreePid) -> None:
             _say(f"{key}: {error}")
             failed = True
         finally:
-            await threads.stopService()
+            await maybeDeferred(threads.stopService)
     sys.exit(2 if failed else 0 if found else 1)
 
 

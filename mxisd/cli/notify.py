@@ -26,6 +26,7 @@ from ..notify.messages import Kind, values
 from ..notify.notifier import SendFailed
 from ..notify.samples import samples
 from ..notify.template import TemplateError
+from ..reactor import IReactor
 
 Say = Callable[[str], None]
 
@@ -75,7 +76,9 @@ def preview(config: Config, kind: Kind, language: str, to: Path, random: Random)
     return None
 
 
-async def try_out(reactor: Any, config: Config, http: Http, kind: Kind, to: ThreePid, random: Random, say: Say) -> bool:
+async def try_out(
+    reactor: IReactor, config: Config, http: Http, kind: Kind, to: ThreePid, random: Random, say: Say
+) -> bool:
     """
     Send a message with sample values, and tell each step; whether it was accepted.
 
@@ -94,7 +97,7 @@ async def try_out(reactor: Any, config: Config, http: Http, kind: Kind, to: Thre
     return True
 
 
-async def _test(reactor: Any, config: Config, kind: Kind, to: ThreePid) -> None:
+async def _test(reactor: IReactor, config: Config, kind: Kind, to: ThreePid) -> None:
     trust = Trust(config.outbound.ca_file, config.outbound.insecure_servers)
     http = HttpClient(reactor, Resolver(reactor, config.outbound.nameservers), trust, ANYWHERE)
     accepted = await try_out(reactor, config, http, kind, to, os.urandom, _say)

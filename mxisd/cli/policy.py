@@ -12,9 +12,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from ..config import Config, ConfigError, load
+from ..core import Core, DryEnds
 from ..matrix.ids import InvalidIdentifier, check_room_id, server_of
 from ..matrix.threepid import InvalidAddress, canonical
 from ..policies.invite import Attempt, InvitePolicy
+from ..reactor import IReactor
+from ..stores.build import build as build_stores
 from ..stores.stores import StoreFailed
 
 Say = Callable[[str], None]
@@ -51,19 +54,17 @@ class GivenRoles:
         return self._roles
 
 
-async def _explain(reactor: Any, config: Config, attempt: Attempt, roles: Sequence[str] | None) -> None:
-    from ..tap import Parts  # puts all parts together, those of this package among them
-
-    parts = Parts(config, reactor)
-    policy = InvitePolicy(config.invite.policy, parts.stores if roles is None else GivenRoles(roles))
-    parts.service.startService()  # type: ignore[no-untyped-call]  # Twisted's services predate annotations
+async def _explain(reactor: IReactor, config: Config, attempt: Attempt, roles: Sequence[str] | None) -> None:
+    core = Core(config, reactor, DryEnds())
+    policy = InvitePolicy(config.invite.policy, build_stores(core) if roles is None else GivenRoles(roles))
+    core.services.startService()
     try:
         allowed = await explain(policy, attempt, _say)
     except StoreFailed as error:
         _say(str(error))
         sys.exit(2)
     finally:
-        await parts.service.stopService()
+        await core.services.stopService()
     sys.exit(0 if allowed else 1)
 
 

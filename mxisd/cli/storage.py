@@ -9,7 +9,7 @@ from functools import reduce
 from hashlib import sha256
 from operator import xor
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from msgspec import Struct, msgpack
 from twisted.internet import task
@@ -19,12 +19,12 @@ from twisted.python.usage import UsageError
 
 from ..config import Config, ConfigError, load
 from ..net.tls import CaFileError
+from ..reactor import IReactor
 from ..storage.archive import END, KINDS, START, Archive, Kept
 from ..storage.contract import KeyStorage, Storage, StorageUnavailable
 from ..storage.engine import engine
 from ..storage.records import Session
 from ..storage.sqlite.schema import UnusableDatabase
-from ..threepids.validation import REMEMBERED
 
 # What is told of the progress: the kind, how many of it are done, and how many there are.
 Report = Callable[[type[Kept], int, int], None]
@@ -197,7 +197,7 @@ class StorageOptions(UsageOptions):
             raise UsageError("a command is needed: copy")
 
 
-async def run(reactor: Any, source: Config, target: Config, out: TextIO) -> None:
+async def run(reactor: IReactor, source: Config, target: Config, out: TextIO) -> None:
     """
     Copy from the storage of one configuration to that of another.
 
@@ -208,7 +208,7 @@ async def run(reactor: Any, source: Config, target: Config, out: TextIO) -> None
     database = source.storage.provider.sqlite.database
     if source.storage.backend == "sqlite" and not database.exists():
         raise CopyFailed(f"there is no database {database}")
-    engines = [engine(config.storage, reactor, REMEMBERED) for config in (source, target)]
+    engines = [engine(config.storage, reactor) for config in (source, target)]
     for each in engines:
         each.startService()
     try:
@@ -235,7 +235,7 @@ def main() -> None:
     task.react(lambda reactor: Deferred.fromCoroutine(_run(reactor, source, target)))
 
 
-async def _run(reactor: Any, source: Config, target: Config) -> None:
+async def _run(reactor: IReactor, source: Config, target: Config) -> None:
     try:
         await run(reactor, source, target, sys.stdout)
     except (CopyFailed, StorageUnavailable, UnusableDatabase, CaFileError, OSError) as error:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from io import StringIO
 from pathlib import Path
 
 from signedjson.key import generate_signing_key, read_signing_keys, write_signing_keys
 from signedjson.types import SigningKey
 
+from .. import files
+from ..errors import StartError
 
-class KeyFileError(Exception):
+
+class KeyFileError(StartError):
     """The file of signing keys cannot be used; the message names it and says why."""
 
 
@@ -25,7 +26,7 @@ def load_or_create(path: Path) -> list[SigningKey]:
         try:
             return _load(path)
         except FileNotFoundError:
-            _create(path)
+            files.create(path, new_keys())
             return _load(path)
     except OSError as error:
         raise KeyFileError(f"cannot use the signing keys in {path}: {error.strerror}") from error
@@ -54,33 +55,23 @@ def new_keys() -> bytes:
     return file.getvalue().encode("ascii")
 
 
-def check(path: Path) -> None:
-    """Check that :func:`load_or_create` would succeed, without creating a file.  Raises :class:`KeyFileError`."""
+def load_for_check(path: Path) -> list[SigningKey]:
+    """
+    Return what :func:`load_or_create` would, without creating a file: if there is none, a new key that is not kept.
+
+    Raises :class:`KeyFileError`.
+    """
     try:
-        _load(path)
+        return _load(path)
     except FileNotFoundError:
-        if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise KeyFileError(f"cannot create signing keys in {path}: its folder is missing or not writable") from None
+        try:
+            files.check_writable(path)
+        except OSError as error:
+            raise KeyFileError(f"cannot create signing keys in {path}: {error.strerror}") from None
+        return read_keys(new_keys(), str(path))
     except OSError as error:
         raise KeyFileError(f"cannot use the signing keys in {path}: {error.strerror}") from error
 
 
 def _load(path: Path) -> list[SigningKey]:
     return read_keys(path.read_bytes(), str(path))
-
-
-def _create(path: Path) -> None:
-    """Write a file with a new key, atomically; if another process was first, its file stays."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as temporary:  # of mode 0600
-        temporary.write(new_keys())
-        temporary.flush()
-        os.fsync(temporary.fileno())
-        try:
-            os.link(temporary.name, path)
-        except FileExistsError:
-            return
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import overload
 
 from signedjson.types import SigningKey
-from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from ..log import Logger
+from ..services import Service
 from ..storage.contract import KeyStorage, StorageUnavailable
 from .file import KeyFileError, new_keys, read_keys
 
@@ -37,12 +37,12 @@ class SharedKeys(Service, Sequence[SigningKey]):
         self._loading: Deferred[None] = Deferred()
 
     def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().startService()
         self._loading = Deferred.fromCoroutine(self._load())
         self._loading.addErrback(lambda failure: failure.trap(CancelledError))
 
     def stopService(self) -> None:
-        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().stopService()
         self._loading.cancel()
 
     async def _load(self) -> None:

@@ -1,8 +1,8 @@
-"""What a configuration says is to be asked about addresses."""
+"""Puts lookups together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -10,21 +10,88 @@ from urllib.parse import urlsplit
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import LogLevel
 
-from ..clock import Random
 from ..config import Config
-from ..matrix.discovery import SrvResolver
+from ..core import Core
 from ..matrix.openid import request_token
 from ..net.http_client import Http
+from ..services import PeriodicService
 from .bridge import Bridge, OneByOne
 from .cached import Answers, Cached
+from .chain import Lookup
 from .circuit_breaker import CircuitBreaker
 from .discovery import IdentityServers
 from .federation import Domains, FederationSource
 from .forward import ForwardServer
+from .hashed import HashedLookup
+from .index import HashIndex
+from .recursion import Recursion
 from .single_flight import SingleFlight
-from .source import Source
+from .source import Listing, Source
 from .v1 import V1
 from .v2 import V2
+
+# Seconds for a store to look up a batch of pending invites.
+PENDING_TIMEOUT = 30.0
+
+
+class Lookups(NamedTuple):
+    """Lookups for those who want to know who is behind an address."""
+
+    recursion: Recursion
+    """For requests: by who asks."""
+    for_us: Lookup
+    """For what mxisd itself wants to know about an invite."""
+    private: Lookup
+    """Asks only what is the administrator's own: an address of a login is not for others to know."""
+    pending: tuple[Source, ...]
+    """What is asked about the addresses of pending invites, a thousand at a time."""
+    hashed: HashedLookup
+
+
+def build(core: Core, stores: Sequence[Source], listings: Sequence[tuple[str, Listing]]) -> Lookups:
+    """
+    The chains of sources that the configuration describes, and the index of hashed addresses.
+
+    ``stores`` are the identity stores as sources, ``listings`` those whose users are to be found by hash.
+    """
+    config, reactor = core.config, core.reactor
+    sources = build_sources(core, stores)
+    recursive = config.lookup.recursive
+
+    def lookup(asked: Sequence[Source]) -> Lookup:
+        return Lookup(core.storage.bindings, asked, core.signer, reactor)
+
+    here, everywhere = lookup(sources.here), lookup(sources.everywhere)
+    # A thousand addresses at a time take longer than those that somebody waits for.
+    own = [CircuitBreaker(store, reactor, PENDING_TIMEOUT) for store in stores]
+    resolution = config.invite.resolution
+    others = [source for source in sources.everywhere if not source.local and resolution.recursive]
+    return Lookups(
+        recursion=Recursion(here, everywhere, recursive.allowed_cidr if recursive.enabled else ()),
+        for_us=everywhere if resolution.recursive else here,
+        private=lookup([source for source in sources.here if source.local]),
+        pending=(*own, *others),
+        hashed=_hashed(core, listings),
+    )
+
+
+def _hashed(core: Core, listings: Sequence[tuple[str, Listing]]) -> HashedLookup:
+    config, storage = core.config.hashing, core.storage
+    index = HashIndex(
+        storage.hashes,
+        storage.cooldowns,
+        listings if "sha256" in config.understood else [],
+        core.in_thread,
+        core.reactor,
+        core.random,
+        config.pepper_length,
+        config.interval,
+        config.seconds_per_pepper,
+        config.lookups_per_pepper,
+    )
+    core.run(PeriodicService("refresh of hashes", index.tick, config.interval, core.reactor))
+    bulk = core.config.lookup.bulk.enabled
+    return HashedLookup(storage.hashes, index, [name for name in config.understood if bulk or name != "none"])
 
 
 class Sources(NamedTuple):
@@ -36,20 +103,9 @@ class Sources(NamedTuple):
     """On behalf of those for whom other servers may be asked."""
 
 
-def build_sources(
-    config: Config,
-    stores: Iterable[Source],
-    outbound: Http,
-    trusted: Http,
-    dns: SrvResolver,
-    clock: IReactorTime,
-    random: Random,
-) -> Sources:
-    """
-    The identity stores, and the servers that the configuration has us ask.
-
-    ``outbound`` is for servers that strangers name, ``trusted`` for those that the administrator does.
-    """
+def build_sources(core: Core, stores: Iterable[Source]) -> Sources:
+    """The identity stores, and the servers that the configuration has us ask."""
+    config, clock = core.config, core.reactor
     recursive = config.lookup.recursive
     answers = Answers(clock, recursive.cache.found, recursive.cache.missed)
 
@@ -57,17 +113,11 @@ def build_sources(
         return Cached(SingleFlight(CircuitBreaker(source, clock, recursive.timeout, level)), answers)
 
     own = [SingleFlight(CircuitBreaker(store, clock, config.lookup.timeout)) for store in stores]
-    others: list[Source] = []
+    v1 = V1(core.admin_http, clock)
+    others = [remote(server) for server in _forward_servers(config, core.admin_http, v1, clock)]
     if recursive.federation.enabled:
-        ours = [config.matrix.domain, config.server.name, urlsplit(config.server.public_url).hostname or ""]
-        domains = Domains(ours, recursive.federation.allow, recursive.federation.deny)
-        servers = IdentityServers(clock, outbound, dns, random)
         # Which domains there are is up to strangers: that one fails is no concern of the administrator's.
-        guard = partial(remote, level=LogLevel.info)
-        others.append(FederationSource(domains, servers, V1(outbound, clock), guard, clock, recursive.timeout))
-    v1 = V1(trusted, clock)
-    others += [remote(server) for server in _forward_servers(config, trusted, v1, clock)]
-
+        others.insert(0, _federation(core, partial(remote, level=LogLevel.info)))
     bridges = []
     if recursive.bridge.enabled:
         bridge = Bridge(v1, recursive.bridge.server, recursive.bridge.mappings)
@@ -75,6 +125,15 @@ def build_sources(
     return Sources(
         here=(*own, *([] if recursive.bridge.recursive_only else bridges)), everywhere=(*own, *others, *bridges)
     )
+
+
+def _federation(core: Core, guard: Callable[[Source], Source]) -> Source:
+    config, http = core.config, core.untrusted_http
+    federation, timeout = config.lookup.recursive.federation, config.lookup.recursive.timeout
+    ours = [config.matrix.domain, config.server.name, urlsplit(config.server.public_url).hostname or ""]
+    domains = Domains(ours, federation.allow, federation.deny)
+    servers = IdentityServers(core.reactor, http, core.resolver, core.random)
+    return FederationSource(domains, servers, V1(http, core.reactor), guard, core.reactor, timeout)
 
 
 def _forward_servers(config: Config, http: Http, v1: V1, clock: IReactorTime) -> Iterator[Source]:

@@ -25,6 +25,7 @@ from twisted.web.client import HTTPConnectionPool
 from zope.interface import directlyProvides, implementer
 
 from ..log import Logger
+from ..reactor import IReactor
 from .dns import DnsError, Resolver
 from .errors import AddressRefused, ConnectionFailed, NameUnknown, TooLarge
 from .networks import Address, Network, may_reach
@@ -46,7 +47,7 @@ class FilteredEndpoint:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactor,
         resolver: Resolver,
         allowed: Collection[Network],
         address: tuple[str, int],
@@ -92,7 +93,7 @@ class FilteredEndpoint:
 class _Dialler:
     """The reactor as ``HostnameEndpoint`` uses it, for which any name is at the addresses given."""
 
-    def __init__(self, reactor: Any, addresses: Iterable[Address]) -> None:
+    def __init__(self, reactor: IReactor, addresses: Iterable[Address]) -> None:
         directlyProvides(self, IReactorPluggableNameResolver)
         self.nameResolver = self
         self.connectTCP = reactor.connectTCP
@@ -157,7 +158,7 @@ class ConnectionPool(HTTPConnectionPool):
 
     cachedConnectionTimeout = _IDLE_SECONDS
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: IReactor) -> None:
         HTTPConnectionPool.__init__(self, reactor)
         self._servers: set[Hashable] = set()
 

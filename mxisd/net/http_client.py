@@ -25,6 +25,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from ..reactor import IReactor
 from ..waiting import within
 from .connection import ConnectionPool, FilteredEndpoint
 from .dns import Resolver
@@ -97,7 +98,7 @@ class HttpClient:
     Names are resolved by ``resolver``; private addresses are refused when connecting, unless within ``allowed``.
     """
 
-    def __init__(self, reactor: Any, resolver: Resolver, trust: Trust, allowed: Collection[Network] = ()) -> None:
+    def __init__(self, reactor: IReactor, resolver: Resolver, trust: Trust, allowed: Collection[Network] = ()) -> None:
         self._reactor = reactor
         self._resolver = resolver
         self._trust = trust

@@ -17,6 +17,8 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ..errors import StartError
+
 
 class _SystemAndFile(OpenSSLDefaultPaths):
     """The certificate authorities of the system, and those in a PEM file."""
@@ -76,7 +78,7 @@ class _Verified:
         return connection
 
 
-class CaFileError(Exception):
+class CaFileError(StartError):
     """The file of certificate authorities cannot be used."""
 
 

@@ -13,10 +13,12 @@ from ..clock import Random
 from ..config import Config, ConfigError
 from ..config.notification import Message as SendGridMessage
 from ..config.threepid import HttpGateway, Templates
+from ..core import Core
 from ..matrix.ids import is_ip_literal, split_server_name
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid
 from ..net.http_client import Http
 from ..net.tls import Trust
+from ..reactor import IReactor
 from .gateway import PLACEHOLDERS, GatewayConnector
 from .log import LogConnector, NoConnector
 from .mail import MailTemplate
@@ -39,7 +41,12 @@ _BUILT_IN_NAMES: Mapping[Kind, str] = {
 }
 
 
-def build_notifier(config: Config, reactor: Any, http: Http, random: Random, trace: Trace = debug) -> Notifier:
+def build(core: Core) -> Notifier:
+    """The notifier of the server.  Raises what :func:`build_notifier` raises."""
+    return build_notifier(core.config, core.reactor, core.admin_http, core.random)
+
+
+def build_notifier(config: Config, reactor: IReactor, http: Http, random: Random, trace: Trace = debug) -> Notifier:
     """
     Channels for the media that are configured.
 
@@ -145,7 +152,7 @@ def _sendgrid_template(kind: Kind, message: SendGridMessage, known: frozenset[st
 
 
 def _mail_connector(
-    config: Config, reactor: Any, http: Http, random: Random, trace: Trace
+    config: Config, reactor: IReactor, http: Http, random: Random, trace: Trace
 ) -> Connector[EmailMessage] | None:
     site, raw = mail_site(config), config.threepid.medium.email
     if _by_sendgrid(config):

@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 
 from ..clock import Random
 from ..log import Logger
+from ..reactor import IReactor
 from .mail import POLICY, address
 from .notifier import SendFailed
 
@@ -71,7 +72,7 @@ class SmtpConnector:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactor,
         server: MailServer,
         tls: IOpenSSLClientConnectionCreator,
         sender: Address,
@@ -158,7 +159,7 @@ class _Conversation(ESMTPClient):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactor,
         server: MailServer,
         tls: IOpenSSLClientConnectionCreator,
         letter: _Letter,

@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from ..errors import StartError
+
 T = TypeVar("T")
 C_co = TypeVar("C_co", covariant=True)
 
@@ -21,7 +23,7 @@ _PLACEHOLDER = re.compile(f"%(?P<name>{_NAME})%|%%(?!{_NAME}%)")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
-class TemplateError(Exception):
+class TemplateError(StartError):
     """A template that cannot be used; the message names the file and, where there is one, the line."""
 
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from twisted.application.service import Service
 from twisted.internet import task
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
@@ -14,6 +13,7 @@ from twisted.python.failure import Failure as Unexpected
 
 from ..clock import HOUR, Random, now
 from ..log import Logger
+from ..services import Service
 from ..storage.contract import OutboxStorage, StorageUnavailable
 from ..storage.records import Delivery, Failure, State
 from .courier import Courier, Outcome
@@ -78,13 +78,13 @@ class OutboxWorker(Service):
             self._idle.callback(None)
 
     def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().startService()
         self._renewal.start(LEASE / 3000, now=False)
         Deferred.fromCoroutine(self._work()).addErrback(_failed)
 
     def stopService(self) -> Deferred[Any]:
         """Begin nothing more, and let what is under way come to an end, if that does not take long."""
-        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().stopService()
         self.wake()
         patience: Deferred[Any] = task.deferLater(self._clock, PATIENCE)
         ended: Deferred[Any] = DeferredList([attempt for _, attempt in self._under_way.values()])

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ..config.storage import Storage as Settings
+from ..reactor import IReactor
+from ..services import Service
+from .contract import Storage
+from .records import SESSIONS_REMEMBERED
 from .redis import RedisService
 from .sqlite import SQLiteService
+from .sqlite.schema import examine, upgrade
 
-Engine: TypeAlias = SQLiteService | RedisService
+Engine: TypeAlias = "SQLiteService | RedisService | UnopenedEngine"
 
 
-def engine(settings: Settings, reactor: Any, remember: int) -> Engine:
+def engine(settings: Settings, reactor: IReactor, remember: int = SESSIONS_REMEMBERED) -> SQLiteService | RedisService:
     """
     Make the engine of a configuration: a service with the attribute ``storage``.
 
@@ -20,4 +25,27 @@ def engine(settings: Settings, reactor: Any, remember: int) -> Engine:
     """
     if settings.backend == "redis":
         return RedisService(settings.provider.redis, reactor, remember)
+    upgrade(settings.provider.sqlite.database)
     return SQLiteService(settings.provider.sqlite.database, reactor)
+
+
+class UnopenedEngine(Service):
+    """A storage that is built but never opened, for ``--check``."""
+
+    name = "storage, not opened"
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+
+def engine_for_check(settings: Settings, reactor: IReactor) -> UnopenedEngine:
+    """
+    Check that :func:`engine` would succeed, without creating or changing anything; return an engine that is not opened.
+
+    Raises what :func:`engine` raises.
+    """
+    if settings.backend == "redis":
+        return UnopenedEngine(RedisService(settings.provider.redis, reactor, SESSIONS_REMEMBERED).storage)
+    path = settings.provider.sqlite.database
+    examine(path)
+    return UnopenedEngine(SQLiteService(path, reactor).storage)

@@ -6,7 +6,11 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from ..clock import DAY
 from ..matrix.threepid import ThreePid
+
+# Milliseconds until an expired session is deleted; until then, "expired" and "unknown" get different errors.
+SESSIONS_REMEMBERED = 7 * DAY
 
 
 class Session(Struct, frozen=True, kw_only=True):

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
-
-from twisted.application.service import Service
+from collections.abc import Sequence
 
 from ..config import Config
 from ..config.ldap import Ldap
-from ..net.http_client import Http
+from ..core import Core
+from ..services import Service
 from .exec.store import ExecStore
 from .ldap.build import ldap_store
 from .localpart import UserIds, mapped, strict
 from .memory import MemoryStore
+from .reread import Reread
 from .rest import RestStore
 from .sql.build import sql_store, synapse_store
 from .store import Store
@@ -22,35 +21,22 @@ from .stores import Stores
 from .wordpress import wordpress_store
 
 
-class Built(NamedTuple):
-    """What is there to work with."""
-
-    stores: Stores
-    services: tuple[Service, ...]
-    """What has to run for them."""
-    memory: MemoryStore | None
-    """To be given other users when the configuration is read again; if it is enabled."""
-
-
-def build_stores(config: Config, reactor: Any, http: Http, environ: Mapping[str, str]) -> Built:
+def build(core: Core) -> Stores:
     """
-    The stores that are enabled.
+    The stores that are enabled, as one; what has to run for them is run.
 
-    ``http`` reaches whatever server the administrator named; programs are given ``environ``.  Raises
-    :class:`~mxisd.config.ConfigError`.
+    Raises :class:`~mxisd.config.ConfigError`.
     """
+    config, reactor, http = core.config, core.reactor, core.admin_http
     user_ids = user_ids_of(config)
     stores: list[Store] = []
-    services: list[Service] = []
 
     def add(store: Store, service: Service) -> None:
         stores.append(store)
-        services.append(service)
+        core.run(service)
 
-    memory = MemoryStore(config.memory.identities, user_ids) if config.memory.enabled else None
-    if memory is not None:
-        listing = memory if config.memory.hash_enabled else None
-        stores.append(Store("memory", memory, memory, memory, listing, memory))
+    if config.memory.enabled:
+        stores.append(_memory(core, user_ids))
     if config.sql.used:
         add(*sql_store("sql", config.sql, reactor, user_ids))
     if config.synapse_sql.used:
@@ -61,13 +47,23 @@ def build_stores(config: Config, reactor: Any, http: Http, environ: Mapping[str,
     if config.rest.enabled:
         stores.append(RestStore(config.rest, http, user_ids).offered())
     if config.exec.used:
-        stores.append(ExecStore(config.exec, reactor, environ, user_ids).offered())
+        stores.append(ExecStore(config.exec, reactor, core.environ, user_ids).offered())
     if config.wordpress.enabled:
         add(*wordpress_store(config.wordpress, reactor, http, user_ids))
     # Who is asked first; the numbers are mxisd's.
     priorities = {"memory": math.inf, "wordpress": 15, "exec": config.exec.identity.priority or 0}
     stores.sort(key=lambda store: priorities.get(store.name, 20), reverse=True)
-    return Built(Stores(stores), tuple(services), memory)
+    return Stores(stores)
+
+
+def _memory(core: Core, user_ids: UserIds) -> Store:
+    """The users in the configuration, which is read again when the process gets SIGHUP."""
+    memory = MemoryStore(core.config.memory.identities, user_ids)
+    read_again = core.read_again
+    if read_again is not None:
+        core.run(Reread(memory, lambda: read_again().memory.identities, core.reactor))
+    listing = memory if core.config.memory.hash_enabled else None
+    return Store("memory", memory, memory, memory, listing, memory)
 
 
 def user_ids_of(config: Config) -> UserIds:

@@ -11,10 +11,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from threading import local
 from typing import Any, Generic, Protocol, TypeVar
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
+
+from ..reactor import IReactor
+from ..services import Service
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -40,7 +42,7 @@ class ThreadConnector(Protocol[C]):
 class ThreadedPool(Service, Generic[C]):
     """Calls functions on connections, from its start to its stop; what is asked for before waits for the start."""
 
-    def __init__(self, name: str, connector: ThreadConnector[C], reactor: Any, size: int = SIZE) -> None:
+    def __init__(self, name: str, connector: ThreadConnector[C], reactor: IReactor, size: int = SIZE) -> None:
         self.name = name
         self.size = size
         self._connector = connector
@@ -50,12 +52,12 @@ class ThreadedPool(Service, Generic[C]):
         self._open: set[Any] = set()
 
     def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().startService()
         self._threads.start()
 
     def stopService(self) -> Deferred[None]:
         """Fires when what is under way has ended and the connections are closed."""
-        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().stopService()
         # Stopping waits for the threads, which is not for the reactor's own to do.
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._stop)
 

@@ -6,11 +6,11 @@ import signal
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from twisted.application.service import Service
-
 from ..config import ConfigError
 from ..config.memory import User
 from ..log import Logger
+from ..reactor import IReactor
+from ..services import Service
 from .memory import MemoryStore
 
 log = Logger()
@@ -19,7 +19,7 @@ log = Logger()
 class Reread(Service):
     """Has the store know the users that ``read`` returns when the process gets SIGHUP, which would else end it."""
 
-    def __init__(self, memory: MemoryStore, read: Callable[[], Iterable[User]], reactor: Any) -> None:
+    def __init__(self, memory: MemoryStore, read: Callable[[], Iterable[User]], reactor: IReactor) -> None:
         """``read`` may raise :class:`~mxisd.config.ConfigError`: the users stay the same then."""
         self._memory = memory
         self._read = read
@@ -27,12 +27,12 @@ class Reread(Service):
         self._before: Any = signal.SIG_DFL
 
     def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().startService()
         # A handler may interrupt anything.
         self._before = signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reread))
 
     def stopService(self) -> None:
-        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().stopService()
         signal.signal(signal.SIGHUP, self._before)
 
     def reread(self) -> None:

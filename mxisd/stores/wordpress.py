@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import Struct
-from twisted.application.service import Service
 
 from ..config.wordpress import Wordpress
 from ..lookup.source import Source
 from ..matrix.threepid import EMAIL
 from ..net.http_client import Http
+from ..reactor import IReactor
+from ..services import Service
 from .address import kept
 from .localpart import UserIds
 from .sql.build import database_of
@@ -39,7 +38,7 @@ class _LoggedIn(Struct):
     user_display_name: str | None = None
 
 
-def wordpress_store(config: Wordpress, reactor: Any, http: Http, user_ids: UserIds) -> tuple[Store, Service]:
+def wordpress_store(config: Wordpress, reactor: IReactor, http: Http, user_ids: UserIds) -> tuple[Store, Service]:
     """The store, and its threads.  Raises :class:`~mxisd.config.ConfigError`."""
     sql = config.sql
     database, threads = database_of("wordpress.sql", sql.type, sql.connection or "", reactor)

@@ -14,14 +14,12 @@ from ..matrix.error import MatrixError
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid
 from ..notify import MessageSender, SendFailed, Validation
 from ..storage.contract import SessionStorage
-from ..storage.records import Session
+from ..storage.records import SESSIONS_REMEMBERED, Session
 
 log = Logger()
 
 # Since creation or, later, validation.
 LIFE = DAY
-# An expired session is remembered this long, to be told from one that never was.
-REMEMBERED = 7 * DAY
 # A six-digit token guessed five times: one chance in 200,000.
 MAX_GUESSES = 5
 
@@ -120,7 +118,7 @@ class ValidationSessions:
 
     async def purge(self) -> int:
         """Forget sessions that are long over; return how many."""
-        return await self._sessions.purge(now(self._clock) - REMEMBERED)
+        return await self._sessions.purge(now(self._clock) - SESSIONS_REMEMBERED)
 
     async def _open(self, threepid: ThreePid, client_secret: str) -> Session:
         current = now(self._clock)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 from urllib.parse import quote
 
 import msgspec
@@ -31,6 +31,7 @@ from zope.interface import implementer
 from ..log import Logger
 from ..matrix.error import MatrixError
 from ..net.tls import Trust
+from ..reactor import IReactor
 from .client import Clients
 from .endpoint import Call, Streamed, has_gone
 
@@ -89,7 +90,7 @@ class _Trusted:
         return self._trust.connection_to(hostname.decode("ascii"), port)
 
 
-def agent_for(reactor: Any, trust: Trust) -> IAgent:
+def agent_for(reactor: IReactor, trust: Trust) -> IAgent:
     """What connects to the homeservers of the configuration, and keeps connections for a while."""
     pool = HTTPConnectionPool(reactor)
     pool.maxPersistentPerHost = 64

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from twisted.trial.unittest import SynchronousTestCase
 
+from mxisd import files
 from mxisd.appservice.registration import RegistrationError, registration_text, write
 from mxisd.config import Config, load
 
@@ -68,7 +69,7 @@ class RegistrationTest(SynchronousTestCase):
         self.assertFalse(re.match(users["regex"], "@bob:elsewhere.example"))
 
     def test_is_for_its_owner_only(self) -> None:
-        write(self.path, "id: x\n")
+        write(self.path, "id: x\n", files.replace)
         self.assertEqual(self.path.read_text(), "id: x\n")
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
 
@@ -76,21 +77,21 @@ class RegistrationTest(SynchronousTestCase):
         self.path.write_text("id: old\n")
         old = self.path.open()
         self.addCleanup(old.close)
-        write(self.path, "id: new\n")
+        write(self.path, "id: new\n", files.replace)
         self.assertEqual(self.path.read_text(), "id: new\n")
         self.assertEqual(old.read(), "id: old\n")
         self.assertEqual([path.name for path in self.folder.iterdir()], ["registration.yaml"])
 
     def test_the_same_one_keeps_the_rights_that_it_was_given(self) -> None:
-        write(self.path, "id: x\n")
+        write(self.path, "id: x\n", files.replace)
         self.path.chmod(0o640)
-        write(self.path, "id: x\n")
+        write(self.path, "id: x\n", files.replace)
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o640)
 
     def test_where_it_cannot_be_written(self) -> None:
         path = self.folder / "missing" / "registration.yaml"
         with self.assertRaises(RegistrationError) as raised:
-            write(path, "id: x\n")
+            write(path, "id: x\n", files.replace)
         self.assertEqual(
             str(raised.exception),
             f"appsvc.registration.synapse.file: cannot write {path}: No such file or directory",

@@ -6,7 +6,6 @@ import os
 from email import message_from_bytes, policy
 from typing import Any
 
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
@@ -16,9 +15,12 @@ from mxisd.net.dns import Resolver
 from mxisd.net.http_client import HttpClient
 from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
+from mxisd.reactor import installed_reactor
 from tests.config.case import DOMAIN, ConfigCase
 from tests.net.servers import Server, site
 from tests.notify.mailserver import MailServer
+
+reactor = installed_reactor()
 
 
 class PreviewTest(ConfigCase):

@@ -2,10 +2,15 @@
 
 from pathlib import Path
 from textwrap import dedent
+from typing import cast
 
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.config import Config, ConfigError, load
+from mxisd.core import Core, DryEnds
+from mxisd.reactor import IReactor
 
 DOMAIN = "matrix: {domain: example.org}\n"
 
@@ -28,6 +33,10 @@ class ConfigCase(SynchronousTestCase):
 
     def whole(self, text: str, /, **environ: str) -> Config:
         return load(self.write("mxisd.yaml", text), environ)
+
+    def core(self, config: Config, reactor: IReactorTime | None = None) -> Core:
+        """What the parts of a server stand on, with nothing outside that it could change."""
+        return Core(config, cast("IReactor", reactor or Clock()), DryEnds(), environ={})
 
     def problems(self, text: str, /, **environ: str) -> list[str]:
         """What is wrong with a file for example.org, whose domain is line 1."""

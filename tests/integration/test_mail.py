@@ -15,7 +15,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
 
 from mxisd.config import Config, load
@@ -24,6 +23,7 @@ from mxisd.notify import Notifier, SendFailed, Validation
 from mxisd.notify.build import build_notifier, mail_site, mail_templates
 from mxisd.notify.messages import values
 from mxisd.notify.samples import samples
+from mxisd.reactor import installed_reactor
 from tests.integration.deployment import server_context
 from tests.integration.mailbox import Mailbox, text_of
 from tests.integration.postfix import Postfix
@@ -31,6 +31,8 @@ from tests.integration.process import ROOT
 from tests.net.servers import Authority
 from tests.notify.hostile import NAMES
 from tests.notify.test_mail import hostile
+
+reactor = installed_reactor()
 
 NOTHING: Mapping[str, Any] = {}
 LOGIN = {"login": "mxisd", "password": "a pass phrase"}

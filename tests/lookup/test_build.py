@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
@@ -26,7 +28,9 @@ class BuildTests(ConfigCase):
 
     def sources(self, text: str = "", *, whole: bool = False) -> Sources:
         config = self.whole(text) if whole else self.config(text)
-        return build_sources(config, self.stores, self.outbound, self.trusted, self.dns, self.clock, bytes)
+        core: Any = self.core(config, self.clock)
+        core.untrusted_http, core.admin_http, core.resolver = self.outbound, self.trusted, self.dns
+        return build_sources(core, self.stores)
 
     def ask(self, source: Source, name: str) -> object:
         return self.successResultOf(Deferred.fromCoroutine(_lookup(source, name)))

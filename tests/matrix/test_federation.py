@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from signedjson.key import generate_signing_key
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -19,9 +18,12 @@ from mxisd.net.errors import AddressRefused, ConnectionFailed, OutboundError, Ti
 from mxisd.net.http_client import HttpClient, HttpResponse
 from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
+from mxisd.reactor import installed_reactor
 from tests.matrix.fakes import FakeHttp, Sent, answer
 from tests.net.nameserver import NameServer
 from tests.net.servers import Authority, Server, site
+
+reactor = installed_reactor()
 
 NOW = 1_700_000_000
 HOUR = 3600

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import json
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
@@ -23,10 +22,13 @@ from mxisd.notify.build import build_notifier, mail_site, mail_templates
 from mxisd.notify.messages import values
 from mxisd.notify.samples import samples
 from mxisd.notify.template import TemplateError
+from mxisd.reactor import installed_reactor
 from mxisd.web.pages import Pages
 from tests.config.case import ConfigCase
 from tests.net.servers import Server
 from tests.notify.mailserver import MailServer
+
+reactor = installed_reactor()
 
 ROOT = Path(__file__).parents[2]
 EMAIL = ThreePid("email", "bob@example.com")

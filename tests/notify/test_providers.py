@@ -8,7 +8,6 @@ from urllib.parse import parse_qs
 from xml.etree import ElementTree
 
 from msgspec import json
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
@@ -21,8 +20,11 @@ from mxisd.notify.mail import MailTemplate
 from mxisd.notify.notifier import SendFailed
 from mxisd.notify.sendgrid import SendGridConnector
 from mxisd.notify.twilio import TwilioConnector
+from mxisd.reactor import installed_reactor
 from tests.net.servers import Server, site
 from tests.notify.hostile import NAMES
+
+reactor = installed_reactor()
 
 
 class Request:

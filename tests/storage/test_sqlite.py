@@ -47,6 +47,7 @@ class OnDisk(contract.StorageContract):
         self.addCleanup(lambda: self.service.stopService())
 
     def start(self) -> None:
+        upgrade(self.path)
         self.service = SQLiteService(self.path, REACTOR)
         self.service.startService()
         self.storage = self.service.storage
@@ -61,6 +62,7 @@ class Threads(TestCase):
 
     def setUp(self) -> None:
         self.path = Path(self.mktemp())
+        upgrade(self.path)
         self.service = SQLiteService(self.path, REACTOR)
         self.sessions = self.service.storage.sessions
 

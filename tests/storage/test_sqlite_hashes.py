@@ -18,7 +18,7 @@ from mxisd.storage.contract import HashStorage, Portion, StorageUnavailable
 from mxisd.storage.records import Pepper
 from mxisd.storage.sqlite import SQLiteService, SQLiteStorage
 from mxisd.storage.sqlite.database import SQLiteDatabase
-from mxisd.storage.sqlite.schema import migrate, open_connection
+from mxisd.storage.sqlite.schema import migrate, open_connection, upgrade
 from mxisd.storage.sqlite.sorter import STEP, Sorter, open_sorter
 from mxisd.storage.sqlite.worker import Job, run_reads, run_writes
 from tests.storage.contract import ALICE, BOB, NOW, binding
@@ -139,7 +139,9 @@ class EndInTheMiddle(SynchronousTestCase):
 
 class Meanwhile(TestCase):
     async def test_others_write_between_the_steps(self) -> None:
-        service = SQLiteService(Path(self.mktemp()), REACTOR)
+        path = Path(self.mktemp())
+        upgrade(path)
+        service = SQLiteService(path, REACTOR)
         service.startService()
         self.addCleanup(service.stopService)
         storage = service.storage

@@ -11,16 +11,18 @@ from uuid import uuid4
 import psycopg
 import pymysql
 from msgspec.structs import replace
-from twisted.internet import reactor
 
 from mxisd.config.engine.section import Secret
 from mxisd.config.sql import Directory, DirectoryQueries, Identity, Profile, Query, RoleQuery, Sql, TypedQuery
+from mxisd.reactor import installed_reactor
 from mxisd.stores.sql.build import sql_store
 from mxisd.stores.store import Store
 from tests.servers.mariadb import mariadb
 from tests.servers.postgresql import postgresql
 from tests.stores import contract
 from tests.stores.people import PEOPLE, Person
+
+reactor = installed_reactor()
 
 SCHEMA = (
     "CREATE TABLE people (name VARCHAR(100) PRIMARY KEY, user_id VARCHAR(200), display_name VARCHAR(100))",

@@ -13,16 +13,18 @@ from typing import Any
 
 import psycopg
 from msgspec.structs import replace
-from twisted.internet import reactor
 
 from mxisd.config.engine.section import Secret
 from mxisd.config.sql import SynapseSql
+from mxisd.reactor import installed_reactor
 from mxisd.stores.sql.build import synapse_store
 from mxisd.stores.store import Entry, Store
 from tests.servers.folder import folder
 from tests.servers.postgresql import postgresql
 from tests.stores import contract, databases
 from tests.stores.people import ALICE, CAROL, DOMAIN, PEOPLE
+
+reactor = installed_reactor()
 
 PYTHON = Path(__file__).parents[2] / ".cache" / "synapse-venv" / "bin" / "python"
 

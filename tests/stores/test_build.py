@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
-from twisted.internet import reactor
+from typing import Any
 
 from mxisd.config import ConfigError
-from mxisd.net.http_client import Http
-from mxisd.stores.build import Built, build_stores
+from mxisd.stores.build import build
+from mxisd.stores.stores import Stores
 from tests.config.case import ConfigCase
 
-NO_HTTP = cast("Http", None)
 ALL = """
     memory: {enabled: true, hashEnabled: true, identities: [{username: Jane Doe, roles: [staff]}]}
     sql: {enabled: true, connection: /nowhere.db}
@@ -25,16 +22,16 @@ ALL = """
 
 
 class BuildTests(ConfigCase):
-    def build(self, text: str) -> Built:
-        return build_stores(self.config(text), reactor, NO_HTTP, {})
+    def build(self, text: str) -> Stores:
+        return build(self.core(self.config(text)))
 
     def test_nothing_is_there_unless_it_is_enabled(self) -> None:
         built = self.build("")
-        self.assertEqual((built.stores.sources, built.services, built.memory), ([], (), None))
+        self.assertEqual((built.sources, built.listings), ([], []))
 
     def test_they_are_asked_in_order(self) -> None:
         def order(text: str) -> list[str]:
-            return [source.name for source in self.build(text).stores.sources]
+            return [source.name for source in self.build(text).sources]
 
         names = ["memory", "sql", "synapseSql", "ldap[0]", "ldap[2]", "netiq", "rest", "wordpress"]
         self.assertEqual(order(ALL), [*names, "exec"])
@@ -42,12 +39,12 @@ class BuildTests(ConfigCase):
         self.assertEqual(order(first), ["memory", "exec", *names[1:]])
 
     def test_those_are_listed_that_may_be(self) -> None:
-        listed = [name for name, _ in self.build(ALL).stores.listings]
+        listed = [name for name, _ in self.build(ALL).listings]
         self.assertEqual(listed, ["memory", "synapseSql", "netiq", "wordpress"])
 
     def test_names_are_mapped_or_refused(self) -> None:
         async def roles(text: str) -> Any:
-            return await self.build(text).stores.roles("@jane=20doe:example.org")
+            return await self.build(text).roles("@jane=20doe:example.org")
 
         memory = "memory: {enabled: true, identities: [{username: Jane Doe, roles: [staff]}]}"
         self.assertEqual(self.successResultOf(roles(memory)), {"staff"})

@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.config.exec import Auth, Directory, Exec, Exit, Format, Identity, Lookup, Process, Profile, Search
 from mxisd.matrix.threepid import EMAIL, ThreePid
+from mxisd.reactor import installed_reactor
 from mxisd.stores.bodies import BadAnswer
 from mxisd.stores.exec.program import ProgramFailed
 from mxisd.stores.exec.request import Request
@@ -23,6 +23,8 @@ from mxisd.stores.store import Store
 from tests.servers.folder import folder
 from tests.stores import contract
 from tests.stores.people import ALICE, CAROL, PEOPLE, as_data
+
+reactor = installed_reactor()
 
 JSON = Format(type="json")
 PLAIN = Format(type="plain")

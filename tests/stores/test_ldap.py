@@ -8,12 +8,12 @@ from typing import Any
 from unittest import skipUnless
 
 from msgspec.structs import replace
-from twisted.internet import reactor
 
 from mxisd.cli.ldap import check
 from mxisd.config.engine.section import Secret
 from mxisd.config.ldap import Attribute, Auth, Connection, Directory, DirectoryAttribute, Identity, Ldap, Uid
 from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
+from mxisd.reactor import installed_reactor
 from mxisd.stores.ldap.build import ldap_store
 from mxisd.stores.ldap.server import ServerFailed
 from mxisd.stores.ldap.store import Check, Match
@@ -24,6 +24,8 @@ from tests.servers.slapd import ROOT, Slapd, available
 from tests.stores import contract
 from tests.stores.ldif import ldif
 from tests.stores.people import ALICE, BOB, CAROL, DOMAIN, Person
+
+reactor = installed_reactor()
 
 INSTALLED = skipUnless(available(), "OpenLDAP is not installed")
 

@@ -4,15 +4,17 @@ import os
 import signal
 from collections.abc import Iterable
 
-from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from mxisd.config import ConfigError
 from mxisd.config.memory import User
+from mxisd.reactor import installed_reactor
 from mxisd.stores.localpart import UserIds
 from mxisd.stores.memory import MemoryStore
 from mxisd.stores.reread import Reread
+
+reactor = installed_reactor()
 
 
 class RereadTests(TestCase):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from twisted.internet import reactor
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
@@ -15,6 +14,7 @@ from mxisd.net.errors import OutboundError
 from mxisd.net.http_client import HttpClient
 from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
+from mxisd.reactor import installed_reactor
 from mxisd.stores.bodies import BadAnswer
 from mxisd.stores.rest import RestFailed, RestStore
 from mxisd.stores.store import Store
@@ -22,6 +22,8 @@ from tests.net.servers import Server
 from tests.stores import contract
 from tests.stores.api import Api
 from tests.stores.people import ALICE, BOB, as_data
+
+reactor = installed_reactor()
 
 PATHS = {
     b"/_mxisd/backend/api/v1/auth/login": "auth",

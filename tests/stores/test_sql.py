@@ -7,13 +7,13 @@ from typing import Any
 from unittest import skipUnless
 
 from msgspec.structs import replace
-from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.config.engine.problems import ConfigError
 from mxisd.config.engine.section import Secret
 from mxisd.config.sql import Identity, Profile, Query
 from mxisd.matrix.threepid import EMAIL, ThreePid
+from mxisd.reactor import installed_reactor
 from mxisd.stores.localpart import UserIds
 from mxisd.stores.sql.build import sql_store
 from mxisd.stores.store import Store
@@ -22,6 +22,8 @@ from tests.stores import databases
 from tests.stores.contract import together
 from tests.stores.databases import QUERIES, with_bulk
 from tests.stores.people import ALICE, DOMAIN
+
+reactor = installed_reactor()
 
 
 class SQLiteTests(databases.SqlPromises):

@@ -7,7 +7,6 @@ from contextlib import closing
 from unittest import skipUnless
 from uuid import uuid4
 
-from twisted.internet import reactor
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
@@ -18,6 +17,7 @@ from mxisd.net.dns import Resolver
 from mxisd.net.http_client import HttpClient
 from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
+from mxisd.reactor import installed_reactor
 from mxisd.stores.localpart import mapped
 from mxisd.stores.store import Store
 from mxisd.stores.wordpress import WordpressFailed, wordpress_store
@@ -25,6 +25,8 @@ from tests.net.servers import Server
 from tests.servers import mariadb
 from tests.stores import contract, databases
 from tests.stores.people import ALICE, BOB, CAROL, DOMAIN, PEOPLE
+
+reactor = installed_reactor()
 
 # As WordPress makes them, as far as they are read.
 USERS = """CREATE TABLE blog_users (

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+from ...errors import StartError
+
 # More than this helps nobody who looks for one.
 _MANY = 10
 
 
-class ConfigError(Exception):
+class ConfigError(StartError):
     """A configuration that cannot be used, with everything that is wrong with it, a line each."""
 
     def __init__(self, problems: Iterable[str]) -> None:

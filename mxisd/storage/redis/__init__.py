@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 
 from ...config.storage import Redis as Settings
 from ...log import Logger
+from ...reactor import IReactor
+from ...services import Service
 from ..contract import StorageUnavailable
 from .accounts import RedisAccounts
 from .archive import RedisArchive
@@ -54,20 +55,20 @@ class RedisService(Service):
 
     name = "redis"
 
-    def __init__(self, settings: Settings, reactor: Any, remember: int) -> None:
+    def __init__(self, settings: Settings, reactor: IReactor, remember: int) -> None:
         where = server(settings, reactor)
         self._redis = Redis(where, reactor, settings.pool_size, settings.timeout / 1000, settings.prefix)
         self._checking: Deferred[None] = Deferred()
         self.storage = RedisStorage(self._redis, remember)
 
     def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().startService()
         self._redis.startService()
         self._checking = Deferred.fromCoroutine(self._warn())
         self._checking.addErrback(lambda failure: failure.trap(CancelledError, StorageUnavailable))
 
     def stopService(self) -> Deferred[Any]:
-        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().stopService()
         self._checking.cancel()
         return self._redis.stopService()
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar, cast
 
-from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, FirstError, gatherResults
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime
@@ -15,6 +14,7 @@ from twisted.python.failure import Failure
 from txredisapi import RedisError, ResponseError
 
 from ...log import Logger
+from ...services import Service
 from ..contract import StorageUnavailable
 from .connection import Argument, Connection, RedisRefused
 from .script import script
@@ -64,14 +64,14 @@ class Redis(Service):
         """Why there is no connection; ``None`` while there is one, or the first attempt is under way."""
 
     def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().startService()
         self._away = None
         self._slots = [Deferred.fromCoroutine(self._maintain()) for _ in range(self._size)]
         for slot in self._slots:
             slot.addErrback(_stopped)
 
     def stopService(self) -> Deferred[Any]:
-        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().stopService()
         closed = DeferredList([connection.whenDisconnected() for connection in self._ready])
         self._away = "mxisd is stopping"
         for slot in self._slots:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorFromThreads
 
+from ...services import Service
 from .accounts import SQLiteAccounts
 from .archive import SQLiteArchive
 from .bindings import SQLiteBindings
@@ -17,7 +17,7 @@ from .hashes import SQLiteHashes
 from .invites import SQLiteInvites
 from .keys import SQLiteKeys
 from .outbox import SQLiteOutbox
-from .schema import open_connection, upgrade
+from .schema import open_connection
 from .sessions import SQLiteSessions
 from .sorter import Sorter, open_sorter
 from .transactions import SQLiteTransactions
@@ -44,26 +44,24 @@ class SQLiteService(Service):
     """
     The threads of a database file: one writes, one reads, and one sorts.
 
-    The constructor creates the file, or upgrades it to the current schema, so that an unusable database prevents the
-    start.  Raises :class:`~mxisd.storage.sqlite.schema.UnusableDatabase`.
+    The file has to exist already, in the current schema: see :func:`~mxisd.storage.sqlite.schema.upgrade`.
     """
 
     name = "sqlite"
 
     def __init__(self, path: Path, reactor: IReactorFromThreads) -> None:
-        upgrade(path)
         self._writer = ThreadWorker("sqlite-writer", lambda: open_connection(path), reactor, run_writes)
         self._reader = ThreadWorker("sqlite-reader", lambda: open_connection(path), reactor, run_reads)
         self._sorter = ThreadWorker("sqlite-sorter", open_sorter, reactor, run_reads)
         self.storage = SQLiteStorage(SQLiteDatabase(self._reader, self._writer), Sorter(self._sorter))
 
     def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().startService()
         self._writer.start()
         self._reader.start()
         self._sorter.start()
 
     def stopService(self) -> Deferred[list[tuple[bool, None]]]:
-        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's Service predates annotations
+        super().stopService()
         # Everything queued before is still written.
         return DeferredList([self._writer.stop(), self._reader.stop(), self._sorter.stop()])

@@ -13,6 +13,7 @@ from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
+from ...errors import StartError
 from ...log import Logger
 
 log = Logger()
@@ -21,7 +22,7 @@ log = Logger()
 APPLICATION_ID = 0x6D786973
 
 
-class UnusableDatabase(Exception):
+class UnusableDatabase(StartError):
     """The file is not a database of mxisd, or cannot be opened; the message says why."""
 
 
@@ -58,6 +59,24 @@ def upgrade(path: Path) -> None:
                 if version:
                     _copy(connection, path.with_name(f"{path.name}.v{version}"))
                 migrate(connection)
+    except (OSError, sqlite3.Error) as error:
+        raise UnusableDatabase(f"the database {path} cannot be used: {error}") from error
+
+
+def examine(path: Path) -> None:
+    """
+    Check that :func:`upgrade` would succeed, without creating or changing anything.
+
+    Raises :class:`UnusableDatabase`.
+    """
+    try:
+        if path.exists():
+            if not os.access(path, os.R_OK | os.W_OK):
+                raise PermissionError(f"{path} cannot be read and written by this user")
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+                _version(connection, path)
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise FileNotFoundError(f"the folder {path.parent} is missing or not writable")
     except (OSError, sqlite3.Error) as error:
         raise UnusableDatabase(f"the database {path} cannot be used: {error}") from error
 

@@ -14,6 +14,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from ...log import Logger
+from ...reactor import IReactor
 from ...waiting import within
 
 log = Logger()
@@ -35,7 +36,7 @@ class Ended(Struct, frozen=True):
 
 
 async def run(
-    reactor: Any, command: Sequence[str], environment: Mapping[str, str], input_: bytes, seconds: float
+    reactor: IReactor, command: Sequence[str], environment: Mapping[str, str], input_: bytes, seconds: float
 ) -> Ended:
     """
     Run a program, which is looked for in ``PATH``, with its arguments and all of its environment.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred, DeferredSemaphore
@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 from ...config.exec import Exec, Process
 from ...lookup.source import Batch
 from ...matrix.threepid import ThreePid
+from ...reactor import IReactor
 from ..address import findable
 from ..bodies import (
     AuthAnswer,
@@ -44,7 +45,7 @@ class ExecStore:
     name = "exec"
     local = True
 
-    def __init__(self, config: Exec, reactor: Any, environment: Mapping[str, str], user_ids: UserIds) -> None:
+    def __init__(self, config: Exec, reactor: IReactor, environment: Mapping[str, str], user_ids: UserIds) -> None:
         """``environment`` is what programs are given besides their own settings."""
         self._config = config
         self._reactor = reactor

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from twisted.application.service import Service
-
 from ...config.engine.problems import ConfigError
 from ...config.ldap import Ldap
+from ...reactor import IReactor
+from ...services import Service
 from ..library import MissingLibrary
 from ..localpart import UserIds
 from ..pool import ThreadedPool
@@ -19,7 +19,7 @@ from .store import LdapStore, Schema
 
 
 def ldap_store(
-    key: str, config: Ldap, ca_file: Path | None, reactor: Any, user_ids: UserIds
+    key: str, config: Ldap, ca_file: Path | None, reactor: IReactor, user_ids: UserIds
 ) -> tuple[Store, LdapStore, Service]:
     """
     The store of a section, by the key of which it is called, the same with what else it can do, and its threads.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.application.service import Service
-
 from ...config.engine.problems import ConfigError
 from ...config.sql import Sql, TypedQuery
+from ...reactor import IReactor
+from ...services import Service
 from ..library import MissingLibrary
 from ..localpart import UserIds
 from ..pool import ThreadedPool
@@ -20,7 +20,7 @@ from .store import Queries, SqlStore, Typed
 from .synapse import synapse_queries
 
 
-def sql_store(key: str, config: Sql, reactor: Any, user_ids: UserIds) -> tuple[Store, Service]:
+def sql_store(key: str, config: Sql, reactor: IReactor, user_ids: UserIds) -> tuple[Store, Service]:
     """
     The store of a section, by the key of which it is called, and its threads.
 
@@ -36,7 +36,7 @@ def sql_store(key: str, config: Sql, reactor: Any, user_ids: UserIds) -> tuple[S
     return _offering(config, store, lists=queries.listing is not None), threads
 
 
-def synapse_store(key: str, config: Sql, domain: str, reactor: Any, user_ids: UserIds) -> tuple[Store, Service]:
+def synapse_store(key: str, config: Sql, domain: str, reactor: IReactor, user_ids: UserIds) -> tuple[Store, Service]:
     """The same for the database of the Synapse that serves ``domain``."""
     database, threads = database_of(key, config.type, config.connection or "", reactor)
     queries = synapse_queries(key, database, domain, _queries(key, config, database))
@@ -44,7 +44,7 @@ def synapse_store(key: str, config: Sql, domain: str, reactor: Any, user_ids: Us
     return _offering(config, store, lists=True), threads
 
 
-def database_of(key: str, type_: str, connection: str, reactor: Any) -> tuple[SqlDatabase, Service]:
+def database_of(key: str, type_: str, connection: str, reactor: IReactor) -> tuple[SqlDatabase, Service]:
     """The database that ``type`` and ``connection`` of a section describe.  Raises :class:`ConfigError`."""
     try:
         found = driver(type_, connection)

@@ -1,0 +1,26 @@
+"""Puts accounts and terms together."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..core import Core
+from .accounts import Accounts
+from .terms import Terms
+
+
+class AccountParts(NamedTuple):
+    """Access tokens, and the terms that their owners have accepted."""
+
+    accounts: Accounts
+    terms: Terms
+
+
+def build(core: Core) -> AccountParts:
+    """Accounts for the users whom the configuration lets have one."""
+    config, storage = core.config, core.storage.accounts
+    only_domain = config.matrix.domain if config.account.allow_only_trust_domains else None
+    return AccountParts(
+        Accounts(storage, core.federation, core.reactor, core.random, only_domain),
+        Terms(config.policy.policies, storage, core.reactor),
+    )

@@ -1,0 +1,56 @@
+"""Puts the application service together."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..core import Core
+from ..invites.lifecycle import InviteLifecycle
+from ..lookup.source import AddressLookup
+from ..matrix.homeserver import Homeserver
+from ..notify import Notifier
+from ..services import PeriodicService
+from ..stores.stores import Stores
+from .bot import Bot
+from .commands import Commands
+from .events import Reaction
+from .expiry import ExpiryUser
+from .mail import InviteMail
+from .registration import registration_text, write
+from .revocation import Revocation
+from .transactions import Transactions
+from .users import Users
+
+
+class ApplicationService(NamedTuple):
+    """What the homeserver tells us, the users that we act as there, and the token that proves who tells."""
+
+    transactions: Transactions
+    users: Users
+    token: str
+
+
+def build(
+    core: Core, stores: Stores, notifier: Notifier, lifecycle: InviteLifecycle, lookup: AddressLookup
+) -> ApplicationService | None:
+    """The application service, if it is enabled.  Raises :class:`~.registration.RegistrationError`."""
+    config, domain, storage, clock = core.config.appsvc, core.config.matrix.domain, core.storage, core.reactor
+    if not config.enabled:
+        return None
+    if config.registration.synapse.file is not None:
+        write(config.registration.synapse.file, registration_text(config, domain), core.ends.write)
+    homeserver = Homeserver(core.admin_http, str(config.endpoint.to_hs.url), str(config.endpoint.to_hs.token))
+    main, expiry = config.main_user(domain), config.expiry_user(domain)
+    users = Users(homeserver, {main, expiry})
+    commands = Commands(storage.invites, storage.outbox, lifecycle, lookup) if config.takes_commands else None
+    reactions: list[Reaction] = [
+        Revocation(storage.invites, lifecycle),
+        Bot(homeserver, users, main, stores, config.feature.admin.allowed_roles, commands),
+    ]
+    if config.rejects_expired:
+        reactions.append(core.run(ExpiryUser(homeserver, users, expiry, main, clock)))
+    if config.feature.invite_by_id:
+        reactions.append(InviteMail(homeserver, stores, notifier, clock, domain, {main, expiry}))
+    transactions = Transactions(storage.transactions, reactions, clock)
+    core.run(PeriodicService("purge of transactions", transactions.purge, 3600, clock))
+    return ApplicationService(transactions, users, str(config.endpoint.to_as.token))

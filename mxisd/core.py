@@ -1,0 +1,164 @@
+"""
+What every part of the server stands on, and the ends at which the server meets the world outside.
+
+Each package has a ``build`` that takes a :class:`Core` and puts its own parts together; :mod:`mxisd.server` calls them
+in order.  The server, ``--check``, the commands, the tests and the benchmarks all use the same builders.  What differs
+between them is plugged in as :class:`Ends`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from signedjson.types import SigningKey
+from twisted.application.service import IService
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.threads import deferToThreadPool
+
+from . import files
+from .clock import Random
+from .config import Config
+from .keys.file import load_for_check, load_or_create
+from .keys.shared import SharedKeys
+from .listening import Listener, check_free, inherited
+from .matrix.discovery import Discovery
+from .matrix.federation import FederationClient, Overwrites
+from .matrix.signing import Signer
+from .net.dns import Resolver
+from .net.http_client import Http, HttpClient
+from .net.networks import ANYWHERE
+from .net.tls import Trust
+from .reactor import IReactor
+from .services import Services
+from .storage.engine import Engine, engine, engine_for_check
+
+S = TypeVar("S", bound=IService)
+T = TypeVar("T")
+
+
+class Ends(Protocol):
+    """What a build does to the world outside.  All methods raise :class:`~mxisd.errors.StartError`, or ``OSError``."""
+
+    def engine(self, config: Config, reactor: IReactor) -> Engine:
+        """The storage, as a service."""
+        ...
+
+    def signing_keys(self, path: Path) -> list[SigningKey]:
+        """The keys in a file."""
+        ...
+
+    def write(self, path: Path, content: bytes) -> None:
+        """Put a file in place."""
+        ...
+
+    def listen(self, core: Core, site: IProtocolFactory) -> None:
+        """Have the site served at ``server.bind``."""
+        ...
+
+
+class Core:
+    """The parts that the others share, made from a configuration."""
+
+    def __init__(
+        self,
+        config: Config,
+        reactor: IReactor,
+        ends: Ends,
+        *,
+        random: Random = os.urandom,
+        environ: Mapping[str, str] | None = None,
+        read_again: Callable[[], Config] | None = None,
+    ) -> None:
+        """
+        ``environ`` is what programs of the administrator's are given, ``read_again`` reads the configuration once more.
+
+        Raises :class:`~mxisd.errors.StartError`.
+        """
+        self.config = config
+        self.reactor = reactor
+        self.ends = ends
+        self.random = random
+        self.environ = os.environ if environ is None else environ
+        self.read_again = read_again
+        self.services = Services()
+
+        self.storage = self.run(ends.engine(config, reactor)).storage
+        path = config.key.path
+        keys = ends.signing_keys(path) if path else self.run(SharedKeys(self.storage.keys, reactor))
+        self.signer = Signer(config.server.name, keys)
+
+        self.resolver = Resolver(reactor, config.outbound.nameservers)
+        self.trust = Trust(config.outbound.ca_file, config.outbound.insecure_servers)
+        self.untrusted_http: Http = HttpClient(reactor, self.resolver, self.trust, config.outbound.allowed_networks)
+        """For servers that strangers name."""
+        self.admin_http: Http = HttpClient(reactor, self.resolver, self.trust, ANYWHERE)
+        """For servers that the administrator names, wherever they are."""
+        overwrites = {entry.name: entry.value for entry in config.dns.overwrite.homeserver.federation}
+        self.federation = FederationClient(
+            reactor,
+            self.untrusted_http,
+            Discovery(reactor, self.untrusted_http, self.resolver, random),
+            Overwrites(overwrites, self.admin_http),
+        )
+
+    def run(self, service: S) -> S:
+        """Have a service started after those that are there already, and stopped before them; returns it."""
+        return self.services.add(service)
+
+    def in_thread(self, function: Callable[[], T]) -> Awaitable[T]:
+        """Call a function that computes for long, without holding up the reactor."""
+        return deferToThreadPool(self.reactor, self.reactor.getThreadPool(), function)
+
+
+class LiveEnds:
+    """The ends of the server: files are made, the database is opened, ports are listened on."""
+
+    def engine(self, config: Config, reactor: IReactor) -> Engine:
+        return engine(config.storage, reactor)
+
+    def signing_keys(self, path: Path) -> list[SigningKey]:
+        return load_or_create(path)
+
+    def write(self, path: Path, content: bytes) -> None:
+        files.replace(path, content)
+
+    def listen(self, core: Core, site: IProtocolFactory) -> None:
+        for description in core.config.server.bind:
+            check_free(description)
+            core.run(Listener(description, site, core.reactor))
+
+
+class WorkerEnds(LiveEnds):
+    """The ends of a worker, which serves on sockets that its supervisor has opened."""
+
+    def __init__(self, sockets: str) -> None:
+        """``sockets`` are file descriptors, with commas in between."""
+        self._sockets = sockets
+
+    def listen(self, core: Core, site: IProtocolFactory) -> None:
+        for service in inherited(self._sockets, site, core.reactor):
+            core.run(service)
+
+
+class DryEnds:
+    """
+    The ends of ``--check``, and of commands beside a running server: everything is looked at, nothing is changed.
+
+    The storage is put together but never opened: what is built on these ends must not be served.
+    """
+
+    def engine(self, config: Config, reactor: IReactor) -> Engine:
+        return engine_for_check(config.storage, reactor)
+
+    def signing_keys(self, path: Path) -> list[SigningKey]:
+        return load_for_check(path)
+
+    def write(self, path: Path, content: bytes) -> None:
+        files.check_writable(path)
+
+    def listen(self, core: Core, site: IProtocolFactory) -> None:
+        for description in core.config.server.bind:
+            check_free(description)

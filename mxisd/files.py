@@ -1,0 +1,62 @@
+"""Files that are put in place whole or not at all, readable by their owner only."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def create(path: Path, content: bytes) -> bool:
+    """
+    Make a file; ``False``, and no effect, if there is one of this name already, even from a moment ago.
+
+    Raises :class:`OSError`.
+    """
+    with _written(path, content) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+    _sync_folder(path)
+    return True
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put a file in the place of any that is there.  Raises :class:`OSError`."""
+    with _written(path, content) as temporary:
+        temporary.replace(path)
+    _sync_folder(path)
+
+
+def check_writable(path: Path) -> None:
+    """See whether :func:`create` and :func:`replace` could do their work, and do nothing.  Raises :class:`OSError`."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder")
+    with tempfile.TemporaryFile(dir=path.parent):
+        pass
+
+
+@contextmanager
+def _written(path: Path, content: bytes) -> Iterator[Path]:
+    """A file beside ``path`` with the content on disk; it is removed again unless it was moved away."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # of mode 0600
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,44 @@
+"""Puts the workers of the outbox together."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..clock import MINUTE
+from ..core import Core
+from ..notify import InviteMessage, Notifier, Reminder
+from ..storage.records import Invite
+from .courier import Courier, Outbox
+from .message import MessageDelivery
+from .onbind import OnbindDelivery
+from .worker import OutboxWorker
+
+# To one medium, which is usually one server.
+MESSAGES_AT_ONCE = 16
+REMINDERS_AT_ONCE = 4
+
+
+class Outboxes(NamedTuple):
+    """The outbox, by kind of delivery."""
+
+    onbind: Outbox
+    messages: Outbox
+
+
+def build(core: Core, notifier: Notifier) -> Outboxes:
+    """A worker for each kind of delivery."""
+    config, invites = core.config.invite, core.storage.invites
+    give_up_after = config.delivery.give_up_after * 1000
+
+    def worker(courier: Courier, per_destination: int) -> OutboxWorker:
+        return core.run(
+            OutboxWorker(core.storage.outbox, courier, core.reactor, core.random, give_up_after, per_destination)
+        )
+
+    def reminder(invite: Invite) -> Reminder:
+        return Reminder(invite, invite.created + config.expiration.after * MINUTE)
+
+    onbind = worker(OnbindDelivery(invites, core.federation, core.signer), config.delivery.concurrency)
+    messages = worker(MessageDelivery("message", invites, notifier, InviteMessage), MESSAGES_AT_ONCE)
+    worker(MessageDelivery("reminder", invites, notifier, reminder), REMINDERS_AT_ONCE)
+    return Outboxes(onbind, messages)

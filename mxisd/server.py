@@ -1,0 +1,56 @@
+"""The whole server, put together: read :func:`build` as the table of contents."""
+
+from __future__ import annotations
+
+from .accounts.build import build as build_accounts
+from .appservice.build import build as build_appservice
+from .clock import now
+from .config import Config
+from .core import Core, DryEnds
+from .invites.build import build as build_invites
+from .lookup.build import build as build_lookups
+from .notify.build import build as build_notifier
+from .outbox.build import build as build_outboxes
+from .policies.build import build as build_policies
+from .reactor import IReactor
+from .services import PeriodicService
+from .stores.build import build as build_stores
+from .threepids.build import build as build_threepids
+from .web.build import Served
+from .web.build import build as build_site
+from .web.site import Site
+
+
+def build(core: Core) -> Site:
+    """
+    Put all parts together, and return what is to be served; what has to run for it is in ``core.services``.
+
+    Raises :class:`~mxisd.errors.StartError` for whatever the administrator has to mend.
+    """
+    return build_site(core, build_parts(core))
+
+
+def build_parts(core: Core) -> Served:
+    """The parts that requests reach.  Services start in this order, and stop in the opposite one."""
+    cooldowns = core.storage.cooldowns
+    core.run(PeriodicService("purge of cooldowns", lambda: cooldowns.purge(now(core.reactor)), 3600, core.reactor))
+    stores = build_stores(core)
+    lookups = build_lookups(core, stores.sources, stores.listings)
+    policies = build_policies(core, stores)
+    notifier = build_notifier(core)
+    outboxes = build_outboxes(core, notifier)
+    accounts = build_accounts(core)
+    threepids = build_threepids(core, notifier, outboxes.onbind)
+    invites, lifecycle = build_invites(core, policies.invite, lookups.for_us, lookups.pending, outboxes)
+    appservice = build_appservice(core, stores, notifier, lifecycle, lookups.for_us)
+    return Served(stores, lookups, policies, accounts, threepids, invites, appservice)
+
+
+def check(config: Config, reactor: IReactor) -> None:
+    """
+    Build the whole server as the start does, without making, changing or serving anything.
+
+    Raises :class:`~mxisd.errors.StartError` exactly if the start would.
+    """
+    core = Core(config, reactor, DryEnds())
+    core.ends.listen(core, build(core))

@@ -1,0 +1,30 @@
+"""Puts validation sessions and bindings together."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..core import Core
+from ..notify import Notifier
+from ..outbox.courier import Outbox
+from ..services import PeriodicService
+from .binding import Bindings
+from .unbind_notices import UnbindNotices
+from .validation import ValidationSessions
+
+
+class ThreePids(NamedTuple):
+    """Validating addresses, and binding them to users."""
+
+    sessions: ValidationSessions
+    bindings: Bindings
+
+
+def build(core: Core, notifier: Notifier, onbind: Outbox) -> ThreePids:
+    """``onbind`` tells homeservers of new bindings.  Sessions that have expired are forgotten every hour."""
+    config, storage, clock = core.config, core.storage, core.reactor
+    policy = config.session.policy
+    sessions = ValidationSessions(storage.sessions, notifier, clock, core.random, config.server.public_url)
+    notices = UnbindNotices(policy.unbind, storage.bindings, storage.cooldowns, notifier, clock)
+    core.run(PeriodicService("purge of sessions", sessions.purge, 3600, clock))
+    return ThreePids(sessions, Bindings(storage.bindings, sessions, onbind, notices, core.signer, clock, policy))

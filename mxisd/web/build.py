@@ -1,0 +1,136 @@
+"""Puts the HTTP server together: which endpoints there are depends on the configuration."""
+
+from __future__ import annotations
+
+from functools import partial
+from operator import attrgetter
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from ..accounts.build import AccountParts
+from ..appservice.build import ApplicationService
+from ..core import Core
+from ..invites.invites import Invites
+from ..lookup.build import Lookups
+from ..lookup.identifiers import Identifiers
+from ..matrix import xmatrix
+from ..matrix.threepid import redacted
+from ..policies.build import Policies
+from ..stores.passwords import Passwords
+from ..stores.profiles import StoreProfiles
+from ..stores.search import StoreSearch
+from ..stores.stores import Stores
+from ..threepids.build import ThreePids
+from .client import Clients
+from .endpoint import Endpoint
+from .homeserver import appservice
+from .homeserver.appservice import AppServiceEndpoints
+from .homeserver.check_credentials import CheckCredentialsEndpoints
+from .homeserver.policy import PolicyEndpoints
+from .identity import api as identity
+from .identity.account import AccountEndpoints
+from .identity.invite import InviteEndpoints
+from .identity.lookup import LookupEndpoints
+from .identity.pubkey import PubkeyEndpoints
+from .identity.threepid import ThreePidEndpoints
+from .identity.validate import ValidateEndpoints
+from .interception import api as interception
+from .interception.directory import DirectoryInterception
+from .interception.invite import InviteInterception
+from .interception.login import LoginInterception
+from .interception.profile import ProfileInterception
+from .interception.register import RegistrationInterception
+from .pages import Pages
+from .proxy import HomeserverUrls, Proxy, agent_for
+from .site import Site, tree
+
+
+class Served(NamedTuple):
+    """The parts that requests reach."""
+
+    stores: Stores
+    lookups: Lookups
+    policies: Policies
+    accounts: AccountParts
+    threepids: ThreePids
+    invites: Invites
+    appservice: ApplicationService | None
+
+
+def build(core: Core, parts: Served) -> Site:
+    """The HTTP server."""
+    return Site(tree(endpoints(core, parts)), identity.BODY_LIMITS | appservice.BODY_LIMITS)
+
+
+def endpoints(core: Core, parts: Served) -> dict[str, Endpoint]:
+    """All endpoints by path."""
+    clients = Clients(core.config.server.trusted_proxies)
+    return {
+        **_identity(core, parts, clients),
+        **_policy(core, parts),
+        **_credentials(core, parts, clients),
+        **_interceptions(core, parts, clients),
+        **_application_service(parts),
+    }
+
+
+def _identity(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint]:
+    config, public_url = core.config, core.config.server.public_url
+    # What homeservers may call us when they sign a request: as a client wrote it, that is with the port.
+    names = [config.server.name, urlsplit(public_url).netloc]
+    shown = attrgetter("address") if config.invite.full_display_name else redacted
+    on = identity.IdentityEndpoints(
+        account=AccountEndpoints(*parts.accounts),
+        lookup=LookupEndpoints(parts.lookups.recursion, parts.lookups.hashed, clients, bulk=config.lookup.bulk.enabled),
+        validate=ValidateEndpoints(parts.threepids.sessions, Pages(config.view), config.session.policy.validation),
+        threepid=ThreePidEndpoints(
+            parts.threepids.bindings, partial(xmatrix.authenticate, core.federation, our_names=names)
+        ),
+        pubkey=PubkeyEndpoints(core.signer, parts.invites),
+        invite=InviteEndpoints(parts.invites, core.signer, public_url, shown),
+    )
+    paths = identity.common()
+    paths |= identity.v1(on) if config.matrix.v1 else {}
+    paths |= identity.v2(on) if config.matrix.v2 else {}
+    return paths
+
+
+def _policy(core: Core, parts: Served) -> dict[str, Endpoint]:
+    """What a homeserver may ask about invites before it sends them."""
+    token = core.config.invite.policy.token
+    return {} if token is None else PolicyEndpoints(parts.policies.invite, token).endpoints()
+
+
+def _credentials(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint]:
+    """What a homeserver may ask about passwords."""
+    passwords = Passwords(parts.stores, core.config.matrix.domain, core.reactor)
+    allowed = core.config.auth.check_credentials.allowed_cidr
+    return CheckCredentialsEndpoints(passwords, clients, allowed).endpoints()
+
+
+def _interceptions(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint]:
+    """Paths of the homeservers that mxisd stands in front of, if it stands in front of any."""
+    config, reactor, stores = core.config, core.reactor, parts.stores
+    by_name = {entry.name: entry.value for entry in config.dns.overwrite.homeserver.client}
+    url = config.matrix.homeserver.url
+    if not by_name and not url:
+        return {}
+    proxy = Proxy(agent_for(reactor, core.trust), HomeserverUrls(by_name, url), clients, reactor)
+    exclude, rules, domain = config.directory.exclude, config.auth.rewrite.user.rules, config.matrix.domain
+    return interception.interceptions(
+        interception.InterceptionEndpoints(
+            invite=InviteInterception(proxy, parts.policies.invite),
+            register=RegistrationInterception(proxy, parts.policies.registration),
+            directory=DirectoryInterception(proxy, StoreSearch(stores, exclude, reactor), exclude, reactor),
+            login=LoginInterception(proxy, Identifiers(parts.lookups.private, rules, domain)),
+            profile=ProfileInterception(proxy, StoreProfiles(stores, reactor), public=config.profile.public),
+        )
+    )
+
+
+def _application_service(parts: Served) -> dict[str, Endpoint]:
+    """What our homeserver knows us as."""
+    ours = parts.appservice
+    if ours is None:
+        return {}
+    return appservice.paths(AppServiceEndpoints(ours.transactions, ours.users, ours.token))
