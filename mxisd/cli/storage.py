@@ -18,13 +18,12 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from ..config import Config, ConfigError, load
-from ..net.tls import CaFileError
+from ..errors import StartError
 from ..reactor import IReactor
 from ..storage.archive import END, KINDS, START, Archive, Kept
 from ..storage.contract import KeyStorage, Storage, StorageUnavailable
 from ..storage.engine import engine
 from ..storage.records import Session
-from ..storage.sqlite.schema import UnusableDatabase
 
 # What is told of the progress: the kind, how many of it are done, and how many there are.
 Report = Callable[[type[Kept], int, int], None]
@@ -238,6 +237,6 @@ def main() -> None:
 async def _run(reactor: IReactor, source: Config, target: Config) -> None:
     try:
         await run(reactor, source, target, sys.stdout)
-    except (CopyFailed, StorageUnavailable, UnusableDatabase, CaFileError, OSError) as error:
+    except (CopyFailed, StorageUnavailable, StartError, OSError) as error:
         sys.stderr.write(f"mxisd-storage: {error}\n")
         raise SystemExit(1) from None
