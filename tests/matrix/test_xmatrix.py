@@ -5,12 +5,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from signedjson.key import generate_signing_key
-from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.matrix.error import MatrixError
 from mxisd.matrix.signing import Signer
 from mxisd.matrix.xmatrix import XMatrix, authenticate, parse
+from tests.make import result
 
 SIGNATURE = "A" * 86
 PLAIN = f'X-Matrix origin="o.example",destination="d.example:1",key="ed25519:k",sig="{SIGNATURE}"'
@@ -145,7 +145,7 @@ class AuthenticateTests(SynchronousTestCase):
     def check(self, header: str, content: object = CONTENT, method: str = "POST", uri: str = URI) -> None:
         names = ["is.example", "is.example:4443"]
         check = authenticate(self.keys, header, method, uri, content, "hs.example", names)
-        self.successResultOf(Deferred.fromCoroutine(check))
+        result(check)
 
     def refused(self, status: int, header: str, **request: Any) -> None:
         work = authenticate(
@@ -157,7 +157,7 @@ class AuthenticateTests(SynchronousTestCase):
             request.get("origin", "hs.example"),
             ["is.example", "is.example:4443"],
         )
-        error = self.failureResultOf(Deferred.fromCoroutine(work), MatrixError).value
+        error = self.assertRaises(MatrixError, result, work)
         self.assertEqual(error.status, status, error)
         self.assertEqual(error.errcode, {401: "M_UNAUTHORIZED", 403: "M_FORBIDDEN"}[status])
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from itertools import count, pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.clock import DAY, HOUR
+from mxisd.clock import DAY, HOUR, now
+from mxisd.matrix.threepid import email
 from mxisd.outbox.courier import Outcome
 from mxisd.outbox.worker import LEASE, MAX_ERRORS, PATIENCE, POLL, REPEAT_WITHIN, OutboxWorker
 from mxisd.storage.contract import StorageUnavailable
-from mxisd.storage.records import Binding, Delivery, Invite, Kind
+from mxisd.storage.records import Delivery, Kind
+from tests.make import binding, clock_at, invite, result
 from tests.storage.inline import storage_in_memory
-
-T = TypeVar("T")
 
 DONE = Outcome("done", "200")
 LATER = Outcome("later", "connection refused")
@@ -65,8 +64,7 @@ class Case(SynchronousTestCase):
     repeatable = False
 
     def setUp(self) -> None:
-        self.clock = Clock()
-        self.clock.advance(1_700_000_000)
+        self.clock = clock_at()
         self.numbers = count()
         self.storage = storage_in_memory()
         self.outbox = Flaky(self.storage.outbox)
@@ -78,28 +76,13 @@ class Case(SynchronousTestCase):
         # 255 of a random byte is the shortest delay, 0 the whole one.
         return OutboxWorker(self.outbox, self.other, self.clock, bytes, give_up_after=7 * DAY, **limits)
 
-    def now(self) -> int:
-        return int(self.clock.seconds() * 1000)
-
     def queue(self, server: str = "example.org") -> None:
         """Invite an address and resolve it, which queues a delivery."""
         token = f"t{next(self.numbers)}"
-        invite = Invite(
-            token=token,
-            medium="email",
-            address="bob@example.com",
-            room_id=f"!{token}:example.org",
-            sender="@alice:example.org",
-            created=self.now(),
-            ephemeral_public_key=token,
-            ephemeral_private_key="",
-        )
-        self.run_now(self.storage.invites.add(invite, resend_before=0))
-        self.run_now(self.storage.invites.end(token, "resolved", f"@bob:{server}", server, self.now()))
+        kept = invite(email("bob@example.com"), token=token, created=now(self.clock))
+        result(self.storage.invites.add(kept, resend_before=0))
+        result(self.storage.invites.end(token, "resolved", f"@bob:{server}", server, now(self.clock)))
         self.deliveries.wake()
-
-    def run_now(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self.successResultOf(Deferred.fromCoroutine(coroutine))
 
     def stored(self) -> list[tuple[str, int, str | None]]:
         """State, attempts and last answer of all deliveries."""
@@ -362,10 +345,7 @@ class DeliveryTests(Case):
 
 class NoticeTests(Case):
     def test_the_notice_of_a_binding_that_no_invite_waited_for_is_forgotten_once_it_is_over(self) -> None:
-        binding = Binding(
-            medium="email", address="bob@example.com", user_id="@bob:example.org", bound_at=self.now(), signed=b"{}"
-        )
-        self.run_now(self.storage.bindings.bind(binding, "example.org"))
+        result(self.storage.bindings.bind(binding(), "example.org"))
         self.deliveries.wake()
         self.assertEqual(self.stored(), [("queued", 1, None)])
         self.end(DONE)

@@ -16,9 +16,10 @@ from mxisd.matrix.hashing import digest
 from mxisd.storage.contract import Portion, StorageUnavailable
 from mxisd.storage.records import Kind, Pepper
 from mxisd.storage.redis import RedisService
+from tests.make import ALICE, EMAIL, NOW, binding, invite, session
 from tests.servers.redis import RedisServer, shared
 from tests.storage import contract
-from tests.storage.contract import ALICE, EMAIL, HOUR, NOW, binding, invite, session
+from tests.storage.contract import HOUR
 
 REACTOR: Any = reactor
 REMEMBER = 7 * 24 * 3_600_000

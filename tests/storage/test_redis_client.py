@@ -22,10 +22,11 @@ from mxisd.storage.redis import RedisStorage
 from mxisd.storage.redis.client import Redis
 from mxisd.storage.redis.servers import server
 from tests.integration.process import free_port
+from tests.make import EMAIL, NOW, binding, invite
 from tests.net.servers import Authority
 from tests.servers.redis import RedisServer
 from tests.servers.redis import Sentinel as SentinelServer
-from tests.storage.contract import EMAIL, NOW, binding, invite, together
+from tests.storage.contract import together
 
 REACTOR: Any = reactor
 REMEMBER = 3_600_000

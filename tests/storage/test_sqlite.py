@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Coroutine
 from contextlib import closing
 from pathlib import Path
 from threading import Event
-from typing import Any, TypeVar
+from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
@@ -19,13 +18,12 @@ from mxisd.storage.contract import StorageUnavailable
 from mxisd.storage.sqlite import SQLiteService, schema
 from mxisd.storage.sqlite.schema import UnusableDatabase, open_connection, upgrade
 from mxisd.storage.sqlite.worker import Job, ThreadWorker, run_writes
+from tests.make import BOB, EMAIL, NOW, binding, result, session
 from tests.storage import contract
-from tests.storage.contract import BOB, EMAIL, NOW, binding, session, together
+from tests.storage.contract import together
 from tests.storage.inline import storage_in_memory, storage_of
 
 REACTOR: Any = reactor
-
-T = TypeVar("T")
 
 
 class InMemoryTests(contract.StorageContract):
@@ -246,13 +244,13 @@ class SchemaTests(SynchronousTestCase):
         database = open_connection(self.path)
         self.addCleanup(database.close)
         storage = storage_of(database)
-        bound = self.result(storage.bindings.get(ThreePid("email", "bob@example.com")))
+        bound = result(storage.bindings.get(ThreePid("email", "bob@example.com")))
         self.assertEqual(bound and (bound.user_id, bound.bound_at, bound.signed), (BOB, 1, b"{}"))
-        self.assertEqual(self.result(storage.hashes.find("pepper", ["digest"])), {"digest": BOB})
-        (ended,) = self.result(storage.invites.page(ended=True, offset=0, limit=5))
-        (delivery,) = self.result(storage.outbox.of_invite("token"))
+        self.assertEqual(result(storage.hashes.find("pepper", ["digest"])), {"digest": BOB})
+        (ended,) = result(storage.invites.page(ended=True, offset=0, limit=5))
+        (delivery,) = result(storage.outbox.of_invite("token"))
         self.assertEqual((ended.user_id, delivery.user_id), (BOB, BOB))
-        self.assertEqual([self.result(storage.cooldowns.take("warning", now, 1)) for now in (2, 3)], [False, True])
+        self.assertEqual([result(storage.cooldowns.take("warning", now, 1)) for now in (2, 3)], [False, True])
         with closing(sqlite3.connect(self.path.with_name(f"{self.path.name}.v1"))) as copy:
             self.assertEqual(copy.execute("SELECT mxid FROM bindings").fetchall(), [(BOB,)])
 
@@ -291,9 +289,6 @@ class SchemaTests(SynchronousTestCase):
     def test_a_missing_folder_is_named(self) -> None:
         self.path = self.path / "none" / "mxisd.db"
         self.assert_unusable("No such file or directory")
-
-    def result(self, call: Coroutine[Any, Any, T]) -> T:
-        return self.successResultOf(Deferred.fromCoroutine(call))
 
     def assert_unusable(self, reason: str) -> None:
         error = self.assertRaises(UnusableDatabase, upgrade, self.path)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from mxisd.clock import now
 from mxisd.config.session import Bind as BindPolicy
 from mxisd.config.session import Policy, Validation
 from mxisd.config.session import Unbind as UnbindPolicy
 from mxisd.matrix import signing
 from mxisd.matrix.threepid import ThreePid
 from mxisd.notify import SendFailed, UnbindNotice, UnbindWarning
+from tests.make import result
 from tests.web.app import DOMAIN, V1, V2, AppTestCase, Response
 
 ALICE = "@alice:example.org"
@@ -23,14 +25,14 @@ class BindTests(AppTestCase):
         self.assertEqual(association["medium"], "email")
         self.assertEqual(association["address"], "alice@example.com")
         self.assertEqual(association["mxid"], ALICE)
-        self.assertEqual(association["ts"], self.app.now())
+        self.assertEqual(association["ts"], now(self.app.clock))
         signer = self.app.signer
         self.assertTrue(signing.verify(association, DOMAIN, signer.key_id, signer.public_key(signer.key_id) or ""))
 
     def test_homeserver_is_told(self) -> None:
         self.bind()
         self.assertEqual(self.app.deliveries.rung, 1)
-        claimed = self.result_of(self.app.storage.outbox.claim("onbind", self.app.now(), 1, 9, {}, 9))
+        claimed = result(self.app.storage.outbox.claim("onbind", now(self.app.clock), 1, 9, {}, 9))
         self.assertEqual([(d.destination, d.user_id, d.token) for d in claimed], [(DOMAIN, ALICE, None)])
 
     def test_v2_binds_the_owner_of_the_token_only(self) -> None:
