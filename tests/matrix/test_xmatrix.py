@@ -116,13 +116,13 @@ class Keys:
     """What homeservers publish, by server name and key ID."""
 
     def __init__(self, signer: Signer) -> None:
-        self._signer = signer
+        self.signer = signer
         self.asked: list[tuple[str, str]] = []
 
     async def verify_keys(self, server_name: str, key_id: str) -> str:
         self.asked.append((server_name, key_id))
-        key = self._signer.public_key(key_id)
-        if server_name != self._signer.server_name or key is None:
+        key = self.signer.public_key(key_id)
+        if server_name != self.signer.server_name or key is None:
             raise MatrixError(403, "M_FORBIDDEN", "no such key")
         return key
 
@@ -208,7 +208,7 @@ class AuthenticateTests(SynchronousTestCase):
         forger = Signer("hs.example", [generate_signing_key("k")])
         self.signer, published = forger, self.signer
         self.refused(403, self.header(destination_is="is.example"))
-        self.assertIs(self.keys._signer, published)
+        self.assertIs(self.keys.signer, published)
 
     def test_ill_formed(self) -> None:
         for header in ("", "Bearer x", "X-Matrix", 'X-Matrix origin="hs.example"'):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count, pairwise
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
-from mxisd.clock import DAY, HOUR, now
+from mxisd.clock import DAY, HOUR, Random, now
 from mxisd.matrix.threepid import email
 from mxisd.outbox.courier import Outcome
 from mxisd.outbox.worker import LEASE, MAX_ERRORS, PATIENCE, POLL, REPEAT_WITHIN, OutboxWorker
+from mxisd.storage.archive import START
 from mxisd.storage.contract import StorageUnavailable
 from mxisd.storage.records import Delivery, Kind
 from tests.make import binding, clock_at, invite, result
@@ -60,6 +64,24 @@ class Flaky:
         return call
 
 
+@implementer(IReactorTime)
+class Process:
+    """The time of one process: while it is alive, its timers go off."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.alive = True
+
+    def seconds(self) -> float:
+        return self._clock.seconds()
+
+    def callLater(self, delay: float, callable: Callable[..., Any], *args: object, **kwargs: object) -> IDelayedCall:  # noqa: A002
+        return self._clock.callLater(delay, lambda: callable(*args, **kwargs) if self.alive else None)
+
+    def getDelayedCalls(self) -> Sequence[IDelayedCall]:
+        return self._clock.getDelayedCalls()
+
+
 class Case(SynchronousTestCase):
     repeatable = False
 
@@ -72,9 +94,10 @@ class Case(SynchronousTestCase):
         self.deliveries = self.worker()
         self.deliveries.startService()
 
-    def worker(self, **limits: int) -> OutboxWorker:
-        # 255 of a random byte is the shortest delay, 0 the whole one.
-        return OutboxWorker(self.outbox, self.other, self.clock, bytes, give_up_after=7 * DAY, **limits)
+    def worker(self, random: Random = bytes) -> OutboxWorker:
+        """Another process: 255 of its random bytes is the shortest delay, 0 the whole one."""
+        self.process = Process(self.clock)
+        return OutboxWorker(self.outbox, self.other, self.process, random, give_up_after=7 * DAY)
 
     def queue(self, server: str = "example.org") -> None:
         """Invite an address and resolve it, which queues a delivery."""
@@ -86,10 +109,9 @@ class Case(SynchronousTestCase):
 
     def stored(self) -> list[tuple[str, int, str | None]]:
         """State, attempts and last answer of all deliveries."""
-        rows = self.storage.outbox._database._reader._connection.execute(  # type: ignore[attr-defined]
-            "SELECT state, attempts, answer FROM deliveries WHERE kind = 'onbind' ORDER BY id"
-        )
-        return [tuple(row) for row in rows]
+        kept, _ = result(self.storage.archive.pack(Delivery, START))
+        onbinds = [each for each in kept if isinstance(each, Delivery) and each.kind == "onbind"]
+        return [(each.state, each.attempts, each.answer) for each in onbinds]
 
     def end(self, outcome: Outcome) -> None:
         """The attempt that was begun first ends."""
@@ -103,7 +125,7 @@ class Case(SynchronousTestCase):
     def die(self) -> None:
         """The process ends, without any of the courtesies, and another one begins."""
         self.deliveries.running = False
-        self.deliveries._renewal.stop()
+        self.process.alive = False
         self.deliveries = self.worker()
         self.deliveries.startService()
 
@@ -149,7 +171,9 @@ class DeliveryTests(Case):
         self.assertEqual(delays, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600])
 
     def test_chance_takes_up_to_a_quarter_from_a_delay(self) -> None:
-        self.deliveries._random = lambda size: b"\xff" * size
+        self.successResultOf(self.deliveries.stopService())
+        self.deliveries = self.worker(lambda size: b"\xff" * size)
+        self.deliveries.startService()
         self.other.always = LATER
         self.queue()
         self.clock.advance(0.74)

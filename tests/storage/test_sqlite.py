@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.contract import StorageUnavailable
+from mxisd.storage.records import Session
 from mxisd.storage.sqlite import SQLiteService, schema
 from mxisd.storage.sqlite.schema import UnusableDatabase, open_connection, upgrade
 from mxisd.storage.sqlite.worker import Job, ThreadWorker, run_writes
@@ -84,12 +85,14 @@ class ThreadTests(TestCase):
 
     async def test_a_stop_writes_what_was_promised_before(self) -> None:
         self.service.startService()
-        opened = Deferred.fromCoroutine(together(*(self.open() for _ in range(100))))
+        kept = [session() for _ in range(100)]
+        opened = Deferred.fromCoroutine(together(*map(self.open, kept)))
         stopped = self.service.stopService()
         await opened
         await stopped
         with closing(open_connection(self.path)) as database:
-            self.assertEqual(database.execute("SELECT count(*) FROM sessions").fetchone()[0], 100)
+            for each in kept:
+                self.assertEqual(await storage_of(database).sessions.get(each.sid), each)
 
     async def test_after_a_stop_calls_fail_and_do_not_hang(self) -> None:
         self.service.startService()
@@ -97,7 +100,7 @@ class ThreadTests(TestCase):
         with self.assertRaises(StorageUnavailable):
             await self.sessions.get("any")
         with self.assertRaises(StorageUnavailable):
-            await self.open()
+            await self.open(session())
 
     async def test_an_address_that_cannot_be_sought_fails_alone(self) -> None:
         # A lone surrogate has no UTF-8.
@@ -116,8 +119,8 @@ class ThreadTests(TestCase):
         except UnicodeError as error:
             return error
 
-    async def open(self) -> object:
-        return await self.sessions.open(session(), alive_since=NOW, max_guesses=5)
+    async def open(self, kept: Session) -> object:
+        return await self.sessions.open(kept, alive_since=NOW, max_guesses=5)
 
 
 class BatchTests(SynchronousTestCase):
@@ -209,7 +212,7 @@ class SchemaTests(SynchronousTestCase):
     def test_a_new_file_is_for_its_owner_only(self) -> None:
         upgrade(self.path)
         with closing(open_connection(self.path)) as database:
-            database.execute("INSERT INTO transactions VALUES ('1', 1)")
+            result(storage_of(database).transactions.done("1", 1))
             files = [self.path, *self.path.parent.glob(f"{self.path.name}-*")]
             self.assertEqual({file.stat().st_mode & 0o777 for file in files}, {0o600})
             self.assertGreater(len(files), 1)
@@ -222,7 +225,7 @@ class SchemaTests(SynchronousTestCase):
     def test_an_older_database_is_upgraded_and_a_copy_is_kept(self) -> None:
         upgrade(self.path)
         with closing(open_connection(self.path)) as database:
-            database.execute("INSERT INTO transactions VALUES ('kept', 1)")
+            result(storage_of(database).transactions.done("kept", 1))
         old = schema.migrations()
         self.patch(schema, "migrations", lambda: [*old, "ALTER TABLE transactions ADD COLUMN extra TEXT"])
         upgrade(self.path)

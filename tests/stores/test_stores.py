@@ -21,14 +21,14 @@ class Known:
     local = True
 
     def __init__(self, profile: Profile | None, entries: Sequence[str] = ()) -> None:
-        self._profile = profile
+        self.profile = profile
         self._entries = entries
         self.passwords: list[str] = []
 
     def _known(self) -> Profile:
-        if self._profile is None:
+        if self.profile is None:
             raise ConnectionError("the store is away")
-        return self._profile
+        return self.profile
 
     async def display_name(self, user_id: str) -> str | None:
         return self._known().display_name
@@ -47,7 +47,7 @@ class Known:
 
     async def authenticate(self, user_id: str, password: str) -> Profile | None:
         self.passwords.append(password)
-        return self._known() if password == "right" or self._profile is None else None
+        return self._known() if password == "right" or self.profile is None else None
 
     def store(self, name: str) -> Store:
         return Store(name, profiles=self, directory=self, authentication=self)
@@ -93,7 +93,7 @@ class StoresTests(SynchronousTestCase):
         self.failures(1)
 
     def test_a_password_is_right_where_one_store_accepts_it(self) -> None:
-        self.assertEqual(result(self.with_broken.authenticate(USER, "right")), A._profile)
+        self.assertEqual(result(self.with_broken.authenticate(USER, "right")), A.profile)
         self.failures(1)
 
     def test_a_password_is_not_wrong_while_a_store_is_away(self) -> None:
