@@ -43,10 +43,12 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "mxisd-notify = mxisd.cli.notify:main",
-            "mxisd-ldap = mxisd.cli.ldap:main",
-            "mxisd-policy = mxisd.cli.policy:main",
-            "mxisd-storage = mxisd.cli.storage:main",
+            "mxisd = mxisd.cli.main:main",
+            # Old names, for the scripts that call them.
+            "mxisd-notify = mxisd.cli.main:notify_main",
+            "mxisd-ldap = mxisd.cli.main:ldap_main",
+            "mxisd-policy = mxisd.cli.main:policy_main",
+            "mxisd-storage = mxisd.cli.main:storage_main",
         ]
     },
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -36,18 +37,19 @@ class Options(UsageOptions):
             sys.exit(check(Path(self["config"]), self["workers"]))
 
 
-def check(path: Path, processes: int = 0) -> int:
-    """Say on standard output what is wrong with a configuration; return what the process should exit with."""
+def check(path: Path, processes: int = 0, say: Callable[[str], object] = print) -> int:
+    """Say, line by line, what is wrong with a configuration; return what the process should exit with."""
     try:
         config = load(path, os.environ)
         if processes:
             workers.check(config)
         server.check(config, installed_reactor())
     except StartError as error:
-        sys.stdout.write(f"{error}\n")
+        say(str(error))
         return 1
-    sys.stdout.writelines(f"warning: {warning}\n" for warning in config.warnings)
-    sys.stdout.write(f"{path} is good: mxisd would serve {config.server.public_url}\n")
+    for warning in config.warnings:
+        say(f"warning: {warning}")
+    say(f"{path} is good: mxisd would serve {config.server.public_url}")
     return 0
 
 
