@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
 
 from . import server, workers
+from .cli.check import check
 from .config import Config, load
 from .core import Core, LiveEnds, WorkerEnds
 from .errors import StartError
@@ -34,23 +34,7 @@ class Options(UsageOptions):
 
     def postOptions(self) -> None:
         if self["check"]:
-            sys.exit(check(Path(self["config"]), self["workers"]))
-
-
-def check(path: Path, processes: int = 0, say: Callable[[str], object] = print) -> int:
-    """Say, line by line, what is wrong with a configuration; return what the process should exit with."""
-    try:
-        config = load(path, os.environ)
-        if processes:
-            workers.check(config)
-        server.check(config, installed_reactor())
-    except StartError as error:
-        say(str(error))
-        return 1
-    for warning in config.warnings:
-        say(f"warning: {warning}")
-    say(f"{path} is good: mxisd would serve {config.server.public_url}")
-    return 0
+            sys.exit(0 if check(Path(self["config"]), self["workers"], print) else 1)
 
 
 def makeService(options: Options) -> IService:  # the name that twistd looks for

@@ -9,12 +9,12 @@ from typing import TextIO
 from twisted.internet.defer import maybeDeferred
 
 from ..config import Config
+from ..errors import StartError
 from ..reactor import IReactor
 from ..storage.archive import Kept
 from ..storage.contract import StorageUnavailable
 from ..storage.copy import CopyFailed, Report, Summary, copy, copy_keys
 from ..storage.engine import engine
-from ..storage.sqlite.schema import UnusableDatabase
 from .command import CommandFailed, ExitCode, Invocation, Subcommands, in_words, load_config
 
 HEADERS = ("kind", "records", "checksum")
@@ -50,7 +50,7 @@ async def run_copy(invocation: Invocation) -> ExitCode:
     target = load_config(options.target)
     try:
         summaries = await copy_storage(invocation.reactor, source, target, ProgressBar(sys.stderr))
-    except (CopyFailed, StorageUnavailable, UnusableDatabase, OSError) as error:
+    except (CopyFailed, StorageUnavailable, StartError, OSError) as error:
         raise CommandFailed(in_words(error)) from None
     rows = [(kind.__name__, len(found.hashes), found.checksum) for kind, found in summaries.items()]
     invocation.output.table("kinds", HEADERS, rows)
@@ -63,7 +63,7 @@ async def copy_storage(reactor: IReactor, source: Config, target: Config, report
     Copy from the storage of one configuration to that of another, the signing keys too.
 
     Returns what is on both sides.  Raises :class:`~mxisd.storage.copy.CopyFailed`,
-    :class:`~mxisd.storage.contract.StorageUnavailable`, and what an engine raises when it cannot start.
+    :class:`~mxisd.storage.contract.StorageUnavailable`, :class:`~mxisd.errors.StartError`, :class:`OSError`.
     """
     if source.storage == target.storage:
         raise CopyFailed("both configurations name the same storage")

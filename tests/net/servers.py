@@ -98,6 +98,12 @@ class Server:
                 each.abortConnection()
             await self._emptied
 
+    def hang_up(self) -> None:
+        """Close all connections, as servers do after a while without requests."""
+        for each in list(self._open):
+            # Over TLS the protocol below says good-bye first.
+            getattr(each.wrappedProtocol, "loseConnection", each.loseConnection)()
+
     def made(self, connection: Any) -> None:
         self.connections += 1
         self._open.add(connection)
