@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mxisd.config.session import Bind as BindPolicy
-from mxisd.config.session import Policy, Validation
+from mxisd.config.session import SessionPolicy, Validation
 from mxisd.config.session import Unbind as UnbindPolicy
 from mxisd.matrix import signing
 from mxisd.matrix.threepid import ThreePid
@@ -143,7 +143,7 @@ class Unbind(AppTestCase):
 
 
 class SwitchedOff(AppTestCase):
-    session_policy = Policy(
+    session_policy = SessionPolicy(
         bind=BindPolicy(domains=(DOMAIN,)), unbind=UnbindPolicy(enabled=False), validation=Validation(enabled=False)
     )
 
@@ -162,7 +162,7 @@ class SwitchedOff(AppTestCase):
 
 
 class AnyDomain(AppTestCase):
-    session_policy = Policy(bind=BindPolicy(domains=("*",)))
+    session_policy = SessionPolicy(bind=BindPolicy(domains=("*",)))
 
     def test_users_of_any_server_can_be_bound(self) -> None:
         self.assertEqual(self.bind(user_id="@alice:elsewhere.org")["mxid"], "@alice:elsewhere.org")

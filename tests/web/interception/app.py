@@ -20,11 +20,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from mxisd.config.auth import Rule
-from mxisd.config.directory import Exclude
+from mxisd.config.interception import AuthRule, Exclude
+from mxisd.config.interception import RegisterPolicy as RegistrationPolicyConfiguration
 from mxisd.config.invite import IfSender
 from mxisd.config.invite import Policy as InvitePolicyConfiguration
-from mxisd.config.register import Policy as RegistrationPolicyConfiguration
 from mxisd.config.server import LOOPBACK
 from mxisd.lookup.identifiers import Identifiers
 from mxisd.matrix.threepid import ThreePid
@@ -148,7 +147,7 @@ class InterceptionTestCase(SynchronousTestCase):
     stores = Stores([])
     exclude = Exclude()
     addresses = Addresses({})
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[AuthRule, ...] = ()
     public_profiles = False
 
     def setUp(self) -> None:
