@@ -79,6 +79,26 @@ class Sections(Section):
     wordpress: Wordpress = Wordpress()
     firebase: Firebase = Firebase()
 
+    @property
+    def adds_to_directory(self) -> bool:
+        """Whether identity stores add to searches of the user directory."""
+        return self._is_on(self.directory.enabled, self.directory)
+
+    @property
+    def adds_to_profiles(self) -> bool:
+        """Whether identity stores add to profiles."""
+        return self._is_on(self.profile.enabled, self.profile)
+
+    @property
+    def reads_logins(self) -> bool:
+        """Whether addresses in logins become user IDs."""
+        return self._is_on(self.auth.login.enabled, self.auth.rewrite)
+
+    def _is_on(self, enabled: bool | None, section: Section) -> bool:
+        # To stand in front of the homeserver for its policies is no wish to show what the stores know.
+        configured = bool(self.dns.overwrite.homeserver.client) or section != type(section)()
+        return configured if enabled is None else enabled
+
     def mistakes(self) -> Iterable[Finding]:
         labels = self.matrix.identity.servers
         for label in self.forward.servers:

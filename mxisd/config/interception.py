@@ -73,9 +73,16 @@ class CheckCredentials(Section):
     allowed_cidr: tuple[Cidr, ...] = (*PRIVATE, ip_network("fc00::/7"))
 
 
+class Login(Section):
+    """``enabled``: whether addresses in logins become user IDs; ``None`` as with :class:`Directory`."""
+
+    enabled: bool | None = None
+
+
 class Auth(Section):
     """``auth``: logins, by what the identity stores know."""
 
+    login: Login = Login()
     rewrite: Rewrite = Rewrite()
     check_credentials: CheckCredentials = CheckCredentials()
 
@@ -86,14 +93,26 @@ class Exclude(Section):
 
 
 class Directory(Section):
-    """``directory``: what a search of the user directory leaves out."""
+    """
+    ``directory``: searches of the user directory.
 
+    ``enabled``: whether identity stores add to them; ``None`` where something of the section, or
+    ``dns.overwrite.homeserver.client``, by which mxisd switched it on, is set.
+    """
+
+    enabled: bool | None = None
     exclude: Exclude = Exclude()
 
 
 class Profile(Section):
-    """``profile``: ``public`` shows addresses and roles to everybody, as mxisd did, and not only to users."""
+    """
+    ``profile``: what the identity stores know of a user, in profiles.
 
+    ``enabled`` as in :class:`Directory`.  ``public`` shows addresses and roles to everybody, as mxisd did, and not only
+    to users.
+    """
+
+    enabled: bool | None = None
     public: bool = False
 
     def cautions(self) -> Iterable[Finding]:

@@ -149,6 +149,7 @@ class InterceptionTestCase(SynchronousTestCase):
     addresses = Addresses({})
     rules: tuple[AuthRule, ...] = ()
     public_profiles = False
+    features = True
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -163,9 +164,17 @@ class InterceptionTestCase(SynchronousTestCase):
         endpoints = InterceptionEndpoints(
             invite=InviteInterception(proxy, InvitePolicy(self.invites, Profiles())),
             register=RegistrationInterception(proxy, RegistrationPolicy(self.registrations, NoInvites())),
-            directory=DirectoryInterception(proxy, search, self.exclude, self.clock),
-            login=LoginInterception(proxy, Identifiers(self.addresses, self.rules, "example.org")),
-            profile=ProfileInterception(proxy, StoreProfiles(self.stores, self.clock), public=self.public_profiles),
+            directory=DirectoryInterception(proxy, search, self.exclude, self.clock) if self.features else None,
+            login=(
+                LoginInterception(proxy, Identifiers(self.addresses, self.rules, "example.org"))
+                if self.features
+                else None
+            ),
+            profile=(
+                ProfileInterception(proxy, StoreProfiles(self.stores, self.clock), public=self.public_profiles)
+                if self.features
+                else None
+            ),
         )
         return Site(tree(interceptions(endpoints)), {}, reactor=self.clock)
 
