@@ -90,7 +90,7 @@ def _identity(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint
         invite=InviteEndpoints(parts.invites, core.signer, public_url, shown),
     )
     paths = identity.common()
-    paths |= identity.v1(on) if config.matrix.v1 else {}
+    paths |= identity.v1(on) if config.matrix.v1 else identity.v1_for_homeservers(on)
     paths |= identity.v2(on) if config.matrix.v2 else {}
     return paths
 
