@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import now
-from ..config.policy import Policy
+from ..config.matrix import TermsPolicy
 from ..matrix.error import MatrixError
 from ..storage.contract import AccountStorage as Store
 
@@ -16,7 +16,7 @@ from ..storage.contract import AccountStorage as Store
 class Terms:
     """The policies of this server, and who has accepted them."""
 
-    def __init__(self, policies: Mapping[str, Policy], store: Store, clock: IReactorTime) -> None:
+    def __init__(self, policies: Mapping[str, TermsPolicy], store: Store, clock: IReactorTime) -> None:
         self._store = store
         self._clock = clock
         self.offered = {

@@ -11,8 +11,7 @@ from typing import Any
 
 from ..clock import Random
 from ..config import Config, ConfigError
-from ..config.notification import Message as SendGridMessage
-from ..config.threepid import HttpGateway, Templates
+from ..config.threepid import HttpGateway, SendGridMessage, Templates
 from ..core import Core
 from ..matrix.ids import is_ip_literal, split_server_name
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid

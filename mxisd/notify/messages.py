@@ -1,22 +1,23 @@
 """
 The messages that are sent to addresses, and the values that templates can use.
 
-The names of the values are those of the Java mxisd, and some more.  Strangers choose much of what is in them: therefore
-each value is made one line of printable text, and long names are cut.
+The names of the values are those of the Java mxisd, and some more.  What strangers choose of them passes
+:mod:`mxisd.notify.strangers`; and each value is made one line of printable text.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import ClassVar, Literal, Protocol
-from urllib.parse import quote_plus, urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode
 
 from msgspec import Struct
 
 from ..matrix.threepid import ThreePid
 from ..storage.records import Invite
+from . import strangers
+from .strangers import MAX_URL, line
 
 Kind = Literal[
     "invite",
@@ -26,16 +27,6 @@ Kind = Literal[
     "session.unbind.notification",
     "generic.matrixId",
 ]
-
-# Long enough for a name, too short for an advertisement.
-MAX_NAME = 64
-# Some mail clients and gateways cut longer ones.
-MAX_URL = 2000
-# A user ID and a room ID have at most 255 bytes.
-MAX_VALUE = 500
-
-# They change the direction of text: a name with one of them could change how the text next to it reads.
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class MessageContext(Struct, frozen=True, kw_only=True):
@@ -83,7 +74,7 @@ class Validation(Struct, frozen=True, kw_only=True):
     accept_language: str = ""
 
     def values(self, site: MessageContext) -> Mapping[str, str]:
-        return {"VALIDATION_LINK": self.link, "VALIDATION_TOKEN": self.token, "NEXT_URL": url(self.next_link)}
+        return {"VALIDATION_LINK": self.link, "VALIDATION_TOKEN": self.token, "NEXT_URL": strangers.url(self.next_link)}
 
 
 class InviteMessage(Struct, frozen=True):
@@ -101,21 +92,21 @@ class InviteMessage(Struct, frozen=True):
     def values(self, site: MessageContext) -> Mapping[str, str]:
         invite = self.invite
         fields = {name: value for name, value in invite.fields.items() if isinstance(value, str)}
-        alias = line(fields.get("room_alias", ""))
+        alias = strangers.room_alias(fields.get("room_alias", ""))
         room = _room(invite.room_id, fields.get("room_name", ""))
         key = invite.ephemeral_private_key
         return {
             **_sender(invite.sender, fields.get("sender_display_name", "")),
             **room,
-            "ROOM_NAME_OR_ALIAS": room["ROOM_NAME"] or alias or invite.room_id,
+            "ROOM_NAME_OR_ALIAS": room["ROOM_NAME"] or alias or room["ROOM_ID"],
             "ROOM_ALIAS": alias,
-            "ROOM_AVATAR_URL": url(fields.get("room_avatar_url", "")),
-            "ROOM_TYPE": fields.get("room_type", ""),
-            "ROOM_JOIN_RULES": fields.get("room_join_rules", ""),
-            "SENDER_AVATAR_URL": url(fields.get("sender_avatar_url", "")),
-            "WEB_CLIENT_LOCATION": url(fields.get("org.matrix.web_client_location", "")),
-            "GUEST_ACCESS_TOKEN": fields.get("guest_access_token", ""),
-            "GUEST_USER_ID": fields.get("guest_user_id", ""),
+            "ROOM_AVATAR_URL": strangers.avatar(fields.get("room_avatar_url", "")),
+            "ROOM_TYPE": strangers.word(fields.get("room_type", "")),
+            "ROOM_JOIN_RULES": strangers.word(fields.get("room_join_rules", "")),
+            "SENDER_AVATAR_URL": strangers.avatar(fields.get("sender_avatar_url", "")),
+            "WEB_CLIENT_LOCATION": strangers.url_at(fields.get("org.matrix.web_client_location", ""), site.domain),
+            "GUEST_ACCESS_TOKEN": strangers.opaque(fields.get("guest_access_token", "")),
+            "GUEST_USER_ID": strangers.user_id(fields.get("guest_user_id", "")),
             "INVITE_MEDIUM": invite.medium,
             "INVITE_ADDRESS": invite.address,
             "INVITE_TOKEN": invite.token,
@@ -208,52 +199,16 @@ def values(message: Message, site: MessageContext) -> dict[str, str]:
     return shown | {f"{name}_URL_ENCODED": quote_plus(value) for name, value in shown.items()}
 
 
-def line(text: str, limit: int = MAX_VALUE) -> str:
-    """A text as one line of at most ``limit`` characters, without those that are invisible or change its direction."""
-    # Only the beginning is examined, since the text may be very long.
-    kept = (_printable(character) for character in text[: 4 * limit])
-    return _cut(" ".join("".join(kept).split()), limit)
-
-
-def name(text: str) -> str:
-    """A name that somebody chose; empty if it contains a link, as advertisements do."""
-    folded = text.casefold()
-    return "" if "://" in folded or "www." in folded else line(text, MAX_NAME)
-
-
-def url(text: str) -> str:
-    """A link, or an empty string if its scheme or its characters could do harm."""
-    try:
-        known = urlsplit(text).scheme in ("http", "https", "mxc")
-    except ValueError:
-        known = False
-    return text if known and len(text) <= MAX_URL and text.isprintable() and " " not in text else ""
-
-
-def _printable(character: str) -> str:
-    if character in _BIDI:
-        return ""
-    category = unicodedata.category(character)
-    if category == "Cs":
-        return ""
-    return " " if category in ("Cc", "Zl", "Zp") else character
-
-
-def _cut(text: str, limit: int) -> str:
-    # A zero-width joiner at the end would join the last character to the ellipsis.
-    return text if len(text) <= limit else text[: limit - 1].rstrip("\u200d ") + "…"
-
-
 def _sender(user_id: str, given_name: str) -> dict[str, str]:
-    shown = name(given_name)
+    shown, shown_id = strangers.name(given_name), strangers.user_id(user_id)
     return {
-        "SENDER_ID": user_id,
+        "SENDER_ID": shown_id,
         "SENDER_NAME": shown,
         "SENDER_DISPLAY_NAME": shown,
-        "SENDER_NAME_OR_ID": shown or user_id,
+        "SENDER_NAME_OR_ID": shown or shown_id,
     }
 
 
 def _room(room_id: str, given_name: str) -> dict[str, str]:
-    shown = name(given_name)
-    return {"ROOM_ID": room_id, "ROOM_NAME": shown, "ROOM_NAME_OR_ID": shown or room_id}
+    shown, shown_id = strangers.name(given_name), strangers.room_id(room_id)
+    return {"ROOM_ID": shown_id, "ROOM_NAME": shown, "ROOM_NAME_OR_ID": shown or shown_id}

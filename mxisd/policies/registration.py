@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
-from ..config.register import Medium, Policy
+from ..config.interception import Medium, RegisterPolicy
 from ..log import Logger
 from ..matrix.error import MatrixError
 from ..matrix.threepid import ThreePid, spellings
@@ -24,7 +24,7 @@ class PendingInvites(Protocol):
 class RegistrationPolicy:
     """An address may be used if it was invited or is on a whitelist; for the others there is a default."""
 
-    def __init__(self, policy: Policy, invites: PendingInvites) -> None:
+    def __init__(self, policy: RegisterPolicy, invites: PendingInvites) -> None:
         self._allowed = policy.allowed
         self._invited = policy.invite
         self._lists = {medium: _Lists(lists) for medium, lists in policy.threepid.items()}

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from twisted.internet.defer import DeferredSemaphore
 
-from ..config.rest import Rest
+from ..config.stores import Rest
 from ..matrix.threepid import ThreePid
 from ..net.http_client import Http
 from .address import findable

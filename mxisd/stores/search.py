@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
-from ..config.directory import Exclude
+from ..config.interception import Exclude
 from ..log import Logger
 from ..waiting import within
 from .store import Directory, Entry

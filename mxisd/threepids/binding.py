@@ -6,7 +6,7 @@ from msgspec import json
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import now
-from ..config.session import Policy
+from ..config.session import SessionPolicy
 from ..matrix.association import association
 from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, server_of
@@ -30,7 +30,7 @@ class Bindings:
         notices: UnbindNotices,
         signer: Signer,
         clock: IReactorTime,
-        policy: Policy,
+        policy: SessionPolicy,
     ) -> None:
         self._bindings = bindings
         self._sessions = sessions

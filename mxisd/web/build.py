@@ -90,7 +90,7 @@ def _identity(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint
         invite=InviteEndpoints(parts.invites, core.signer, public_url, shown),
     )
     paths = identity.common()
-    paths |= identity.v1(on) if config.matrix.v1 else {}
+    paths |= identity.v1(on) if config.matrix.v1 else identity.v1_for_homeservers(on)
     paths |= identity.v2(on) if config.matrix.v2 else {}
     return paths
 
@@ -117,13 +117,18 @@ def _interceptions(core: Core, parts: Served, clients: Clients) -> dict[str, End
         return {}
     proxy = Proxy(agent_for(reactor, core.trust), HomeserverUrls(by_name, url), clients, reactor)
     exclude, rules, domain = config.directory.exclude, config.auth.rewrite.user.rules, config.matrix.domain
+    search = StoreSearch(stores, exclude, reactor)
+    identifiers = Identifiers(parts.lookups.private, rules, domain)
+    profiles = StoreProfiles(stores, reactor)
     return interception.interceptions(
         interception.InterceptionEndpoints(
             invite=InviteInterception(proxy, parts.policies.invite),
             register=RegistrationInterception(proxy, parts.policies.registration),
-            directory=DirectoryInterception(proxy, StoreSearch(stores, exclude, reactor), exclude, reactor),
-            login=LoginInterception(proxy, Identifiers(parts.lookups.private, rules, domain)),
-            profile=ProfileInterception(proxy, StoreProfiles(stores, reactor), public=config.profile.public),
+            directory=DirectoryInterception(proxy, search, exclude, reactor) if config.adds_to_directory else None,
+            login=LoginInterception(proxy, identifiers) if config.reads_logins else None,
+            profile=(
+                ProfileInterception(proxy, profiles, public=config.profile.public) if config.adds_to_profiles else None
+            ),
         )
     )
 

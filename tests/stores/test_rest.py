@@ -7,7 +7,7 @@ import json
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from mxisd.config.rest import Endpoints, Identity, Profile, Rest
+from mxisd.config.stores import Rest, RestEndpoints, RestIdentity, RestProfile
 from mxisd.matrix.threepid import EMAIL, ThreePid
 from mxisd.net.dns import Resolver
 from mxisd.net.errors import OutboundError
@@ -59,7 +59,7 @@ class ApiResource(Resource):
 
 
 class RestCase(contract.StoreCase):
-    endpoints = Endpoints()
+    endpoints = RestEndpoints()
 
     async def build(self) -> Store:
         self.api = ApiResource()
@@ -123,16 +123,19 @@ class RestTests(
 
 
 class OnlySingleTests(RestCase, contract.SourceContract):
-    endpoints = Endpoints(identity=Identity(bulk=""))
+    endpoints = RestEndpoints(identity=RestIdentity(bulk=""))
 
 
 class OnlyBulkTests(RestCase, contract.SourceContract):
-    endpoints = Endpoints(identity=Identity(single=""))
+    endpoints = RestEndpoints(identity=RestIdentity(single=""))
 
 
 class SwitchedOffTests(RestCase):
-    endpoints = Endpoints(
-        auth="", directory="", identity=Identity(single="", bulk=""), profile=Profile(display_name="", threepids="")
+    endpoints = RestEndpoints(
+        auth="",
+        directory="",
+        identity=RestIdentity(single="", bulk=""),
+        profile=RestProfile(display_name="", threepids=""),
     )
 
     async def test_empty_endpoints_are_not_asked(self) -> None:

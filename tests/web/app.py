@@ -16,9 +16,8 @@ from mxisd.accounts.accounts import Accounts
 from mxisd.accounts.terms import Terms
 from mxisd.config.invite import Policy as InviteRules
 from mxisd.config.invite import Rule
-from mxisd.config.policy import Policy
-from mxisd.config.session import Bind
-from mxisd.config.session import Policy as SessionPolicy
+from mxisd.config.matrix import TermsPolicy
+from mxisd.config.session import Bind, SessionPolicy
 from mxisd.invites.invites import Invites
 from mxisd.lookup.chain import Lookup
 from mxisd.lookup.hashed import HashedLookup
@@ -108,7 +107,7 @@ class Bell:
 class App:
     """One server, with a clock to turn."""
 
-    def __init__(self, policies: Mapping[str, Policy], session_policy: SessionPolicy) -> None:
+    def __init__(self, policies: Mapping[str, TermsPolicy], session_policy: SessionPolicy) -> None:
         self.clock = clock_at()
         random = seeded()
         self.storage = storage = storage_in_memory()
@@ -143,7 +142,7 @@ class App:
 class AppTestCase(SynchronousTestCase):
     """Talks to an :class:`App`."""
 
-    policies: Mapping[str, Policy] = {}
+    policies: Mapping[str, TermsPolicy] = {}
     session_policy = SessionPolicy(bind=Bind(domains=(DOMAIN,)))
 
     def setUp(self) -> None:

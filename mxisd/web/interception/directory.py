@@ -9,7 +9,7 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from ...config.directory import Exclude
+from ...config.interception import Exclude
 from ...log import Logger
 from ...matrix.error import MatrixError
 from ...stores.search import PATIENCE, StoreSearch, merged

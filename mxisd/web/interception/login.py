@@ -43,10 +43,6 @@ class LoginInterception:
         self._proxy = proxy
         self._identifiers = identifiers
 
-    async def flows(self, call: Call) -> object:
-        """Which logins there are: what the homeserver says."""
-        return await self._proxy.forward(call, b"")
-
     async def log_in(self, call: Call) -> object:
         """Send a login on."""
         body = as_object(read(call.raw_body), "The body")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from mxisd.config.policy import Policy, Term
+from mxisd.config.matrix import Term, TermsPolicy
 from tests.web.app import DOMAIN, V2, AppTestCase, Response
 
 ENGLISH, FRENCH = "https://example.org/terms-en", "https://example.org/terms-fr"
@@ -60,8 +60,10 @@ class AccountTests(AppTestCase):
 
 class TermsOfServiceTests(AppTestCase):
     policies = {
-        "terms": Policy(version="1", terms={"en": Term(name="Terms", url=ENGLISH), "fr": Term(name="T", url=FRENCH)}),
-        "privacy": Policy(version="2", terms={"en": Term(name="Privacy", url=PRIVACY)}),
+        "terms": TermsPolicy(
+            version="1", terms={"en": Term(name="Terms", url=ENGLISH), "fr": Term(name="T", url=FRENCH)}
+        ),
+        "privacy": TermsPolicy(version="2", terms={"en": Term(name="Privacy", url=PRIVACY)}),
     }
 
     def accept(self, *urls: str, token: str) -> Response:
@@ -109,7 +111,7 @@ class TermsOfServiceTests(AppTestCase):
 
 class TermsForSomePathsTests(AppTestCase):
     policies = {
-        "terms": Policy(
+        "terms": TermsPolicy(
             version="1", terms={"en": Term(name="T", url=ENGLISH)}, regexp=("/_matrix/identity/v2/hash_.*",)
         )
     }

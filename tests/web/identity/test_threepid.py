@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mxisd.clock import now
 from mxisd.config.session import Bind as BindPolicy
-from mxisd.config.session import Policy, Validation
+from mxisd.config.session import SessionPolicy, Validation
 from mxisd.config.session import Unbind as UnbindPolicy
 from mxisd.matrix import signing
 from mxisd.matrix.threepid import ThreePid
@@ -145,7 +145,7 @@ class UnbindTests(AppTestCase):
 
 
 class SwitchedOffTests(AppTestCase):
-    session_policy = Policy(
+    session_policy = SessionPolicy(
         bind=BindPolicy(domains=(DOMAIN,)), unbind=UnbindPolicy(enabled=False), validation=Validation(enabled=False)
     )
 
@@ -164,7 +164,7 @@ class SwitchedOffTests(AppTestCase):
 
 
 class AnyDomainTests(AppTestCase):
-    session_policy = Policy(bind=BindPolicy(domains=("*",)))
+    session_policy = SessionPolicy(bind=BindPolicy(domains=("*",)))
 
     def test_users_of_any_server_can_be_bound(self) -> None:
         self.assertEqual(self.bind(user_id="@alice:elsewhere.org")["mxid"], "@alice:elsewhere.org")

@@ -1,6 +1,6 @@
 import json
 
-from mxisd.config.auth import Rule
+from mxisd.config.interception import AuthRule
 from tests.web.interception.app import Addresses, InterceptionTestCase, Response
 
 LOGIN = "/_matrix/client/v3/login"
@@ -90,11 +90,11 @@ class IdentifierTests(LoginTestCase):
 
 class RuleTests(LoginTestCase):
     rules = (
-        Rule(regex="[0-9]+", medium="com.example.staff"),
-        Rule(regex="C-[0-9]+", medium="com.example.card"),
-        Rule(regex=".+@.+", medium="email"),
+        AuthRule(regex="[0-9]+", medium="com.example.staff"),
+        AuthRule(regex="C-[0-9]+", medium="com.example.card"),
+        AuthRule(regex=".+@.+", medium="email"),
         # Comes too late.
-        Rule(regex="4711", medium="com.example.card"),
+        AuthRule(regex="4711", medium="com.example.card"),
     )
 
     def user(self, name: str) -> object:

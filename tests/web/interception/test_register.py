@@ -1,6 +1,6 @@
 import json
 
-from mxisd.config.register import Domains, Medium, Patterns, Policy
+from mxisd.config.interception import Domains, Medium, Patterns, RegisterPolicy
 from mxisd.web.interception.api import GENERATIONS
 from tests.web.interception.app import InterceptionTestCase
 
@@ -12,7 +12,7 @@ def email(address: object) -> dict[str, object]:
 
 
 class RegisterTests(InterceptionTestCase):
-    registrations = Policy(
+    registrations = RegisterPolicy(
         threepid={
             "email": Medium(domain=Domains(whitelist=("example.org",))),
             "msisdn": Medium(pattern=Patterns(whitelist=("49.*",))),
