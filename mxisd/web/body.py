@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_origin
+from contextlib import suppress
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -11,6 +14,10 @@ import msgspec
 from ..matrix.error import MatrixError
 
 T = TypeVar("T")
+
+# What programs write into a form for nothing at all.
+_NOTHING = ("None", "null", "undefined")
+_NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
 
 
 def from_json(body: bytes, type_: type[T]) -> T:
@@ -26,10 +33,12 @@ def from_json(body: bytes, type_: type[T]) -> T:
 
 def from_form(text: bytes, type_: type[T]) -> T:
     """Decode a form: a list is a parameter given several times; of any other one given twice, the first counts."""
-    lists = _lists(type_)
+    lists, optional = _lists(type_), _optional(type_)
     values: dict[str, Any] = {}
     try:
         for name, value in parse_qsl(text.decode(), keep_blank_values=True, errors="strict", max_num_fields=100):
+            if name in optional and value in _NOTHING:
+                continue
             if name in lists:
                 values.setdefault(name, []).append(value)
             else:
@@ -41,7 +50,9 @@ def from_form(text: bytes, type_: type[T]) -> T:
 
 def from_strings(values: Mapping[str, str], type_: type[T]) -> T:
     """Convert parameters that arrived as text: numbers are read from it.  Raises :class:`MatrixError`."""
-    return _convert(values, type_, strict=False)
+    optional = _optional(type_)
+    given = {name: value for name, value in values.items() if name not in optional or value not in _NOTHING}
+    return _convert(given, type_, strict=False)
 
 
 def from_values(values: Mapping[str, Any], type_: type[T]) -> T:
@@ -66,10 +77,42 @@ def _convert(values: Any, type_: type[T], *, strict: bool) -> T:
     try:
         return msgspec.convert(values, type_, strict=strict)
     except (msgspec.ValidationError, RecursionError) as error:
+        with suppress(msgspec.ValidationError, RecursionError):
+            return msgspec.convert(_alike(values, type_), type_, strict=strict)
         # msgspec names the first mistake only; what is missing is better named all at once.
         if missing := _missing(values, type_):
             raise MatrixError(400, "M_MISSING_PARAMS", f"Missing parameters: {', '.join(missing)}") from None
         raise MatrixError(400, "M_INVALID_PARAM", f"Wrong parameter: {error}") from None
+
+
+def _alike(value: Any, kind: Any) -> Any:
+    """
+    The value, with scalars of another type than the wanted one brought to it where they mean the same.
+
+    Clients send ``"send_attempt": "1"``, and numbers for what is a text that consists of digits.
+    """
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if get_origin(kind) in (Union, UnionType):
+        kind = next((part for part in get_args(kind) if part not in (NoneType, msgspec.UnsetType)), None)
+        return value if value is None else _alike(value, kind)
+    if kind is int and isinstance(value, str) and _NUMBER.fullmatch(value):
+        return int(value.partition(".")[0])
+    if kind is int and isinstance(value, float):
+        # Whole numbers are only compared here, and no client means a half one.
+        return int(value)
+    if kind is str and isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
+        return str(int(value))
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, Mapping):
+        kinds = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+        return {name: _alike(item, kinds.get(name)) for name, item in value.items()}
+    return value
+
+
+def _optional(type_: Any) -> frozenset[str]:
+    if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
+        return frozenset()
+    return frozenset(field.encode_name for field in msgspec.structs.fields(type_) if not field.required)
 
 
 def _lists(type_: Any) -> frozenset[str]:
