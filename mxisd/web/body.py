@@ -26,7 +26,7 @@ def from_json(body: bytes, type_: type[T]) -> T:
         return msgspec.json.decode(body, type=type_)
     except msgspec.ValidationError:
         # Once more and more slowly, to tell what was wrong.
-        return _convert(_parse(body), type_, strict=True)
+        return _understood(_parse(body), type_, strict=True)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise _not_json() from None
 
@@ -45,18 +45,22 @@ def from_form(text: bytes, type_: type[T]) -> T:
                 values.setdefault(name, value)
     except ValueError:  # UnicodeDecodeError is one
         raise MatrixError(400, "M_INVALID_PARAM", "The parameters are not form-encoded UTF-8") from None
-    return _convert(values, type_, strict=False)
+    return _understood(values, type_, strict=False)
 
 
 def from_strings(values: Mapping[str, str], type_: type[T]) -> T:
     """Convert parameters that arrived as text: numbers are read from it.  Raises :class:`MatrixError`."""
     optional = _optional(type_)
     given = {name: value for name, value in values.items() if name not in optional or value not in _NOTHING}
-    return _convert(given, type_, strict=False)
+    return _understood(given, type_, strict=False)
 
 
 def from_values(values: Mapping[str, Any], type_: type[T]) -> T:
-    """Convert parameters that were decoded from JSON already.  Raises :class:`MatrixError`."""
+    """
+    Convert parameters that were decoded from JSON already, and are judged for somebody else: types count strictly.
+
+    Raises :class:`MatrixError`.
+    """
     return _convert(values, type_, strict=True)
 
 
@@ -77,12 +81,20 @@ def _convert(values: Any, type_: type[T], *, strict: bool) -> T:
     try:
         return msgspec.convert(values, type_, strict=strict)
     except (msgspec.ValidationError, RecursionError) as error:
-        with suppress(msgspec.ValidationError, RecursionError):
-            return msgspec.convert(_alike(values, type_), type_, strict=strict)
         # msgspec names the first mistake only; what is missing is better named all at once.
         if missing := _missing(values, type_):
             raise MatrixError(400, "M_MISSING_PARAMS", f"Missing parameters: {', '.join(missing)}") from None
         raise MatrixError(400, "M_INVALID_PARAM", f"Wrong parameter: {error}") from None
+
+
+def _understood(values: Any, type_: type[T], *, strict: bool) -> T:
+    """Convert what a client sent, generously.  Raises :class:`MatrixError`."""
+    if isinstance(values, Mapping):
+        with suppress(msgspec.ValidationError, RecursionError):
+            return msgspec.convert(values, type_, strict=strict)
+        with suppress(msgspec.ValidationError, RecursionError):
+            return msgspec.convert(_alike(values, type_), type_, strict=strict)
+    return _convert(values, type_, strict=strict)
 
 
 def _alike(value: Any, kind: Any) -> Any:
