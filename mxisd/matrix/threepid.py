@@ -48,29 +48,60 @@ def email(address: str) -> ThreePid:
     return ThreePid(EMAIL, folded)
 
 
-_NATIONAL = re.compile(r"[0-9 ()./+-]+")
 # ITU E.164: at most 15 digits; the shortest subscriber numbers with a country code have 7.
 _E164_DIGITS = re.compile(r"[1-9][0-9]{6,14}")
+# What comes along when a number is copied from a page or a document: marks of the direction of text, and no width.
+_INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+_TEL = re.compile(r"tel:", re.IGNORECASE)
+_EXTENSION = re.compile(r"[\s,;]*(?:;ext=|extn?\.?|x)[\s:.]*[0-9]{1,7}\Z", re.IGNORECASE)
+# Places without a plan of their own, by the one whose numbers they have; clients offer them in their lists.
+_PLAN_OF = {"AQ": "NF", "BV": "NO", "GS": "FK", "HM": "AU", "PN": "NZ", "TF": "RE", "UM": "US"}
+# Ranges that are reserved for tests and films: North America, the United Kingdom, France, Ireland.
+_FOR_TESTS = re.compile(
+    r"1555[0-9]{7} | 1[2-9][0-9]{2}55501[0-9]{2} | 447700900[0-9]{3} | 441632960[0-9]{3} | 4411[3-8]4960[0-9]{3}"
+    r"| 3363998[0-9]{4} | 3532091[0-9]{5}",
+    re.VERBOSE,
+)
 
 
-def phone(number: str, country: str) -> ThreePid:
+def phone(number: str, country: str | None = None) -> ThreePid:
     """
-    Read a phone number as dialled from a country (ISO 3166-1 alpha-2).
+    Read a phone number, as typed or pasted, as dialled from a country (ISO 3166-1 alpha-2).
 
-    Raises :class:`InvalidAddress`; letters are refused, since ``phonenumbers`` would read them as vanity numbers.
+    One that begins with ``+`` needs no country.  Whatever libphonenumber reads is taken: other digits and dashes,
+    ``tel:``, ``(0)``, an extension, which is dropped.  Raises :class:`InvalidAddress`; letters are refused, since
+    libphonenumber would read them as vanity numbers.
     """
-    if country not in phonenumbers.SUPPORTED_REGIONS:
-        raise InvalidAddress(f"{country!r} is not an ISO 3166-1 alpha-2 country code")
-    if not _NATIONAL.fullmatch(number):
+    text = "".join(" " if character.isspace() else character for character in _INVISIBLE.sub("", number)).strip()
+    text = _EXTENSION.sub("", text[4:] if _TEL.match(text) else text)
+    if len(text) > MAX_ADDRESS or any(map(str.isalpha, text)):
         raise InvalidAddress("a phone number consists of digits")
     try:
-        parsed = phonenumbers.parse(number, country)
+        parsed = phonenumbers.parse(text, _region(country, needed=not text.startswith(("+", "\uff0b"))))
     except phonenumbers.NumberParseException as error:
         raise InvalidAddress(str(error)) from None
-    # Not is_valid_number: it knows only the ranges of its own release, and refuses the ones reserved for tests.
-    if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
-        raise InvalidAddress("the phone number is too short, too long, or not assigned to any country")
-    return ThreePid(MSISDN, phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)[1:])
+    digits = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)[1:]
+    if not phonenumbers.is_valid_number(parsed) and not _FOR_TESTS.fullmatch(digits):
+        raise InvalidAddress("the phone number is too short, too long, or not one that its country gives out")
+    return ThreePid(MSISDN, digits)
+
+
+def _region(country: str | None, *, needed: bool) -> str | None:
+    region = (country or "").upper()
+    region = _PLAN_OF.get(region, region)
+    if region in phonenumbers.SUPPORTED_REGIONS:
+        return region
+    if needed:
+        raise InvalidAddress(
+            f"{country!r} is not an ISO 3166-1 alpha-2 country code, and the number does not begin with +"
+        )
+    return None
+
+
+def international(threepid: ThreePid) -> str:
+    """A phone number as it is shown to people: ``+49 1512 3456789``."""
+    parsed = phonenumbers.parse(f"+{threepid.address}")
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
 def canonical(medium: str, address: str) -> ThreePid:

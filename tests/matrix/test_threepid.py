@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.matrix.threepid import EMAIL, MSISDN, InvalidAddress, canonical, email, fold, phone, redacted
+from mxisd.matrix.threepid import EMAIL, MSISDN, InvalidAddress, canonical, email, fold, international, phone, redacted
 
 
 class EmailTests(SynchronousTestCase):
@@ -44,13 +44,89 @@ class PhoneTests(SynchronousTestCase):
         ):
             self.assertEqual(phone(number, country), (MSISDN, "447700900001"))
 
+    def test_as_people_type_and_paste_them(self) -> None:
+        for number, country in (
+            ("0151 12345678", "DE"),
+            ("0151 12345678", "de"),
+            ("0049 151 12345678", "DE"),
+            ("00 49 151 12345678", "FR"),
+            ("+4915112345678", None),
+            ("+4915112345678", ""),
+            ("+4915112345678", "XX"),
+            ("+49 151 12345678", "US"),
+            ("+49 (0)151 12345678", None),
+            ("+49\u00a0151\u202f1234\u20095678", None),
+            ("+49\u2010151\u20111234\u20125678", None),
+            ("+49\u2013151\u20141234\u20155678", None),
+            ("+49/151.1234-5678", None),
+            ("\u202a+4915112345678\u202c", None),
+            ("\u2066+49 151 12345678\u2069", None),
+            ("\u200e0151 12345678\u200f", "DE"),
+            ("\ufeff+4915112345678", None),
+            ("\uff0b\uff14\uff19\uff11\uff15\uff11\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18", None),
+            ("+\u0664\u0669\u0661\u0665\u0661\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668", None),
+            ("tel:+49-151-12345678", None),
+            ("TEL:+4915112345678", None),
+            ("tel:0151-12345678", "DE"),
+            ("+49 151 12345678 ext. 12", None),
+            ("+49 151 12345678 x12", None),
+            ("tel:+49-151-12345678;ext=12", None),
+            ("+4915112345678\n", None),
+            (" +49 151 12345678 ", None),
+        ):
+            self.assertEqual(phone(number, country), (MSISDN, "4915112345678"), number)
+
+    def test_places_without_a_plan_of_their_own(self) -> None:
+        self.assertEqual(phone("+672 3 12345", "AQ").address, "672312345")
+        self.assertEqual(phone("312345", "aq").address, "672312345")
+
+    def test_ranges_reserved_for_tests(self) -> None:
+        for number in (
+            "+15551234567",
+            "+14155550123",
+            "+447700900123",
+            "+441632960123",
+            "+441154960123",
+            "+33639981234",
+        ):
+            self.assertEqual(phone(number).address, number[1:])
+
     def test_no_numbers(self) -> None:
-        for number in ("", "+", "1", "0800FLOWERS", "٠٧٧٠٠", "07700\n900001", "5550100", "1" * 20, "+999123456789"):
+        for number in (
+            "",
+            "+",
+            "1",
+            "0800FLOWERS",
+            "1-800-FLOWERS",
+            "00000000000",
+            "+10000000000",
+            "+49000000000",
+            "+00000000000",
+            "+70000000000000000",
+            "5550100",
+            "1" * 20,
+            "+999123456789",
+            "+49 151 12345678; DROP",
+            "ext. 12",
+            "tel:",
+            "+" + "1" * 600,
+            "+49 151 12345678 12345678 12345678",
+        ):
             self.assertRaises(InvalidAddress, phone, number, "US")
 
     def test_no_countries(self) -> None:
-        for country in ("", "XX", "gb", "GBR", "001", "GB\n"):
+        for country in ("", None, "XX", "GBR", "001", "GB\n"):
             self.assertRaises(InvalidAddress, phone, "07700 900001", country)
+
+    @given(st.text(max_size=40), st.sampled_from(["DE", "us", "", None, "AQ"]))
+    def test_any_text_is_a_number_or_refused(self, text: str, country: str | None) -> None:
+        try:
+            number = phone(text, country)
+        except InvalidAddress:
+            return
+        self.assertRegex(number.address, r"\A[1-9][0-9]{6,14}\Z")
+        self.assertEqual(phone(f"+{number.address}"), number)
+        self.assertTrue(international(number).startswith("+"))
 
 
 class CanonicalTests(SynchronousTestCase):

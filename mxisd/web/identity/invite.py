@@ -16,6 +16,16 @@ from ...storage.records import Invite
 from ..endpoint import Call
 
 _REQUIRED = ("medium", "address", "room_id", "sender")
+# What the homeserver found in the state of the room.  That may be broken, and is no reason to refuse the invite.
+_TEXTS = (
+    "room_alias",
+    "room_avatar_url",
+    "room_join_rules",
+    "room_name",
+    "room_type",
+    "sender_avatar_url",
+    "sender_display_name",
+)
 
 
 class StoreInvite(Struct):
@@ -23,13 +33,6 @@ class StoreInvite(Struct):
     address: str
     room_id: str
     sender: str
-    room_alias: str | None = None
-    room_avatar_url: str | None = None
-    room_join_rules: str | None = None
-    room_name: str | None = None
-    room_type: str | None = None
-    sender_avatar_url: str | None = None
-    sender_display_name: str | None = None
 
 
 class Acceptance(Struct):
@@ -65,7 +68,11 @@ class InviteEndpoints:
             address = threepid.email(asked.address)
         except InvalidAddress as error:
             raise MatrixError(400, "M_INVALID_EMAIL", str(error)) from None
-        more = {name: value for name, value in call.body(dict[str, Any]).items() if name not in _REQUIRED}
+        more = {
+            name: value
+            for name, value in call.body(dict[str, Any]).items()
+            if name not in _REQUIRED and (isinstance(value, str) or name not in _TEXTS)
+        }
         invite = await self._invites.store(address, asked.room_id, asked.sender, more)
         return self._answer(invite, api)
 

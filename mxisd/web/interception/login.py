@@ -25,7 +25,7 @@ class ThreePidIdentifier(Struct, tag_field="type", tag="m.id.thirdparty"):
 class PhoneIdentifier(Struct, tag_field="type", tag="m.id.phone"):
     """``number`` is what Synapse calls it, and so clients do."""
 
-    country: str
+    country: str | None = None
     phone: str | None = None
     number: str | None = None
 

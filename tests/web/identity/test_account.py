@@ -42,8 +42,8 @@ class AccountTests(AppTestCase):
             self.assert_error(self.post(f"{V2}/account/register", json=body), 400, "M_INVALID_PARAM")
         self.assertEqual(self.app.homeservers.asked, [])
 
-    def test_every_parameter_is_required(self) -> None:
-        body = {"access_token": "t", "token_type": "Bearer", "matrix_server_name": DOMAIN, "expires_in": 1}
+    def test_every_parameter_that_is_used_is_required(self) -> None:
+        body = {"access_token": "t", "matrix_server_name": DOMAIN}
         for name in body:
             rest = {key: value for key, value in body.items() if key != name}
             answer = self.post(f"{V2}/account/register", json=rest)

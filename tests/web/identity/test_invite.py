@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mxisd.clock import now
 from mxisd.matrix import signing
 from mxisd.storage.records import Invite
@@ -83,12 +85,26 @@ class StoreInviteTests(AppTestCase):
             {"sender": "alice"},
             {"sender": "@alice"},
             {"sender": "@alice:exa mple.org"},
-            {"room_name": 5},
-            {"room_type": ["m.space"]},
-            {"sender_avatar_url": {"url": "mxc://example.org/a"}},
         ):
             self.assertEqual(self.post(f"{V1}/store-invite", json=good | wrong).status, 400, wrong)
         self.assertEqual(result(self.app.storage.invites.page(ended=False, offset=0, limit=9)), [])
+
+    def test_optional_fields_of_an_odd_type_are_left_out(self) -> None:
+        """They come from the state of the room, which may be broken, and are no reason to refuse the invite."""
+        odd: list[dict[str, Any]] = [
+            {"room_avatar_url": 7},
+            {"room_name": None},
+            {"room_type": ["m.space"]},
+            {"sender_avatar_url": {"url": "mxc://example.org/a"}},
+            {"room_join_rules": True},
+            {"sender_display_name": 1.5, "room_alias": []},
+        ]
+        for number, fields in enumerate(odd):
+            body = {"medium": "email", "address": f"b{number}@example.com", "room_id": "!r:example.org"}
+            answer = self.post(f"{V1}/store-invite", json={**body, "sender": "@a:example.org", "kept": 1, **fields})
+            invite = result(self.app.storage.invites.get(answer.json["token"]))
+            assert invite is not None
+            self.assertEqual(invite.fields, {"kept": 1}, fields)
 
     def test_rooms_of_version_12_name_no_server(self) -> None:
         self.assertEqual(self.invite(room="!dHjXbS9mBQJ2H0b1bLbyBgNSZkrHqMvWWyKc3RBh9Ts").status, 200)
