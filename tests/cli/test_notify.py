@@ -30,7 +30,7 @@ from tests.notify.mailserver import MailServer
 reactor = installed_reactor()
 
 
-class PreviewTest(ConfigCase):
+class PreviewTests(ConfigCase):
     def preview(self, name: str, kind: Kind = "invite", language: str = "") -> None:
         preview(self.config_file(), kind, language, self.directory / name, os.urandom)
 
@@ -75,7 +75,7 @@ class PreviewTest(ConfigCase):
         self.assertIn("line 3: unknown placeholder %FOO%", said("out.eml"))
 
 
-class TryOutTest(ConfigCase, TestCase):
+class TryOutTests(ConfigCase, TestCase):
     async def tried(self, text: str, to: ThreePid) -> tuple[bool, str]:
         """Whether a message was accepted, and what was told on the way."""
         http = HttpClient(reactor, Resolver(reactor, [("127.0.0.1", 9)]), Trust(), ANYWHERE)

@@ -82,7 +82,7 @@ class MailCase(TestCase):
         return None
 
 
-class AiosmtpdTest(MailCase):
+class AiosmtpdTests(MailCase):
     def setUp(self) -> None:
         super().setUp()
         self.authority = Authority(self.folder / "authority.pem")
@@ -158,7 +158,7 @@ class AiosmtpdTest(MailCase):
         return mxisd("notify", "test", "--to", BOB.address, folder=self.folder)
 
 
-class PostfixTest(MailCase):
+class PostfixTests(MailCase):
     def setUp(self) -> None:
         super().setUp()
         self.server = postfix()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.keys.shared import RETRY_DELAY, SharedKeys
 from mxisd.matrix.signing import Signer
 from mxisd.storage.contract import StorageUnavailable
+from tests.make import result
 from tests.storage.inline import storage_in_memory
 
 
@@ -57,5 +57,5 @@ class SharedKeysTests(SynchronousTestCase):
 
     def test_what_is_no_key_is_not_used(self) -> None:
         self.store.away = False
-        self.successResultOf(Deferred.fromCoroutine(self.store.signing_keys(lambda: b"ed25519 0 nonsense")))
+        result(self.store.signing_keys(lambda: b"ed25519 0 nonsense"))
         self.assertRaises(StorageUnavailable, self.signer().sign, {})

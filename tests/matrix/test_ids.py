@@ -16,7 +16,7 @@ from mxisd.matrix.ids import (
 )
 
 
-class ServerNames(SynchronousTestCase):
+class ServerNameTests(SynchronousTestCase):
     def test_good(self) -> None:
         for name, parts in {
             "example.org": ("example.org", None),
@@ -72,7 +72,7 @@ class ServerNames(SynchronousTestCase):
         self.assertEqual(name, host if port is None else f"{host}:{port}")
 
 
-class UserIDs(SynchronousTestCase):
+class UserIDTests(SynchronousTestCase):
     def test_good(self) -> None:
         self.assertEqual(split_user_id("@alice:example.org:8448"), ("alice", "example.org:8448"))
         self.assertEqual(split_user_id("@Historical User!:example.org")[0], "Historical User!")
@@ -95,7 +95,7 @@ class UserIDs(SynchronousTestCase):
             self.assertRaises(InvalidIdentifier, split_user_id, user_id)
 
 
-class RoomIDs(SynchronousTestCase):
+class RoomIDTests(SynchronousTestCase):
     def test_good(self) -> None:
         for room_id in ("!room:example.org", "!dHjXbS9mBQJ2H0b1bLbyBgNSZkrHqMvWWyKc3RBh9Ts"):
             check_room_id(room_id)

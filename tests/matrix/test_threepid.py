@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mxisd.matrix.threepid import EMAIL, MSISDN, InvalidAddress, canonical, email, fold, international, phone, redacted
 
 
-class Email(SynchronousTestCase):
+class EmailTests(SynchronousTestCase):
     def test_case_is_folded(self) -> None:
         for typed in ("Strauß@Example.org", "STRAUSS@EXAMPLE.ORG", "strauss@example.org"):
             self.assertEqual(email(typed), (EMAIL, "strauss@example.org"))
@@ -34,7 +34,7 @@ class Email(SynchronousTestCase):
         self.assertTrue(threepid.address.isprintable())
 
 
-class Phone(SynchronousTestCase):
+class PhoneTests(SynchronousTestCase):
     def test_international_form(self) -> None:
         for number, country in (
             ("07700 900001", "GB"),
@@ -129,7 +129,7 @@ class Phone(SynchronousTestCase):
         self.assertTrue(international(number).startswith("+"))
 
 
-class Canonical(SynchronousTestCase):
+class CanonicalTests(SynchronousTestCase):
     def test_by_medium(self) -> None:
         self.assertEqual(canonical("email", "A@B.org"), (EMAIL, "a@b.org"))
         self.assertEqual(canonical("msisdn", "+447700900001"), (MSISDN, "447700900001"))
@@ -147,7 +147,7 @@ class Canonical(SynchronousTestCase):
             self.assertRaises(InvalidAddress, canonical, medium, address)
 
 
-class Redacted(SynchronousTestCase):
+class RedactedTests(SynchronousTestCase):
     @given(st.emails())
     def test_neither_side_is_shown_whole(self, address: str) -> None:
         local, _, domain = address.partition("@")

@@ -5,12 +5,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from signedjson.key import generate_signing_key
-from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.matrix.error import MatrixError
 from mxisd.matrix.signing import Signer
 from mxisd.matrix.xmatrix import XMatrix, authenticate, parse
+from tests.make import result
 
 SIGNATURE = "A" * 86
 PLAIN = f'X-Matrix origin="o.example",destination="d.example:1",key="ed25519:k",sig="{SIGNATURE}"'
@@ -116,13 +116,13 @@ class Keys:
     """What homeservers publish, by server name and key ID."""
 
     def __init__(self, signer: Signer) -> None:
-        self._signer = signer
+        self.signer = signer
         self.asked: list[tuple[str, str]] = []
 
     async def verify_keys(self, server_name: str, key_id: str) -> str:
         self.asked.append((server_name, key_id))
-        key = self._signer.public_key(key_id)
-        if server_name != self._signer.server_name or key is None:
+        key = self.signer.public_key(key_id)
+        if server_name != self.signer.server_name or key is None:
             raise MatrixError(403, "M_FORBIDDEN", "no such key")
         return key
 
@@ -145,7 +145,7 @@ class AuthenticateTests(SynchronousTestCase):
     def check(self, header: str, content: object = CONTENT, method: str = "POST", uri: str = URI) -> None:
         names = ["is.example", "is.example:4443"]
         check = authenticate(self.keys, header, method, uri, content, "hs.example", names)
-        self.successResultOf(Deferred.fromCoroutine(check))
+        result(check)
 
     def refused(self, status: int, header: str, **request: Any) -> None:
         work = authenticate(
@@ -157,7 +157,7 @@ class AuthenticateTests(SynchronousTestCase):
             request.get("origin", "hs.example"),
             ["is.example", "is.example:4443"],
         )
-        error = self.failureResultOf(Deferred.fromCoroutine(work), MatrixError).value
+        error = self.assertRaises(MatrixError, result, work)
         self.assertEqual(error.status, status, error)
         self.assertEqual(error.errcode, {401: "M_UNAUTHORIZED", 403: "M_FORBIDDEN"}[status])
 
@@ -208,7 +208,7 @@ class AuthenticateTests(SynchronousTestCase):
         forger = Signer("hs.example", [generate_signing_key("k")])
         self.signer, published = forger, self.signer
         self.refused(403, self.header(destination_is="is.example"))
-        self.assertIs(self.keys._signer, published)
+        self.assertIs(self.keys.signer, published)
 
     def test_ill_formed(self) -> None:
         for header in ("", "Bearer x", "X-Matrix", 'X-Matrix origin="hs.example"'):

@@ -51,7 +51,7 @@ class Web:
         return HttpResponse(202, {}, b"", url)
 
 
-class BuildTest(ConfigCase, TestCase):
+class BuildTests(ConfigCase, TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.web = Web()
@@ -225,7 +225,7 @@ class BuildTest(ConfigCase, TestCase):
         self.assertIn("a name in capital letters, such as REGISTER_URL", problem)
 
 
-class DocumentationTest(ConfigCase):
+class DocumentationTests(ConfigCase):
     def test_every_example_works(self) -> None:
         text = (ROOT / "docs" / "notifications.md").read_text(encoding="utf-8")
         examples = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.matrix.threepid import ThreePid
+from mxisd.matrix.threepid import ThreePid, email
 from mxisd.notify.messages import (
     InviteMessage,
     MatrixIdInvite,
@@ -14,7 +14,7 @@ from mxisd.notify.messages import (
     Validation,
     values,
 )
-from mxisd.storage.records import Invite
+from tests.make import invite
 
 SITE = MessageContext(
     domain="EXAMPLE.org",
@@ -23,14 +23,12 @@ SITE = MessageContext(
     from_name="Server",
     placeholders={"SUPPORT_URL": "https://help.example.org"},
 )
-INVITE = Invite(
+INVITE = invite(
+    email("bob+x@example.com"),
     token="tok-en",
-    medium="email",
-    address="bob+x@example.com",
     room_id="!room:example.org",
     sender="@alice:example.org",
     created=0,
-    ephemeral_public_key="public",
     ephemeral_private_key="a+b/c",
     fields={
         "room_name": "Gardens",
@@ -45,7 +43,7 @@ INVITE = Invite(
 )
 
 
-class DocumentedValuesTest(SynchronousTestCase):
+class DocumentedValueTests(SynchronousTestCase):
     """Every placeholder that mxisd documents, and those of ours."""
 
     def assert_values(self, message: object, expected: dict[str, str]) -> None:

@@ -61,7 +61,7 @@ class SmtpCase(TestCase):
         raise self.failureException("the message was sent")
 
 
-class DeliveryTest(SmtpCase):
+class DeliveryTests(SmtpCase):
     async def test_message_arrives(self) -> None:
         mails = mailserver.MailServer()
         await self.connector(self.listen(mails)).deliver("bob@example.com", letter("Grüße\n.\n..end"))
@@ -121,7 +121,7 @@ class DeliveryTest(SmtpCase):
         self.assertEqual(mails.lines, [])
 
 
-class RefusalTest(SmtpCase):
+class RefusalTests(SmtpCase):
     async def answered(self, verb: str, answer: str, **more: Any) -> SendFailed:
         mails = mailserver.MailServer({verb: answer})
         failure = await self.failure(self.connector(self.listen(mails), **more))
@@ -219,7 +219,7 @@ class _Dripping(Protocol):
         self.drip.stop()
 
 
-class HangingTest(SmtpCase):
+class HangingTests(SmtpCase):
     async def delivered_by(self, factory: Any) -> SendFailed | None:
         """How a delivery to a hanging server ends, as time flies."""
         turned = _Turned()
@@ -305,7 +305,7 @@ class HangingTest(SmtpCase):
         self.assertEqual(len(mails.mails), 1)
 
 
-class TlsTest(SmtpCase):
+class TlsTests(SmtpCase):
     async def test_offered_and_used(self) -> None:
         for tls in (1, 2):
             mails = mailserver.MailServer(tls=self.authority.issue(HOST))
@@ -368,7 +368,7 @@ class TlsTest(SmtpCase):
         self.assertFalse(any("injected" in line for line in self.trace), self.trace)
 
 
-class AuthenticationTest(SmtpCase):
+class AuthenticationTests(SmtpCase):
     async def login(self, mechanisms: str, tls: int = 0) -> list[str]:
         """What is said to a server that offers these mechanisms, from AUTH on."""
         mails = mailserver.MailServer(extensions=f"AUTH {mechanisms}", tls=self.authority.issue(HOST) if tls else None)

@@ -7,6 +7,7 @@ from mxisd.matrix.threepid import ThreePid, email
 from mxisd.patterns import Expression, UnusableExpression
 from mxisd.policies.registration import RegistrationPolicy, domain
 from mxisd.storage.records import Invite
+from tests.make import invite, result
 
 
 class Invites:
@@ -15,23 +16,12 @@ class Invites:
     async def pending(self, threepid: ThreePid) -> list[Invite]:
         if threepid.address != "invited@example.com":
             return []
-        return [
-            Invite(
-                token="t",
-                medium=threepid.medium,
-                address=threepid.address,
-                room_id="!r:b",
-                sender="@a:b",
-                created=0,
-                ephemeral_public_key="",
-                ephemeral_private_key="",
-            )
-        ]
+        return [invite(threepid)]
 
 
 class PolicyTests(SynchronousTestCase):
     def allows(self, policy: RegisterPolicy, threepid: ThreePid) -> bool:
-        return self.successResultOf(Deferred.fromCoroutine(RegistrationPolicy(policy, Invites()).allows(threepid)))
+        return result(RegistrationPolicy(policy, Invites()).allows(threepid))
 
     def test_by_default_the_invited_may_and_nobody_else(self) -> None:
         self.assertTrue(self.allows(RegisterPolicy(), email("invited@example.com")))

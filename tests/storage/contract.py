@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from functools import partial
-from itertools import count, islice
-from typing import Any, TypeVar
+from itertools import islice
+from typing import TypeVar
 
 from msgspec import structs
 from twisted.internet.defer import Deferred, gatherResults
@@ -18,18 +18,13 @@ from twisted.trial.unittest import TestCase
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.contract import Portion, Storage
-from mxisd.storage.records import Binding, Delivery, Invite, Kind, Pepper, Session
+from mxisd.storage.records import Delivery, Invite, Kind, Pepper, Session
+from tests.make import ALICE, BOB, EMAIL, NOW, PHONE, binding, delivery, invite, session
 
 T = TypeVar("T")
 
-NOW = 1_700_000_000_123
 HOUR = 3_600_000
 LEASE = 30_000
-
-ALICE = "@alice:example.org"
-BOB = "@bob:example.org"
-EMAIL = ThreePid("email", "alice@example.com")
-PHONE = ThreePid("msisdn", "491510000000")
 
 # Each has been taken for a number, a pattern, a separator or an end of text by some client or store.
 AWKWARD = (
@@ -52,45 +47,6 @@ AWKWARD = (
     "用户@例子.广告",
     "🙂@example.com",
 )
-
-_serial = count(1)
-
-
-def session(**changes: Any) -> Session:
-    """A new session for Alice's address, unlike any other."""
-    number = next(_serial)
-    fields: dict[str, Any] = {
-        "sid": f"sid{number}",
-        "client_secret": f"secret{number}",
-        "medium": EMAIL.medium,
-        "address": EMAIL.address,
-        "token": f"token{number}",
-        "modified": NOW,
-    }
-    return Session(**fields | changes)
-
-
-def binding(threepid: ThreePid = EMAIL, user_id: str = ALICE, bound_at: int = NOW) -> Binding:
-    signed = b'{"address":"\xc3\xa9","ts":1}'
-    return Binding(medium=threepid.medium, address=threepid.address, user_id=user_id, bound_at=bound_at, signed=signed)
-
-
-def invite(threepid: ThreePid = EMAIL, **changes: Any) -> Invite:
-    """A new invite, into a room of its own."""
-    number = next(_serial)
-    fields: dict[str, Any] = {
-        "token": f"invite{number}",
-        "medium": threepid.medium,
-        "address": threepid.address,
-        "room_id": f"!room{number}:example.org",
-        "sender": BOB,
-        "created": NOW,
-        "ephemeral_public_key": f"public{number}",
-        "ephemeral_private_key": f"private{number}",
-        "due": NOW,
-        "notified_at": NOW,
-    }
-    return Invite(**fields | changes)
 
 
 async def together(*calls: Awaitable[T]) -> list[T]:
@@ -265,18 +221,7 @@ class StorageContract(TestCase):
         (notice,) = await self.claim("onbind")
         self.assertEqual(
             structs.replace(notice, id=""),
-            Delivery(
-                id="",
-                kind="onbind",
-                destination="example.org",
-                medium=EMAIL.medium,
-                address=EMAIL.address,
-                token=None,
-                user_id=ALICE,
-                created=NOW,
-                due=NOW + LEASE,
-                attempts=1,
-            ),
+            delivery(id="", due=NOW + LEASE),
         )
 
     async def test_binding_ends_the_invites_of_the_address_and_of_no_other(self) -> None:
@@ -538,17 +483,8 @@ class StorageContract(TestCase):
         (message,) = await self.claim("message")
         self.assertEqual(
             structs.replace(message, id=""),
-            Delivery(
-                id="",
-                kind="message",
-                destination="msisdn",
-                medium=PHONE.medium,
-                address=PHONE.address,
-                token=kept.token,
-                user_id=None,
-                created=NOW,
-                due=NOW + LEASE,
-                attempts=1,
+            delivery(
+                PHONE, id="", kind="message", destination="msisdn", token=kept.token, user_id=None, due=NOW + LEASE
             ),
         )
 

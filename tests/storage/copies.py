@@ -17,8 +17,9 @@ from mxisd.storage.archive import Kept
 from mxisd.storage.contract import Storage
 from mxisd.storage.engine import Engine, engine
 from mxisd.storage.records import Pepper
-from tests.redis_server import RedisServer
-from tests.storage.contract import ALICE, AWKWARD, BOB, EMAIL, HOUR, LEASE, NOW, binding, invite, session, together
+from tests.make import ALICE, BOB, EMAIL, NOW, binding, invite, session
+from tests.servers.redis import RedisServer
+from tests.storage.contract import AWKWARD, HOUR, LEASE, together
 
 REACTOR: Any = reactor
 REMEMBER = 7 * 24 * HOUR

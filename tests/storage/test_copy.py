@@ -7,7 +7,7 @@ from itertools import pairwise
 from mxisd.storage.archive import END, KINDS, Kept
 from mxisd.storage.copy import CopyFailed, copy
 from mxisd.storage.records import Binding
-from tests.storage.contract import ALICE, NOW
+from tests.make import ALICE, NOW
 from tests.storage.copies import CopyCase, nobody
 
 

@@ -16,9 +16,10 @@ from mxisd.matrix.hashing import digest
 from mxisd.storage.contract import Portion, StorageUnavailable
 from mxisd.storage.records import Kind, Pepper
 from mxisd.storage.redis import RedisService
-from tests.redis_server import RedisServer, shared
+from tests.make import ALICE, EMAIL, NOW, binding, invite, session
+from tests.servers.redis import RedisServer, shared
 from tests.storage import contract
-from tests.storage.contract import ALICE, EMAIL, HOUR, NOW, binding, invite, session
+from tests.storage.contract import HOUR
 
 REACTOR: Any = reactor
 REMEMBER = 7 * 24 * 3_600_000
@@ -29,7 +30,7 @@ def service(server: RedisServer, **settings: Any) -> RedisService:
     return RedisService(chosen, REACTOR, REMEMBER)
 
 
-class Contract(contract.StorageContract):
+class ContractTests(contract.StorageContract):
     """The contract, on one server that is emptied before each test."""
 
     def setUp(self) -> None:
@@ -47,7 +48,7 @@ class Contract(contract.StorageContract):
         self.start()
 
 
-class Keys(TestCase):
+class KeyTests(TestCase):
     """What is in Redis, and how long."""
 
     def setUp(self) -> None:
@@ -197,7 +198,7 @@ class Keys(TestCase):
             await newcomer.storage.bindings.get(EMAIL)
 
 
-class Warnings(TestCase):
+class WarningTests(TestCase):
     """What is said at the start about settings under which Redis forgets."""
 
     def setUp(self) -> None:

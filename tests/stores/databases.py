@@ -80,7 +80,7 @@ def fill(cursor: Any, placeholder: str, people: Sequence[Person] = PEOPLE) -> No
     insert("roles", ((person.name, role) for person in people for role in person.roles))
 
 
-class SqlPromises(
+class SqlContract(
     contract.SourceContract, contract.ProfilesContract, contract.DirectoryContract, contract.ListingContract
 ):
     """What the store promises on each kind of database."""

@@ -77,7 +77,7 @@ class SynapseCase(contract.StoreCase):
         return self.started(*synapse_store("synapseSql", config, DOMAIN, reactor, self.user_ids))
 
 
-class SynapsePromises(
+class SynapseContract(
     SynapseCase,
     contract.SourceContract,
     contract.ProfilesContract,

@@ -21,7 +21,7 @@ OPEN = {
 }
 
 
-class Paths(AppTestCase):
+class PathTests(AppTestCase):
     def each(self) -> list[tuple[str, str]]:
         """Every method of every path, HEAD aside."""
         return [

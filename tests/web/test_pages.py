@@ -33,7 +33,7 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-class PagesTest(SynchronousTestCase):
+class PageTests(SynchronousTestCase):
     def built_in(self) -> list[Answer]:
         return [Pages.built_in().success(), Pages.built_in().failure(ERROR)]
 

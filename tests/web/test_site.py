@@ -31,7 +31,7 @@ async def segment(call: Call) -> object:
     return {"segment": call.segment()}
 
 
-class Bodies(SynchronousTestCase):
+class BodyTests(SynchronousTestCase):
     def setUp(self) -> None:
         site = Site(
             tree({"/small": Endpoint(POST=size), "/large": Endpoint(POST=size)}),
@@ -97,7 +97,7 @@ class Bodies(SynchronousTestCase):
         self.assertEqual(self.answer().count(b"HTTP/1.1 200 "), 2)
 
 
-class Tree(SynchronousTestCase):
+class TreeTests(SynchronousTestCase):
     def get(self, path: str) -> bytes:
         site = Site(
             tree({"/a/{x}": Endpoint(GET=segment), "/a/b": Endpoint(GET=size), "/a/{x}/c": Endpoint(GET=segment)}),

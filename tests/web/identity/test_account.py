@@ -11,7 +11,7 @@ ENGLISH, FRENCH = "https://example.org/terms-en", "https://example.org/terms-fr"
 PRIVACY = "https://example.org/privacy"
 
 
-class Accounts(AppTestCase):
+class AccountTests(AppTestCase):
     def test_register(self) -> None:
         token = self.register("alices")
         self.assertEqual(self.get(f"{V2}/account", token=token).json, {"user_id": "@alice:example.org"})
@@ -58,7 +58,7 @@ class Accounts(AppTestCase):
         self.assertEqual(self.get(f"{V2}/account", token=second).status, 200)
 
 
-class TermsOfService(AppTestCase):
+class TermsOfServiceTests(AppTestCase):
     policies = {
         "terms": TermsPolicy(
             version="1", terms={"en": Term(name="Terms", url=ENGLISH), "fr": Term(name="T", url=FRENCH)}
@@ -109,7 +109,7 @@ class TermsOfService(AppTestCase):
         self.assertEqual(self.post(f"{V2}/account/logout", token=self.register()).status, 200)
 
 
-class TermsForSomePaths(AppTestCase):
+class TermsForSomePathsTests(AppTestCase):
     policies = {
         "terms": TermsPolicy(
             version="1", terms={"en": Term(name="T", url=ENGLISH)}, regexp=("/_matrix/identity/v2/hash_.*",)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from mxisd.clock import now
 from mxisd.matrix import signing
 from mxisd.storage.records import Invite
+from tests.make import result
 from tests.web.app import DOMAIN, PUBLIC_URL, V1, V2, AppTestCase
 
 
-class StoreInvite(AppTestCase):
+class StoreInviteTests(AppTestCase):
     def stored(self, token: str) -> Invite:
-        invite = self.result_of(self.app.storage.invites.get(token))
+        invite = result(self.app.storage.invites.get(token))
         assert invite is not None
         return invite
 
@@ -52,13 +54,13 @@ class StoreInvite(AppTestCase):
     def test_message_is_queued(self) -> None:
         token = self.invite().json["token"]
         self.assertEqual(self.app.deliveries.rung, 1)
-        [message] = self.result_of(self.app.storage.outbox.claim("message", self.app.now(), 1, 9, {}, 9))
+        [message] = result(self.app.storage.outbox.claim("message", now(self.app.clock), 1, 9, {}, 9))
         self.assertEqual(message.token, token)
 
     def test_what_the_policy_forbids_is_neither_kept_nor_sent(self) -> None:
         self.assert_error(self.invite("Bob@Forbidden.example"), 403, "M_FORBIDDEN")
         self.assertEqual(self.app.deliveries.rung, 0)
-        self.assertEqual(self.result_of(self.app.storage.invites.page(ended=False, offset=0, limit=9)), [])
+        self.assertEqual(result(self.app.storage.invites.page(ended=False, offset=0, limit=9)), [])
 
     def test_known_address(self) -> None:
         self.bind("Bob@example.com", "@bob:example.org")
@@ -85,7 +87,7 @@ class StoreInvite(AppTestCase):
             {"sender": "@alice:exa mple.org"},
         ):
             self.assertEqual(self.post(f"{V1}/store-invite", json=good | wrong).status, 400, wrong)
-        self.assertEqual(self.result_of(self.app.storage.invites.page(ended=False, offset=0, limit=9)), [])
+        self.assertEqual(result(self.app.storage.invites.page(ended=False, offset=0, limit=9)), [])
 
     def test_optional_fields_of_an_odd_type_are_left_out(self) -> None:
         """They come from the state of the room, which may be broken, and are no reason to refuse the invite."""
@@ -100,7 +102,7 @@ class StoreInvite(AppTestCase):
         for number, fields in enumerate(odd):
             body = {"medium": "email", "address": f"b{number}@example.com", "room_id": "!r:example.org"}
             answer = self.post(f"{V1}/store-invite", json={**body, "sender": "@a:example.org", "kept": 1, **fields})
-            invite = self.result_of(self.app.storage.invites.get(answer.json["token"]))
+            invite = result(self.app.storage.invites.get(answer.json["token"]))
             assert invite is not None
             self.assertEqual(invite.fields, {"kept": 1}, fields)
 
@@ -116,16 +118,16 @@ class StoreInvite(AppTestCase):
         tokens = {self.invite(room=room).json["token"] for room in ("!one", "!two")}
         other = self.invite("carol@example.com").json["token"]
         self.bind("bob@example.com", "@bob:example.org")
-        deliveries = self.result_of(self.app.storage.outbox.claim("onbind", self.app.now(), 1, 9, {}, 9))
+        deliveries = result(self.app.storage.outbox.claim("onbind", now(self.app.clock), 1, 9, {}, 9))
         self.assertEqual({delivery.token for delivery in deliveries}, tokens)
         self.assertEqual(self.stored(other).ended, None)
 
 
-class Sign(AppTestCase):
+class SignTests(AppTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.token = self.invite().json["token"]
-        invite = self.result_of(self.app.storage.invites.get(self.token))
+        invite = result(self.app.storage.invites.get(self.token))
         assert invite is not None
         self.public_key, self.private_key = invite.ephemeral_public_key, invite.ephemeral_private_key
 

@@ -18,12 +18,6 @@ from pathlib import Path
 _UNTIL_THE_PIPE_CLOSES = '"$@" & server=$!; read -r _; kill -9 $server 2>/dev/null; wait'
 
 
-def free_port() -> int:
-    """A TCP port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 class RedisServer:
     """``redis-server`` on a Unix socket, with settings of the test's own, such as ``appendonly="yes"``."""
 
