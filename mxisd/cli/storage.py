@@ -211,6 +211,8 @@ async def run(reactor: IReactor, source: Config, target: Config, out: TextIO) ->
     for each in engines:
         each.startService()
     try:
+        for each in engines:
+            await each.ready()
         old, new = (each.storage for each in engines)
         summaries = await copy(old, new, Bar(out))
         await copy_keys(source, old.keys, target, new.keys)

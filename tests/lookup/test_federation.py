@@ -12,7 +12,7 @@ from mxisd.lookup.circuit_breaker import CircuitBreaker
 from mxisd.lookup.discovery import IdentityServers
 from mxisd.lookup.federation import AT_ONCE, Domains, FederationSource
 from mxisd.lookup.v1 import V1
-from mxisd.matrix.threepid import ThreePid
+from mxisd.matrix.threepid import EMAIL, ThreePid, fold
 from mxisd.net.dns import DnsError, SrvRecord
 from mxisd.net.errors import ConnectionFailed
 from mxisd.net.http_client import HttpResponse
@@ -144,7 +144,9 @@ class DiscoveryTests(FederationCase):
         self.http.answers[
             "GET", f"https://matrix.example.com:443{API}/lookup?medium=email&address=a%40b%C3%BCcher.example"
         ] = answer({"medium": "email", "address": "a@bücher.example", "mxid": ALICE})
-        self.assertEqual(self.found(email("a@bücher.example")), {email("a@bücher.example"): ALICE})
+        for typed in ("a@bücher.example", "a@xn--bcher-kva.example"):
+            asked = fold(EMAIL, typed)
+            self.assertEqual(self.found(asked), {asked: ALICE})
 
 
 class DomainsTests(FederationCase):
