@@ -74,6 +74,8 @@ async def copy_storage(reactor: IReactor, source: Config, target: Config, report
     for each in engines:
         each.startService()
     try:
+        for each in engines:
+            await each.ready()
         old, new = (each.storage for each in engines)
         summaries = await copy(old, new, report)
         await copy_keys(source.key.path, old.keys, target.key.path, new.keys)

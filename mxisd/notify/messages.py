@@ -14,7 +14,7 @@ from urllib.parse import quote_plus, urlencode
 
 from msgspec import Struct
 
-from ..matrix.threepid import ThreePid
+from ..matrix.threepid import ThreePid, readable
 from ..storage.records import Invite
 from . import strangers
 from .strangers import MAX_URL, line
@@ -108,7 +108,7 @@ class InviteMessage(Struct, frozen=True):
             "GUEST_ACCESS_TOKEN": strangers.opaque(fields.get("guest_access_token", "")),
             "GUEST_USER_ID": strangers.user_id(fields.get("guest_user_id", "")),
             "INVITE_MEDIUM": invite.medium,
-            "INVITE_ADDRESS": invite.address,
+            "INVITE_ADDRESS": readable(invite.threepid),
             "INVITE_TOKEN": invite.token,
             "INVITE_PRIVATE_KEY": key,
             # v1, since a link in a mail is opened without the access token that v2 requires.
@@ -192,7 +192,7 @@ def values(message: Message, site: MessageContext) -> dict[str, str]:
         "FROM_EMAIL": site.from_email,
         "FROM_NAME": site.from_name,
         "RECIPIENT_MEDIUM": message.threepid.medium,
-        "RECIPIENT_ADDRESS": message.threepid.address,
+        "RECIPIENT_ADDRESS": readable(message.threepid),
         **message.values(site),
     }
     shown = {name: line(value, MAX_URL) for name, value in given.items()}

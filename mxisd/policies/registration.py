@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 from ..config.interception import Medium, RegisterPolicy
 from ..log import Logger
 from ..matrix.error import MatrixError
-from ..matrix.threepid import ThreePid, spellings
+from ..matrix.threepid import ThreePid, a_labels, spellings
 from ..patterns import Expression
 from ..storage.records import Invite
 
@@ -54,7 +54,7 @@ class _Lists:
 
     def judge(self, threepid: ThreePid) -> bool | None:
         """``None`` for an address that is on neither list."""
-        addresses = spellings(threepid)
+        addresses = [spelling.address for spelling in spellings(threepid)]
         if _any(self._black, addresses):
             return False
         return True if _any(self._white, addresses) else None
@@ -74,7 +74,7 @@ def domain(pattern: str) -> Test:
 
     ``*example.org`` is the domain and those below it, ``.example.org`` only those below, ``example.org`` only itself.
     """
-    name = pattern.casefold().removeprefix("*").removeprefix(".")
+    name = a_labels(pattern.removeprefix("*").removeprefix("."))
     itself, below = not pattern.startswith("."), pattern.startswith(("*", "."))
 
     def matches(address: str) -> bool:

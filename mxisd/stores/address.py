@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import wraps
+from typing import Any, TypeVar
 
-from ..matrix.threepid import MSISDN, ThreePid, fold
+from ..matrix.threepid import MSISDN, ThreePid, fold, spellings
+
+S = TypeVar("S")
+Lookup = Callable[[S, Sequence[ThreePid]], Awaitable[Mapping[ThreePid, str]]]
 
 _PUNCTUATION = re.compile(r"[\s().\-/]+")
 
@@ -29,3 +34,21 @@ def findable(threepids: Iterable[ThreePid]) -> list[ThreePid]:
     Control characters are in no address, and one in a query would fail it for all others.
     """
     return [threepid for threepid in threepids if threepid.address and threepid.address.isprintable()]
+
+
+def in_all_spellings(lookup: Lookup[S]) -> Callable[[S, Sequence[ThreePid]], Coroutine[Any, Any, dict[ThreePid, str]]]:
+    """
+    Have a store asked for each spelling of an address: it may have either, and compares texts.
+
+    ``lookup`` is the method of the store; only what is :func:`findable` gets there.
+    """
+
+    @wraps(lookup)
+    async def look_up(store: S, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
+        asked = {spelling: threepid for threepid in findable(threepids) for spelling in spellings(threepid)}
+        found: dict[ThreePid, str] = {}
+        for spelling, user_id in (await lookup(store, list(asked)) if asked else {}).items():
+            found.setdefault(asked[spelling], user_id)
+        return found
+
+    return look_up

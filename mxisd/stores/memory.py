@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ..config.stores import MemoryUser
 from ..lookup.source import Batch
-from ..matrix.threepid import ThreePid
+from ..matrix.threepid import ThreePid, spellings
 from .address import kept
 from .localpart import UserIds
 from .store import Entry, Profile
@@ -71,7 +71,10 @@ class MemoryStore:
         )
 
     async def search_by_threepid(self, term: str, limit: int) -> Sequence[Entry]:
-        return self._search(term, limit, lambda profile: (threepid.address for threepid in profile.threepids))
+        def addresses(profile: Profile) -> Iterable[str]:
+            return (spelling.address for threepid in profile.threepids for spelling in spellings(threepid))
+
+        return self._search(term, limit, addresses)
 
     def _search(self, term: str, limit: int, texts: Callable[[Profile], Iterable[str]]) -> list[Entry]:
         term = term.casefold()

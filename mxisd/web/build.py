@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from operator import attrgetter
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -14,7 +13,7 @@ from ..invites.invites import Invites
 from ..lookup.build import Lookups
 from ..lookup.identifiers import Identifiers
 from ..matrix import xmatrix
-from ..matrix.threepid import redacted
+from ..matrix.threepid import readable, redacted
 from ..policies.build import Policies
 from ..stores.passwords import Passwords
 from ..stores.profiles import StoreProfiles
@@ -78,7 +77,7 @@ def _identity(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint
     config, public_url = core.config, core.config.server.public_url
     # What homeservers may call us when they sign a request: as a client wrote it, that is with the port.
     names = [config.server.name, urlsplit(public_url).netloc]
-    shown = attrgetter("address") if config.invite.full_display_name else redacted
+    shown = readable if config.invite.full_display_name else redacted
     on = identity.IdentityEndpoints(
         account=AccountEndpoints(*parts.accounts),
         lookup=LookupEndpoints(parts.lookups.recursion, parts.lookups.hashed, clients, bulk=config.lookup.bulk.enabled),

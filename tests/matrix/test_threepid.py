@@ -6,7 +6,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.matrix.threepid import EMAIL, MSISDN, InvalidAddress, canonical, email, fold, international, phone, redacted
+from mxisd.matrix.hashing import digest, digests
+from mxisd.matrix.threepid import (
+    EMAIL,
+    MSISDN,
+    InvalidAddress,
+    ThreePid,
+    a_labels,
+    canonical,
+    email,
+    fold,
+    international,
+    phone,
+    readable,
+    redacted,
+    spellings,
+    u_labels,
+)
 
 
 class EmailTests(SynchronousTestCase):
@@ -19,7 +35,7 @@ class EmailTests(SynchronousTestCase):
             self.assertEqual(email(address).address, address)
 
     def test_what_mail_servers_take(self) -> None:
-        for address in ("o'neil+tag@example.org", "a.b-c_d@sub.example.org", "josé@exämple.org", "1@2.example"):
+        for address in ("o'neil+tag@example.org", "a.b-c_d@sub.example.org", "josé@example.org", "1@2.example"):
             self.assertEqual(email(address).address, address)
 
     @given(st.text("aZßſK.+_-@ \nüİ", max_size=8), st.sampled_from(["b.org", "ß.org", "B", "b..c", "-b.c", "b.c\n"]))
@@ -32,6 +48,106 @@ class EmailTests(SynchronousTestCase):
         self.assertEqual(fold(EMAIL, f"{local}@{domain}"), threepid)
         self.assertEqual(threepid.address.count("@"), 1)
         self.assertTrue(threepid.address.isprintable())
+
+
+# What somebody may type, and whose domain it is.
+DOMAINS = (
+    ("Example.ORG", "example.org"),
+    ("bücher.example", "xn--bcher-kva.example"),
+    ("BÜCHER.example", "xn--bcher-kva.example"),
+    ("bu\u0308cher.example", "xn--bcher-kva.example"),
+    ("XN--BCHER-KVA.Example", "xn--bcher-kva.example"),
+    ("straße.example", "xn--strae-oqa.example"),
+    ("STRASSE.example", "strasse.example"),
+    ("STRAẞE.example", "xn--strae-oqa.example"),
+    ("σίτος.example", "xn--kxa6ajbg.example"),
+    ("σίτοσ.example", "xn--kxa6akcd.example"),
+    ("ΣΊΤΟΣ.example", "xn--kxa6akcd.example"),
+    ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
+    ("ｅｘａｍｐｌｅ．ｏｒｇ", "example.org"),
+    ("exa\u00admple.org", "example.org"),
+    ("пример.example", "xn--e1afmkfd.example"),
+    ("раypal.example", "xn--ypal-43d9g.example"),
+    ("bücher.xn--p1ai", "xn--bcher-kva.xn--p1ai"),
+)
+NO_DOMAINS = (
+    "bücher.example.",
+    "bücher.example。",
+    "bücher..example",
+    "bücher。。example",
+    "-bücher.example",
+    "bü--cher.example",
+    "bü_cher.example",
+    "bü cher.example",
+    "b＠c.example",
+    "a\u200db.example",
+    "a\u200cb.example",
+    "אa.example",
+    "1.אב.example",
+    "☃.example",
+    "💩.example",
+    f"{'ü' * 60}.example",
+    ".".join(["ü" * 20] * 12),
+    "ü" * 400,
+    "xn--a.example",
+    "xn--.example",
+    "xn--bcher-.example",
+    "xn--fi-x.example",
+    "xn--n3h.example",
+    "xn--strasse-.example",
+    "\ud800.example",
+)
+
+
+class DomainTests(SynchronousTestCase):
+    def test_a_domain_is_its_a_labels(self) -> None:
+        for typed, domain in DOMAINS:
+            self.assertEqual(a_labels(typed), domain)
+            self.assertEqual(email(f"Anna@{typed}").address, f"anna@{domain}", typed)
+            self.assertEqual(fold(EMAIL, f"Anna@{typed}").address, f"anna@{domain}", typed)
+
+    def test_what_is_none_is_refused_and_nobody_elses(self) -> None:
+        domains = {domain for _, domain in DOMAINS}
+        for typed in (*NO_DOMAINS, "क्\u200dष.example"):
+            self.assertRaises(InvalidAddress, email, f"anna@{typed}")
+            self.assertNotIn(fold(EMAIL, f"anna@{typed}").address.partition("@")[2], domains)
+            self.assertEqual(a_labels(a_labels(typed)), a_labels(typed))
+
+    def test_both_spellings(self) -> None:
+        for typed, domain in DOMAINS:
+            threepid = email(f"anna@{typed}")
+            first, *others = (spelling.address.partition("@")[2] for spelling in spellings(threepid))
+            self.assertEqual(first, domain)
+            for other in others:
+                self.assertEqual(a_labels(other), domain)
+            self.assertEqual(bool(others), "xn--" in domain)
+            self.assertEqual(fold(EMAIL, readable(threepid)), threepid)
+        self.assertEqual(readable(email("anna@xn--strae-oqa.example")), "anna@straße.example")
+        self.assertEqual(spellings(ThreePid(MSISDN, "49151")), (ThreePid(MSISDN, "49151"),))
+        self.assertEqual(len(spellings(email("xn--bcher-kva@example.org"))), 1)
+
+    def test_both_are_hashed(self) -> None:
+        typed = [ThreePid(EMAIL, f"anna@{domain}") for domain in ("xn--bcher-kva.example", "bücher.example")]
+        self.assertEqual(digests(typed[0], "pepper"), [digest(each, "pepper") for each in typed])
+
+    @given(st.text() | st.text("aßςΣüıK.。ªx-n\u200d\u0345\u0301אა᾿ſ", max_size=20))
+    def test_twice_is_once(self, domain: str) -> None:
+        canonical = a_labels(domain)
+        self.assertEqual(a_labels(canonical), canonical)
+        if canonical.isascii():
+            self.assertEqual(a_labels(u_labels(canonical)), canonical)
+
+    @given(st.text())
+    def test_folding_twice_is_folding_once(self, address: str) -> None:
+        for text in (address, f"a@{address}", f"{address}@b.org"):
+            folded = fold(EMAIL, text)
+            self.assertEqual(fold(*folded), folded)
+            for spelling in spellings(folded):
+                self.assertEqual(fold(*spelling), folded)
+
+    def test_characters_are_composed_before_the_at(self) -> None:
+        for typed in ("Jose\u0301@example.org", "JOSÉ@example.org", "josé@example.org"):
+            self.assertEqual(email(typed).address, "josé@example.org")
 
 
 class PhoneTests(SynchronousTestCase):
@@ -158,4 +274,5 @@ class RedactedTests(SynchronousTestCase):
 
     def test_recognisable(self) -> None:
         self.assertEqual(redacted(email("alice@example.org")), "al…@exa…")
+        self.assertEqual(redacted(email("alice@xn--bcher-kva.example")), "al…@büc…")
         self.assertEqual(redacted(phone("07700900042", "GB")), "…42")

@@ -53,6 +53,20 @@ class PolicyTests(SynchronousTestCase):
             ]:
                 self.assertEqual(self.allows(policy, email(address)), expected, address)
 
+    def test_a_domain_is_listed_in_any_spelling_and_no_other(self) -> None:
+        for pattern in ("straße.example", "*Straße.example", "xn--strae-oqa.example", "STRAẞE.example"):
+            policy = RegisterPolicy(threepid={"email": Medium(domain=Domains(whitelist=(pattern,)))})
+            for address, expected in [
+                ("a@straße.example", True),
+                ("a@xn--strae-oqa.example", True),
+                ("a@strasse.example", False),
+            ]:
+                self.assertEqual(self.allows(policy, email(address)), expected, (pattern, address))
+        for pattern in (r".*@straße\.example", r".*@xn--strae-oqa\.example"):
+            policy = RegisterPolicy(threepid={"email": Medium(pattern=Patterns(whitelist=(pattern,)))})
+            self.assertTrue(self.allows(policy, email("a@straße.example")))
+            self.assertFalse(self.allows(policy, email("a@strasse.example")))
+
     def test_an_invite_counts_more_than_the_blacklist(self) -> None:
         policy = RegisterPolicy(threepid={"email": Medium(domain=Domains(blacklist=("example.com",)))})
         self.assertTrue(self.allows(policy, email("invited@example.com")))

@@ -13,9 +13,9 @@ from typing import TypeVar
 
 from msgspec import structs
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from mxisd.matrix.hashing import digest
+from mxisd.matrix.hashing import digest, digests
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.contract import Portion, Storage
 from mxisd.storage.records import Delivery, Invite, Kind, Pepper, Session
@@ -346,6 +346,22 @@ class StorageContract(TestCase):
         self.assertEqual(await self.storage.hashes.find("pepper", [sought]), {sought: BOB})
         await self.storage.bindings.unbind(EMAIL, BOB)
         self.assertEqual(await self.storage.hashes.find("pepper", [sought]), {})
+
+    async def test_all_spellings_of_an_address_are_in_the_index(self) -> None:
+        anna, dora = (ThreePid("email", f"{name}@xn--bcher-kva.example") for name in ("anna", "dora"))
+        await self.storage.bindings.bind(binding(anna), "example.org")
+        await self.rotate("first")
+        await self.storage.bindings.bind(binding(dora, BOB), "example.org")
+        await self.rotate("second")
+        for pepper in ("first", "second"):
+            asked = [*digests(anna, pepper), *digests(dora, pepper)]
+            self.assertEqual(len(asked), 4)
+            found = dict(zip(asked, [ALICE, ALICE, BOB, BOB], strict=True))
+            self.assertEqual(await self.storage.hashes.find(pepper, asked), found)
+        await self.storage.bindings.unbind(anna, ALICE)
+        for pepper in ("first", "second"):
+            asked = [*digests(anna, pepper), *digests(dora, pepper)]
+            self.assertEqual(await self.storage.hashes.find(pepper, asked), dict.fromkeys(asked[2:], BOB))
 
     async def test_many_hashes_are_sought_at_once(self) -> None:
         await self.rotate("pepper")
@@ -915,3 +931,64 @@ class StorageContract(TestCase):
         self.assertTrue(await storage.transactions.is_done("1"))
         self.assertEqual([message.token for message in await self.claim("message")], [kept.token])
         self.assertTrue(await storage.outbox.close(claimed, "done", "200", NOW))
+
+
+OLD, A_LABELS = (ThreePid("email", f"anna@{domain}") for domain in ("bücher.example", "xn--bcher-kva.example"))
+
+
+async def keep_both_spellings(storage: Storage) -> None:
+    """Fill a store as an older mxisd did, to which the spellings of a domain were different domains."""
+    await storage.hashes.prepare(Pepper(pepper="pepper", made_at=NOW), after=None)
+    await storage.hashes.publish("pepper", keep=1)
+    for threepid in (OLD, A_LABELS):
+        for sender in ("@eve:example.org", "@zoe:example.org"):
+            room = f"!{sender}" if sender == "@eve:example.org" else f"!{threepid.address}"
+            created = NOW + (threepid == OLD)
+            await storage.invites.add(
+                invite(threepid, token=f"{sender}/{threepid.address}", sender=sender, room_id=room, created=created),
+                resend_before=0,
+            )
+        await storage.sessions.open(
+            session(sid=threepid.address, address=threepid.address, client_secret="s"), alive_since=NOW, max_guesses=5
+        )
+    # Their own invites have been waiting elsewhere.
+    older, newer = ThreePid("email", "dora@bücher.example"), ThreePid("email", "dora@xn--bcher-kva.example")
+    await storage.bindings.bind(binding(newer, BOB, NOW + 1), "example.org")
+    await storage.bindings.bind(binding(older, ALICE, NOW), "example.org")
+    await storage.bindings.bind(binding(ThreePid("email", "fay@bücher.example"), BOB, NOW), "example.org")
+    await storage.bindings.bind(binding(EMAIL, ALICE, NOW), "example.org")
+
+
+async def check_one_spelling(case: SynchronousTestCase, storage: Storage) -> None:
+    """See what the upgrade has made of it."""
+    dora, fay = ThreePid("email", "dora@xn--bcher-kva.example"), ThreePid("email", "fay@xn--bcher-kva.example")
+    old = [ThreePid("email", f"{name}@bücher.example") for name in ("anna", "dora", "fay")]
+    users = await storage.bindings.users_of([dora, fay, EMAIL, *old])
+    case.assertEqual(users, {dora: BOB, fay: BOB, EMAIL: ALICE})
+    asked = {hashed: users[threepid] for threepid in (dora, fay, EMAIL) for hashed in digests(threepid, "pepper")}
+    case.assertEqual(await storage.hashes.find("pepper", list(asked)), asked)
+    pending = await storage.invites.pending(A_LABELS)
+    case.assertEqual(
+        sorted(each.token for each in pending),
+        [
+            "@eve:example.org/anna@bücher.example",
+            "@zoe:example.org/anna@bücher.example",
+            "@zoe:example.org/anna@xn--bcher-kva.example",
+        ],
+    )
+    case.assertEqual(await storage.invites.pending(OLD), [])
+    (cancelled,) = await storage.invites.page(ended=True, offset=0, limit=9)
+    case.assertEqual((cancelled.ended, cancelled.ephemeral_private_key), ("cancelled", ""))
+    case.assertEqual(cancelled.token, "@eve:example.org/anna@xn--bcher-kva.example")
+    messages = await storage.outbox.claim("message", NOW + HOUR, LEASE, 9, {}, 9)
+    case.assertEqual({each.threepid for each in messages}, {A_LABELS})
+    case.assertEqual(len(messages), 3)
+    case.assertEqual(len(await storage.invites.claim_due(NOW + HOUR, NOW + HOUR, 9)), 3)
+    for sid in (OLD.address, A_LABELS.address):
+        kept = await storage.sessions.get(sid)
+        case.assertEqual(kept and kept.threepid, A_LABELS)
+    again = session(address=A_LABELS.address, client_secret="s")
+    known = await storage.sessions.open(again, alive_since=NOW, max_guesses=5)
+    case.assertNotEqual(known.sid, again.sid)
+    ended = await storage.bindings.bind(binding(A_LABELS, BOB, NOW + 9), "example.org")
+    case.assertEqual(len(ended), 3)

@@ -15,7 +15,7 @@ from mxisd.config.storage import Redis as Settings
 from mxisd.matrix.hashing import digest
 from mxisd.storage.contract import Portion, StorageUnavailable
 from mxisd.storage.records import Kind, Pepper
-from mxisd.storage.redis import RedisService
+from mxisd.storage.redis import RedisService, peppers
 from tests.make import ALICE, EMAIL, NOW, binding, invite, session
 from tests.servers.redis import RedisServer, shared
 from tests.storage import contract
@@ -184,16 +184,33 @@ class KeyTests(TestCase):
         *_, delivery = await storage.outbox.of_invite(ended.token)
         (claimed,) = await storage.outbox.claim("onbind", NOW, HOUR, 5, {}, 5)
         self.assertEqual([each.user_id for each in (kept, delivery, claimed)], [ALICE] * 3)
-        self.assertEqual(self.redis.ask("GET", "mxisd:schema"), "$1\r\n2\r\n")
+        self.assertEqual(self.redis.ask("GET", "mxisd:schema"), "$1\r\n3\r\n")
+
+    async def test_spellings_of_a_domain_become_one(self) -> None:
+        # What hashes are made of was one spelling.
+        hashing = self.patch(peppers, "digests", lambda threepid, pepper: [digest(threepid, pepper)])
+        await contract.keep_both_spellings(self.storage)
+        hashing.restore()
+        self.redis.ask("SET", "mxisd:schema", "2")
+        await self.service.stopService()
+        self.service = service(self.redis)
+        self.service.startService()
+        self.addCleanup(self.service.stopService)
+        # Several may do it at once.
+        await contract.together(self.service.ready(), self.service.ready())
+        self.assertNotIn("mxisd:respelling", self.keys())
+        await contract.check_one_spelling(self, self.service.storage)
+        self.assertEqual(self.redis.ask("HLEN", "mxisd:hashes:pepper"), ":7\r\n")
+        self.assertEqual({key for key in self.keys() if "-of:" in key and "bücher" in key}, set())
 
     async def test_the_data_of_a_newer_mxisd_is_left_alone(self) -> None:
         await self.storage.bindings.bind(binding(), "example.org")
-        self.redis.ask("SET", "mxisd:schema", "3")
+        self.redis.ask("SET", "mxisd:schema", "4")
         newcomer = service(self.redis)
         newcomer.startService()
         self.addCleanup(newcomer.stopService)
         with self.assertRaisesRegex(
-            StorageUnavailable, r"\(schema 3\) was written by a newer mxisd; this one knows schema 2"
+            StorageUnavailable, r"\(schema 4\) was written by a newer mxisd; this one knows schema 3"
         ):
             await newcomer.storage.bindings.get(EMAIL)
 

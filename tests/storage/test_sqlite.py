@@ -13,10 +13,11 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.contract import StorageUnavailable
 from mxisd.storage.records import Session
-from mxisd.storage.sqlite import SQLiteService, schema
+from mxisd.storage.sqlite import SQLiteService, hashes, schema
 from mxisd.storage.sqlite.schema import UnusableDatabase, open_connection, upgrade
 from mxisd.storage.sqlite.worker import Job, ThreadWorker, run_writes
 from tests.make import BOB, EMAIL, NOW, binding, result, session
@@ -256,6 +257,22 @@ class SchemaTests(SynchronousTestCase):
         self.assertEqual([result(storage.cooldowns.take("warning", now, 1)) for now in (2, 3)], [False, True])
         with closing(sqlite3.connect(self.path.with_name(f"{self.path.name}.v1"))) as copy:
             self.assertEqual(copy.execute("SELECT mxid FROM bindings").fetchall(), [(BOB,)])
+
+    def test_spellings_of_a_domain_become_one(self) -> None:
+        second = schema.migrations()[:2]
+        patch = self.patch(schema, "migrations", lambda: second)
+        upgrade(self.path)
+        patch.restore()
+        # What hashes are made of was one spelling.
+        hashing = self.patch(hashes, "digests", lambda threepid, pepper: [digest(threepid, pepper)])
+        with closing(open_connection(self.path)) as database:
+            result(contract.keep_both_spellings(storage_of(database)))
+        hashing.restore()
+        upgrade(self.path)
+        database = open_connection(self.path)
+        self.addCleanup(database.close)
+        result(contract.check_one_spelling(self, storage_of(database)))
+        self.assertEqual(database.execute("SELECT count(*) FROM hashes").fetchone()[0], 7)
 
     def test_a_script_that_fails_changes_nothing(self) -> None:
         upgrade(self.path)

@@ -22,6 +22,7 @@ from .invites import RedisInvites
 from .keys import RedisKeys
 from .outbox import RedisOutbox
 from .peppers import Peppers
+from .respelling import respell
 from .servers import server
 from .sessions import RedisSessions
 from .transactions import RedisTransactions
@@ -33,7 +34,7 @@ class RedisStorage:
     """The storage contract on Redis; sessions are deleted ``remember`` ms after their last change."""
 
     def __init__(self, redis: Redis, remember: int) -> None:
-        peppers = Peppers()
+        self.peppers = peppers = Peppers()
         self.sessions = RedisSessions(redis, remember)
         self.bindings = RedisBindings(redis, peppers)
         self.hashes = RedisHashes(redis)
@@ -72,7 +73,15 @@ class RedisService(Service):
         self._checking.cancel()
         return self._redis.stopService()
 
+    async def ready(self) -> None:
+        """Wait until all data are as they are kept today.  Raises :class:`StorageUnavailable`."""
+        await respell(self._redis, self.storage.archive, self.storage.peppers)
+
     async def _warn(self) -> None:
         await self._redis.ready()
         for problem in await durability_warnings(self._redis):
             log.warn("Redis {problem}", problem=problem)
+        try:
+            await self.ready()
+        except StorageUnavailable as error:
+            log.warn("some addresses are in an old form until mxisd is started again: {error}", error=error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Sequence
 from itertools import chain
 
-from ...matrix.hashing import digest
+from ...matrix.hashing import digests
 from ..contract import Portion
 from ..records import Pepper
 from .bindings import threepid_of
@@ -37,8 +37,10 @@ class RedisHashes:
         cursor = b"0"
         while True:
             cursor, names = await self._redis.run("binding_names", cursor, STEP)
-            digests = chain.from_iterable((name, digest(threepid_of(name), pepper.pepper)) for name in names)
-            if not await self._redis.run("hash_index", pepper.pepper, ABANDONED_TIMEOUT, *digests):
+            hashed = chain.from_iterable(
+                (name, digest) for name in names for digest in digests(threepid_of(name), pepper.pepper)
+            )
+            if not await self._redis.run("hash_index", pepper.pepper, ABANDONED_TIMEOUT, *hashed):
                 return False
             if cursor == b"0":
                 return True
@@ -64,7 +66,7 @@ class RedisHashes:
             for first in range(0, len(portion), STEP):
                 some = portion[first : first + STEP]
                 for index, (pepper, name) in enumerate(staged.items()):
-                    entries = chain.from_iterable((digests[index], user_id) for digests, user_id in some)
+                    entries = chain.from_iterable((under_peppers[index], user_id) for under_peppers, user_id in some)
                     await self._redis.run("hash_stage", name, pepper, ABANDONED_TIMEOUT, *entries)
         for pepper, name in staged.items():
             await self._redis.run("hash_replace", name, pepper, source)

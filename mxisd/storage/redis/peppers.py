@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from ...matrix.hashing import digest
+from ...matrix.hashing import digests
 from ...matrix.threepid import ThreePid
 from ..records import Pepper
 
@@ -16,8 +16,12 @@ class Peppers:
         self._known: list[str] = []
 
     def digests(self, threepid: ThreePid) -> list[str]:
-        """Each pepper, followed by the hash of the address under it."""
-        return [text for pepper in self._known for text in (pepper, digest(threepid, pepper))]
+        """Each pepper, followed by the hashes of the address under it, with spaces between them."""
+        return self.each(lambda pepper: " ".join(digests(threepid, pepper)))
+
+    def each(self, of: Callable[[str], str]) -> list[str]:
+        """Each pepper, followed by what is made of it."""
+        return [text for pepper in self._known for text in (pepper, of(pepper))]
 
     def learn(self, entries: Sequence[bytes]) -> None:
         """Take over what a script returned."""

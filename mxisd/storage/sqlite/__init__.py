@@ -61,6 +61,9 @@ class SQLiteService(Service):
         self._reader.start()
         self._sorter.start()
 
+    async def ready(self) -> None:
+        """Return at once: the file is in the current schema."""
+
     def stopService(self) -> Deferred[list[tuple[bool, None]]]:
         super().stopService()
         # Everything queued before is still written.

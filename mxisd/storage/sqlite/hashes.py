@@ -8,7 +8,7 @@ from functools import partial
 
 from msgspec import json
 
-from ...matrix.hashing import digest
+from ...matrix.hashing import digests
 from ...matrix.threepid import ThreePid
 from ..contract import Portion
 from ..records import Pepper
@@ -86,32 +86,39 @@ class SQLiteHashes:
 
 
 def _hashed(bindings: Sequence[tuple[str, str, str]], listing: int, pepper: str) -> list[Row]:
-    return [(listing, digest(ThreePid(medium, address), pepper), user_id) for medium, address, user_id in bindings]
+    return [
+        (listing, digest, user_id)
+        for medium, address, user_id in bindings
+        for digest in digests(ThreePid(medium, address), pepper)
+    ]
 
 
 def _rows(portion: Portion, listings: Sequence[int | None]) -> list[Row]:
     return [
-        (listing, digest_, user_id)
-        for digests, user_id in portion
-        for digest_, listing in zip(digests, listings, strict=True)
+        (listing, digest, user_id)
+        for under_peppers, user_id in portion
+        for digest, listing in zip(under_peppers, listings, strict=True)
         if listing is not None
     ]
 
 
 def index_binding(db: sqlite3.Connection, threepid: ThreePid, user_id: str) -> None:
     """Index a new binding under every pepper, including one that is being prepared."""
-    _set(db, [(listing, digest(threepid, pepper), user_id) for listing, pepper, _ in _of_bindings(db)])
+    _set(
+        db,
+        [(listing, digest, user_id) for listing, pepper, _ in _of_bindings(db) for digest in digests(threepid, pepper)],
+    )
 
 
 def forget_binding(db: sqlite3.Connection, threepid: ThreePid) -> None:
     """Remove a deleted binding from the index."""
     for listing, pepper, in_use in _of_bindings(db):
-        entry = (listing, digest(threepid, pepper))
+        entries = [(listing, digest) for digest in digests(threepid, pepper)]
         if in_use:
-            db.execute("DELETE FROM hashes WHERE listing = ? AND digest = ?", entry)
+            db.executemany("DELETE FROM hashes WHERE listing = ? AND digest = ?", entries)
         else:
             # _index_bindings may have read the binding already, and must not add it later.
-            _set(db, [(*entry, TOMBSTONE)])
+            _set(db, [(*entry, TOMBSTONE) for entry in entries])
 
 
 def _set(db: sqlite3.Connection, rows: Sequence[Row]) -> None:

@@ -1,25 +1,31 @@
 """
 The schema of the database, and upgrades from older versions.
 
-Each ``NNNN.sql`` in the folder ``schema`` upgrades a database from version NNNN - 1 to NNNN.  The version of a file is
-in SQLite's ``user_version``.
+Each ``NNNN.sql`` in the folder ``schema`` upgrades a database from version NNNN - 1 to NNNN; what SQL cannot do follows
+in :data:`STEPS`.  The version of a file is in SQLite's ``user_version``.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
 from ...errors import StartError
 from ...log import Logger
+from .respelling import respell
 
 log = Logger()
 
 # SQLite's application_id of all our databases, of whatever version: "mxis" in ASCII.
 APPLICATION_ID = 0x6D786973
+
+
+STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {3: respell}
+"""By version: what is to be done after the script, in its transaction."""
 
 
 class UnusableDatabase(StartError):
@@ -113,5 +119,8 @@ def migrate(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     for number, script in enumerate(migrations()[version:], start=version + 1):
         connection.executescript(
-            f"BEGIN; {script}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT;"
+            f"BEGIN; {script}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
         )
+        if step := STEPS.get(number):
+            step(connection)
+        connection.execute("COMMIT")

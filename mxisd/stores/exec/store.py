@@ -12,7 +12,7 @@ from ...config.exec import Exec, Process
 from ...lookup.source import Batch
 from ...matrix.threepid import ThreePid
 from ...reactor import IReactor
-from ..address import findable
+from ..address import in_all_spellings
 from ..bodies import (
     AuthAnswer,
     AuthFields,
@@ -73,10 +73,8 @@ class ExecStore:
             authentication=on(config.auth.enabled) if config.auth.command else None,
         )
 
-    async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
-        asked = findable(threepids)
-        if not asked:
-            return {}
+    @in_all_spellings
+    async def lookup(self, asked: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
         commands = self._config.identity.lookup
         if commands.bulk.command and (len(asked) > 1 or not commands.single.command):
             answers = await self._bulk(asked)

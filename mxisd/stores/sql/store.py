@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from ...lookup.source import Batch
 from ...matrix.threepid import ThreePid
-from ..address import findable, kept
+from ..address import in_all_spellings, kept
 from ..localpart import UserIds
 from ..store import Entry
 from .database import SqlDatabase, SqlTable
@@ -64,10 +64,11 @@ class SqlStore:
         self._queries = queries
         self._user_ids = user_ids
 
+    @in_all_spellings
     async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
         queries = await self._queries()
         by_medium = defaultdict(list)
-        for threepid in findable(threepids):
+        for threepid in threepids:
             by_medium[threepid.medium].append(threepid)
         found: dict[ThreePid, str] = {}
         for medium, asked in by_medium.items():

@@ -114,6 +114,22 @@ class StoreInviteTests(AppTestCase):
         self.assertEqual(self.invite("BOB@example.com").json, first)
         self.assertNotEqual(self.invite(room="!other:example.org").json["token"], first["token"])
 
+    def test_either_spelling_of_a_domain_is_the_same_address(self) -> None:
+        both = ("anna@bücher.example", "anna@xn--bcher-kva.example")
+        first, second = (self.invite(address).json for address in both)
+        self.assertEqual(first, second)
+        self.assertEqual(first["display_name"], "an…@büc…")
+        self.bind(both[1], "@anna:example.org")
+        self.assertEqual(self.stored(first["token"]).ended, "bound")
+        for address in both:
+            self.assert_error(self.invite(address, room="!other:example.org"), 400, "M_THREEPID_IN_USE")
+
+    def test_the_domain_of_somebody_else_is_not(self) -> None:
+        token = self.invite("anna@straße.example").json["token"]
+        self.bind("anna@strasse.example", "@eve:example.org")
+        self.assertEqual(self.stored(token).address, "anna@xn--strae-oqa.example")
+        self.assertEqual(self.stored(token).ended, None)
+
     def test_binding_ends_the_invites_of_that_address(self) -> None:
         tokens = {self.invite(room=room).json["token"] for room in ("!one", "!two")}
         other = self.invite("carol@example.com").json["token"]

@@ -28,6 +28,13 @@ class V1LookupTests(AppTestCase):
         self.assertLessEqual(bound["not_before"], now(self.app.clock))
         self.assertGreater(bound["not_after"], now(self.app.clock))
 
+    def test_either_spelling_of_a_domain(self) -> None:
+        bound = self.bind("Anna@xn--bcher-kva.example")
+        for spelling in ("anna@bücher.example", "anna@BÜCHER.example", "anna@xn--bcher-kva.example"):
+            answer = self.get(f"{V1}/lookup", query={"medium": "email", "address": spelling})
+            self.assertEqual(answer.json, bound)
+        self.assertEqual(self.get(f"{V1}/lookup", query={"medium": "email", "address": "anna@bucher.example"}).json, {})
+
     def test_bulk(self) -> None:
         self.bind("a@example.com")
         self.bind("b@example.com")
@@ -103,6 +110,15 @@ class V2LookupTests(AppTestCase):
         self.bind("late@example.com")
         hashes = [digest(ThreePid("email", f"{when}@example.com"), pepper) for when in ("early", "late")]
         self.assertEqual(set(self.lookup(hashes)), set(hashes))
+
+    def test_either_spelling_of_a_domain(self) -> None:
+        both = [ThreePid("email", f"anna@{domain}") for domain in ("bücher.example", "xn--bcher-kva.example")]
+        for secret, first in zip("ab", both, strict=True):
+            self.bind(first.address, secret=secret)
+            hashes = [digest(each, self.pepper()) for each in both]
+            self.assertEqual(self.lookup(hashes), dict.fromkeys(hashes, "@alice:example.org"))
+            plain = [f"{each.address} email" for each in both]
+            self.assertEqual(self.lookup(plain, "none"), dict.fromkeys(plain, "@alice:example.org"))
 
     def test_plain(self) -> None:
         self.bind("a@example.com")

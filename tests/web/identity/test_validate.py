@@ -27,6 +27,15 @@ class EmailSessionTests(AppTestCase):
         self.assertEqual(message.threepid, ("email", "alice@example.com"))
         self.assertGreater(len(message.token), 30)
 
+    def test_it_is_mailed_to_nobody_elses_domain(self) -> None:
+        for address, mailed in [
+            ("Anna@Straße.example", "anna@xn--strae-oqa.example"),
+            ("anna@σίτος.example", "anna@xn--kxa6ajbg.example"),
+            ("anna@strasse.example", "anna@strasse.example"),
+        ]:
+            self.open_session(address)
+            self.assertEqual(self.app.mailbox.messages[-1].threepid, ("email", mailed))
+
     def test_attempts(self) -> None:
         sid = self.open_session(attempt=1)
         self.assertEqual(self.open_session(attempt=1), sid)

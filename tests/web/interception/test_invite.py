@@ -101,6 +101,20 @@ class UnjudgedTests(InterceptionTestCase):
         self.assertEqual([seen.method for seen in self.homeserver.requests], ["GET", "HEAD"])
 
 
+class ForwardedTests(InterceptionTestCase):
+    def test_what_was_judged_is_what_the_homeserver_gets(self) -> None:
+        typed, judged = (
+            {"id_server": "id.example.org", "medium": "email", "address": f"bob@{domain}"}
+            for domain in ("Straße.example", "xn--strae-oqa.example")
+        )
+        for path, body, forwarded in [
+            (f"{ROOM}/invite", typed, judged),
+            ("/_matrix/client/v3/createRoom", {"invite_3pid": [typed, judged]}, {"invite_3pid": [judged, judged]}),
+        ]:
+            self.request("POST", path, body, token="staffs")
+            self.assertEqual(json.loads(self.homeserver.judged()[-1].body), forwarded)
+
+
 class BodyTests(InterceptionTestCase):
     def refused(self, body: bytes, path: str = f"{ROOM}/invite") -> None:
         answer = self.request("POST", path, body)

@@ -13,6 +13,7 @@ class LoginTestCase(InterceptionTestCase):
     addresses = Addresses(
         {
             ("email", "carol@example.com"): "@carol:example.org",
+            ("email", "carol@xn--bcher-kva.example"): "@carol:example.org",
             ("email", "zoe@example.com"): "@zoe:elsewhere.example",
             ("msisdn", "4915112345678"): "@carol:example.org",
             ("com.example.staff", "4711"): "@carol:example.org",
@@ -37,6 +38,7 @@ class IdentifierTests(LoginTestCase):
         for identifier in [
             EMAIL,
             EMAIL | {"address": " Carol@EXAMPLE.com "},
+            EMAIL | {"address": "carol@bücher.example"},
             {"type": "m.id.thirdparty", "medium": "msisdn", "address": "+4915112345678"},
             {"type": "m.id.phone", "country": "DE", "phone": "0151 12345678"},
             {"type": "m.id.phone", "country": "DE", "number": "0151/12345678"},
@@ -69,6 +71,14 @@ class IdentifierTests(LoginTestCase):
             {},
         ]:
             self.assertEqual(self.sent(body), body)
+
+    def test_the_homeserver_gets_addresses_as_they_were_registered(self) -> None:
+        typed, registered = ({"address": f"dan@{domain}"} for domain in ("Straße.example", "xn--strae-oqa.example"))
+        self.assertEqual(
+            self.sent(PASSWORD | {"identifier": EMAIL | typed}), PASSWORD | {"identifier": EMAIL | registered}
+        )
+        old = PASSWORD | {"medium": "email"}
+        self.assertEqual(self.sent(old | typed), old | registered)
 
     def test_what_can_be_read_in_two_ways_is_refused(self) -> None:
         for body in (b'{"user": "a", "user": "b"}', b"user=carol", b'["user"]', b'{"password": "\\ud800"}'):

@@ -26,11 +26,13 @@
 --   cooldowns                          sorted   names of what may happen once in a while, by when it may happen again
 --   copied                             hash     how far a copy from another engine has come
 --   signing-keys                                the content of a file of signing keys
---   schema                                      the version of all this: 2
+--   respelling                                  exists until addresses of schema 2 are in their canonical form
+--   schema                                      the version of all this: 3
 --
 -- Schema 1 called the field `user_id` of invites and deliveries `mxid`, and the key `cooldowns` `occasions`.  The key
 -- is renamed when a newer mxisd first connects (upgrade.lua).  Invites and deliveries are not rewritten, since that would
--- block Redis; both names are read (records.py).
+-- block Redis; both names are read (records.py).  Schema 2 had domains of email addresses in folded case instead of
+-- A-labels, and hashes of one spelling only: both are mended in small steps by whoever starts first (respelling.py).
 --
 -- Optional arguments are '' if they are missing.  Values that are joined with spaces have no spaces in them, except
 -- perhaps the last one.
@@ -150,7 +152,7 @@ local function has_pepper(entries, pepper)
     return false
 end
 
--- Whether the arguments from `first` on are a pepper and a digest in turn, for exactly these peppers.
+-- Whether the arguments from `first` on are a pepper and its digests in turn, for exactly these peppers.
 local function are_current(entries, first)
     if #ARGV - first + 1 ~= 2 * #entries then
         return false
