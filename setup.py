@@ -33,6 +33,7 @@ setup(
         "cryptography>=45",
         "prometheus_client>=0.22",
         "google-re2>=1.1",
+        "idna>=3.7",
     ],
     extras_require={
         "ldap": ["python-ldap>=3.4.4"],

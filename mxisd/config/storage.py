@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from .engine.section import Finding, Secret, Section
-from .engine.values import ExistingFile, KeyPrefix, PoolSize, Positive, RedisUrl, ServerName
+from .engine.values import ExistingFile, HostAndPort, KeyPrefix, PoolSize, Positive, RedisUrl
 
 
 class SQLite(Section):
@@ -19,7 +19,7 @@ class SQLite(Section):
 class Sentinel(Section):
     """Where to ask for the Redis that is in charge of ``service``."""
 
-    servers: tuple[ServerName, ...] = ()
+    servers: tuple[HostAndPort, ...] = ()
     service: str = "mymaster"
     username: str | None = None
     password: Secret | None = None

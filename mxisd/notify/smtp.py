@@ -13,8 +13,8 @@ from email_validator import EmailNotValidError, validate_email
 from msgspec import Struct
 from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IDelayedCall, IOpenSSLClientConnectionCreator, IStreamClientEndpoint
+from twisted.internet.endpoints import wrapClientTLS
+from twisted.internet.interfaces import IDelayedCall, IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.ssl import VerificationError
 from twisted.mail.smtp import SUCCESS, CramMD5ClientAuthenticator, ESMTPClient, LOGINAuthenticator, PLAINAuthenticator
@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 
 from ..clock import Random
 from ..log import Logger
+from ..net.connection import host_endpoint
 from ..reactor import IReactor
 from .mail import POLICY, address
 from .notifier import SendFailed
@@ -99,7 +100,7 @@ class SmtpConnector:
 
     async def _exchange(self, conversation: _Conversation) -> None:
         host, port = self._server.host, self._server.port
-        endpoint: IStreamClientEndpoint = HostnameEndpoint(self._reactor, host, port, CONNECT_TIMEOUT)
+        endpoint = host_endpoint(self._reactor, host, port, CONNECT_TIMEOUT)
         if self._server.tls == 3:
             endpoint = wrapClientTLS(self._tls, endpoint)
         self._trace(f"connecting to {host}, port {port}")

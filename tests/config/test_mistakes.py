@@ -76,6 +76,27 @@ VALUES = [
         "threepid.medium.email.identity.from: required: expected an email address such as mxisd@example.org",
     ),
     (
+        "threepid: {medium: {email: {connectors: {smtp: {host: 'mail.example.org:587'}}}}}",
+        (
+            "threepid.medium.email.connectors.smtp.host: expected the name or the address of a host alone: the port "
+            "goes to the key 'port' beside it, found 'mail.example.org:587'"
+        ),
+    ),
+    (
+        "ldap: {connection: {host: 'ldap://ldap.example.org'}}",
+        (
+            "ldap.connection.host: expected the name or the address of a host without ldap:// in front, "
+            "found 'ldap://ldap.example.org'"
+        ),
+    ),
+    (
+        "storage: {provider: {redis: {sentinel: {servers: ['sentinel:x']}}}}",
+        (
+            "storage.provider.redis.sentinel.servers[0]: expected a host such as example.org, or host:port "
+            "('x' is no port from 1 to 65535), found 'sentinel:x'"
+        ),
+    ),
+    (
         "view: {session: {onTokenSubmit: {success: /no/such/file}}}",
         "view.session.onTokenSubmit.success: expected a file that can be read, found '/no/such/file'",
     ),

@@ -85,9 +85,10 @@ class OtherValueTests(SynchronousTestCase):
             "https://example.org:0",
             "https://example.org/a b",
             "https://example.org/\n",
-            "https://exa_mple.org",
+            "https://exämple.org",
         )
         self.assertEqual(values.base_url("https://example.org/mxisd//"), "https://example.org/mxisd")
+        self.accepts(values.base_url, "http://matrix_synapse:8008")
         self.refuses(values.base_url, "https://example.org?", "https://example.org/#x")
 
     def test_redis_urls(self) -> None:
@@ -97,8 +98,11 @@ class OtherValueTests(SynchronousTestCase):
             "rediss://:pass@host:1/2",
             "unix:/run/redis.sock",
             "unix:///run/x?db=1",
+            "redis://matrix_redis",
+            "redis://user:p@ss@[::1]:6379/0",
         )
         self.refuses(values.redis_url, "", "localhost:6379", "redis://", "unix:", "redis://h:x", "redis://h:70000")
+        self.refuses(values.redis_url, "redis://h:0", "redis://a b", "redis://[::1")
         self.refuses(values.redis_url, "redis://h/x", "redis://h/0/1", "redis://h/-1", "unix:/x?db=one")
         self.accepts(values.key_prefix, "", "mxisd:", "{mxisd}.")
         self.refuses(values.key_prefix, "a b", "it's", "a\n", "ü")
@@ -113,6 +117,24 @@ class OtherValueTests(SynchronousTestCase):
         ]:
             self.assertEqual(values.name_server(text), server)
         self.refuses(values.name_server, "", "localhost", "127.0.0.1:0", "127.0.0.1:", "[::1", "[::1]x:1", ":53")
+
+    def test_hosts(self) -> None:
+        self.accepts(values.host, "mail.example.org", "smtp_relay", "localhost", "192.0.2.1", "::1")
+        self.assertEqual(values.host("[::1]"), "::1")
+        self.assertEqual(values.host("bücher.example"), "xn--bcher-kva.example")
+        self.refuses(values.host, "", "a b", "192.0.2", "user@mail", "mail/", "[::1", "::1::")
+        for text, problem in [
+            ("mail.example.org:587", "the port goes to the key 'port' beside it"),
+            ("[::1]:25", "the port goes to the key 'port' beside it"),
+            ("smtp://mail", "without smtp:// in front"),
+            ("smtp://mail:25", "without smtp:// in front"),
+        ]:
+            with self.assertRaisesRegex(Unfit, problem):
+                values.host(text)
+
+    def test_listening_hosts(self) -> None:
+        self.accepts(values.listening_host, "127.0.0.1", "::", "localhost", "my_host", "/run/mxisd.sock")
+        self.refuses(values.listening_host, "127.0.0.1:80", "[::]:80", "http://localhost", "run/mxisd.sock")
 
     def test_endpoints(self) -> None:
         self.accepts(

@@ -17,6 +17,7 @@ from twisted.trial.unittest import TestCase
 from mxisd.config.engine.section import Secret
 from mxisd.config.storage import Redis as Settings
 from mxisd.config.storage import Sentinel
+from mxisd.net.hosts import HostPort
 from mxisd.storage.contract import StorageUnavailable
 from mxisd.storage.redis import RedisStorage
 from mxisd.storage.redis.client import Redis
@@ -165,7 +166,7 @@ class Addresses(Case):
         settings = self.tls(authority, sentinel_port) | {"tls_replication": "yes"}
         sentinel = SentinelServer(0, port, "localhost", quorum=1, **settings)
         self.addCleanup(sentinel.remove)
-        named = Sentinel(servers=(f"localhost:{sentinel_port}",), service="ours")
+        named = Sentinel(servers=(HostPort("localhost", sentinel_port),), service="ours")
         redis = self.client("rediss://redis", sentinel=named, ca_file=Path(authority.path))
         self.assertEqual(await redis.command("PING"), b"PONG")
         reason = await self.unavailable(self.client("rediss://redis", sentinel=named).command("PING"))
@@ -368,7 +369,7 @@ class Sentinels(Case):
         self.sentinels = [SentinelServer(port, ports[0]) for port in ports[2:]]
         for sentinel in self.sentinels:
             self.addCleanup(sentinel.remove)
-        self.addresses = tuple(f"127.0.0.1:{port}" for port in ports[2:])
+        self.addresses = tuple(HostPort("127.0.0.1", port) for port in ports[2:])
 
     def service(self, name: str = "ours", **settings: Any) -> Redis:
         return self.client("redis://localhost/1", sentinel=Sentinel(servers=self.addresses, service=name), **settings)

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from twisted.internet.endpoints import serverFromString
 
 from ...matrix.ids import InvalidIdentifier, split_server_name, split_user_id
+from ...net.hosts import BadHost, HostPort, host_port
 from ...net.networks import Network
 from .section import Secret, Unfit, Value
 
@@ -115,18 +116,22 @@ def base_url(text: str) -> str:
 def _is_http(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        split_server_name(parts.netloc)
-    except (ValueError, InvalidIdentifier):
+        host_port(parts.netloc)
+    except ValueError:
         return False
-    return parts.scheme in {"http", "https"} and text.isprintable() and " " not in text
+    is_plain = text.isascii() and text.isprintable() and " " not in text
+    return parts.scheme in {"http", "https"} and is_plain
 
 
 def redis_url(text: str) -> Secret:
     try:
         parts = urlsplit(text)
-        fits = bool(parts.hostname if parts.scheme in {"redis", "rediss"} else parts.scheme == "unix" and parts.path)
-        database = parts.path.strip("/") if parts.scheme != "unix" else parse_qs(parts.query).get("db", [""])[0]
-        fits = fits and parts.port != 0 and re.fullmatch(r"[0-9]{0,5}", database) is not None
+        if parts.scheme == "unix":
+            fits, database = bool(parts.path), parse_qs(parts.query).get("db", [""])[0]
+        else:
+            fits, database = parts.scheme in {"redis", "rediss"}, parts.path.strip("/")
+            host_port(parts.netloc.rpartition("@")[2])
+        fits = fits and re.fullmatch(r"[0-9]{0,5}", database) is not None
     except ValueError:
         fits = False
     if not fits:
@@ -150,17 +155,31 @@ def network(text: str) -> Network:
 
 def name_server(text: str) -> tuple[str, int]:
     try:
-        host, port = _host_and_port(text)
+        host, port = host_port(text)
         return str(ip_address(host)), port or 53
     except ValueError:
         raise Unfit("the address of a name server, such as 127.0.0.1:53 or [::1]:53") from None
 
 
-def _host_and_port(text: str) -> tuple[str, int | None]:
-    """Like :func:`split_server_name`, for those who write IPv6 addresses without brackets."""
-    bare = text.count(":") > 1 and not text.startswith("[")
-    host, port = split_server_name(f"[{text}]" if bare else text)
-    return host.strip("[]"), port
+def host(text: str) -> str:
+    """A host whose port has a key of its own; what comes is without brackets, and in ASCII."""
+    expected = "the name or the address of a host"
+    if "://" in text:
+        raise Unfit(f"{expected} without {text.partition('://')[0]}:// in front")
+    try:
+        found = host_port(text)
+    except BadHost:
+        raise Unfit(expected) from None
+    if found.port is not None:
+        raise Unfit(f"{expected} alone: the port goes to the key 'port' beside it")
+    return found.host
+
+
+def host_and_port(text: str) -> HostPort:
+    try:
+        return host_port(text)
+    except BadHost as error:
+        raise Unfit(f"a host such as example.org, or host:port ({error})") from None
 
 
 def expression(text: str) -> str:
@@ -204,12 +223,9 @@ def listening_host(text: str) -> str:
     if text.startswith("/"):
         return text
     try:
-        host, port = _host_and_port(text)
-    except InvalidIdentifier:
-        port = 0
-    if port is not None:
-        raise Unfit("an address such as 127.0.0.1 or ::1, or the path of a socket")
-    return host
+        return host(text)
+    except Unfit:
+        raise Unfit("an address such as 127.0.0.1 or ::1, or the path of a socket") from None
 
 
 _port = within(1, 65535, "a port")
@@ -220,6 +236,10 @@ Port = Annotated[int, Value(_port)]
 Positive = Annotated[int, Value(within(1, None))]
 Duration = Annotated[int, Value(duration)]
 """Seconds."""
+Host = Annotated[str, Value(host)]
+"""The name or the address of a host: no port, which has a key of its own, and no scheme."""
+HostAndPort = Annotated[HostPort, Value(host_and_port)]
+"""A host, with a port or without."""
 ListeningHost = Annotated[str, Value(listening_host)]
 ServerName = Annotated[str, Value(server_name)]
 ServerNameOrAny = Annotated[str, Value(server_name_or_any)]
