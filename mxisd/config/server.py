@@ -23,6 +23,8 @@ from .engine.values import (
     Text,
 )
 
+# On IPv6, and thereby on IPv4 too; mxisd.listening falls back on machines that have no such thing.
+EVERYWHERE = quoteStringArgument("::")
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
@@ -50,7 +52,7 @@ class Server(Section):
         host = quoteStringArgument(self.hostname)
         if host.startswith("/"):
             return f"unix:{host}"
-        return f"tcp:{self.port}:interface={host}" if host else f"tcp:{self.port}"
+        return f"tcp:{self.port}:interface={host or EVERYWHERE}"
 
 
 class Outbound(Section):

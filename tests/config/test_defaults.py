@@ -89,7 +89,7 @@ DEFAULTS = {
         "port": 8090,
         "publicUrl": "https://example.org",
         "hostname": "",
-        "bind": ("tcp:8090",),
+        "bind": (r"tcp:8090:interface=\:\:",),
         "trustedProxies": ("127.0.0.0/8", "::1/128"),
     },
     "key": {"path": "{directory}/mxisd.signing.key"},
@@ -322,7 +322,8 @@ class DerivedTests(ConfigCase):
     def test_server(self) -> None:
         server = self.config("server: {name: id.example.org, port: 1234}").server
         self.assertEqual(
-            (server.name, server.public_url, server.bind), ("id.example.org", "https://id.example.org", ("tcp:1234",))
+            (server.name, server.public_url, server.bind),
+            ("id.example.org", "https://id.example.org", (r"tcp:1234:interface=\:\:",)),
         )
         self.assertEqual(
             self.config("server: {publicUrl: 'http://id.example.org:8090/'}").server.public_url,
