@@ -1,8 +1,8 @@
 """
-What can be said to an address, and the values that templates may put into it.
+The messages that are sent to addresses, and the values that templates can use.
 
-The names of the values are mxisd's, and more.  Much of what they hold was chosen by strangers: each value is one line
-of printable text, and names are cut, whatever was sent to us.
+The names of the values are those of the Java mxisd, and some more.  Strangers choose much of what is in them: therefore
+each value is made one line of printable text, and long names are cut.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ Kind = Literal[
     "generic.matrixId",
 ]
 
-# Long enough for a name, too short for a story.
+# Long enough for a name, too short for an advertisement.
 MAX_NAME = 64
 # Some mail clients and gateways cut longer ones.
 MAX_URL = 2000
 # A user ID and a room ID have at most 255 bytes.
 MAX_VALUE = 500
 
-# They turn the text around them, so that a name could forge what is beside it.
+# They change the direction of text: a name with one of them could change how the text next to it reads.
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class MessageContext(Struct, frozen=True, kw_only=True):
-    """Who speaks: what all messages of a server, over one medium, have in common."""
+    """What all messages over one medium have in common."""
 
     domain: str
     """The homeserver's name."""
@@ -52,7 +52,7 @@ class MessageContext(Struct, frozen=True, kw_only=True):
 
 
 class Message(Protocol):
-    """Something to tell an address."""
+    """A message to an address."""
 
     kind: ClassVar[Kind]
 
@@ -61,16 +61,16 @@ class Message(Protocol):
 
     @property
     def accept_language(self) -> str:
-        """The ``Accept-Language`` header of whoever asked for it; empty if nobody did."""
+        """The ``Accept-Language`` header of the request that caused the message; empty if none did."""
         ...
 
     def values(self, site: MessageContext) -> Mapping[str, str]:
-        """The values of its own, as they came."""
+        """The values that this kind of message adds, not yet cleaned."""
         ...
 
 
 class Validation(Struct, frozen=True, kw_only=True):
-    """The token that proves that someone reads what is sent to an address."""
+    """The token by which somebody proves that they receive what is sent to an address."""
 
     kind: ClassVar[Kind] = "session.validation"
 
@@ -79,7 +79,7 @@ class Validation(Struct, frozen=True, kw_only=True):
     link: str
     """Where the token can be submitted by a browser."""
     next_link: str = ""
-    """Where the browser goes from there."""
+    """Where the browser is sent afterwards, if anywhere."""
     accept_language: str = ""
 
     def values(self, site: MessageContext) -> Mapping[str, str]:
@@ -120,14 +120,14 @@ class InviteMessage(Struct, frozen=True):
             "INVITE_ADDRESS": invite.address,
             "INVITE_TOKEN": invite.token,
             "INVITE_PRIVATE_KEY": key,
-            # v1: whoever follows it from a mail has no access token, which v2 asks for.
+            # v1, since a link in a mail is opened without the access token that v2 requires.
             "INVITE_SIGN_URL": f"{site.public_url}/_matrix/identity/api/v1/sign-ed25519?"
             + urlencode({"token": invite.token, "private_key": key}),
         }
 
 
 class Reminder(Struct, frozen=True):
-    """The same once more, before the invitation expires."""
+    """A second message about an invite, before it expires."""
 
     kind: ClassVar[Kind] = "invite.reminder"
 
@@ -192,7 +192,7 @@ class UnbindNotice(Struct, frozen=True, kw_only=True):
 
 
 def values(message: Message, site: MessageContext) -> dict[str, str]:
-    """All values of a message, fit to be shown; for each ``X`` there is an ``X_URL_ENCODED``."""
+    """All values of a message, cleaned; for each ``X`` there is an ``X_URL_ENCODED``."""
     given = {
         "REGISTER_URL": f"https://{site.domain}",
         **site.placeholders,
@@ -209,20 +209,20 @@ def values(message: Message, site: MessageContext) -> dict[str, str]:
 
 
 def line(text: str, limit: int = MAX_VALUE) -> str:
-    """A text on one line, without what is invisible or turns the text around it, and cut to so many characters."""
-    # Not all of it is looked at, since it may be long; what is left of the rest is cut anyway.
+    """A text as one line of at most ``limit`` characters, without those that are invisible or change its direction."""
+    # Only the beginning is examined, since the text may be very long.
     kept = (_printable(character) for character in text[: 4 * limit])
     return _cut(" ".join("".join(kept).split()), limit)
 
 
 def name(text: str) -> str:
-    """A name that somebody gave; empty if it carries a link, since then it is an advertisement."""
+    """A name that somebody chose; empty if it contains a link, as advertisements do."""
     folded = text.casefold()
     return "" if "://" in folded or "www." in folded else line(text, MAX_NAME)
 
 
 def url(text: str) -> str:
-    """A link that cannot be harmful by its form, or else nothing."""
+    """A link, or an empty string if its scheme or its characters could do harm."""
     try:
         known = urlsplit(text).scheme in ("http", "https", "mxc")
     except ValueError:
@@ -240,7 +240,7 @@ def _printable(character: str) -> str:
 
 
 def _cut(text: str, limit: int) -> str:
-    # A joiner at the end would join the ellipsis.
+    # A zero-width joiner at the end would join the last character to the ellipsis.
     return text if len(text) <= limit else text[: limit - 1].rstrip("\u200d ") + "…"
 
 

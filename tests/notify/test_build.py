@@ -103,6 +103,15 @@ class BuildTest(ConfigCase, TestCase):
         self.assertTrue(raised.exception.permanent)
         self.assertTrue(str(raised.exception).endswith("550 <(the address)>: no such user"))
 
+    async def test_what_was_handed_over_is_told(self) -> None:
+        server = Server(reactor, MailServer({".": "HANG UP"}))
+        self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
+        smtp = f"smtp: {{host: 127.0.0.1, port: {server.port}, tls: 0}}"
+        notifier = self.notifier(f"threepid: {{medium: {{email: {{{SENDER}, connectors: {{{smtp}}}}}}}}}")
+        with self.assertRaises(SendFailed) as raised:
+            await notifier.send(self.validation(EMAIL))
+        self.assertTrue(raised.exception.handed_over)
+
     def test_senders(self) -> None:
         email = "threepid: {medium: {email: {identity: {from: '%s'}, connectors: {smtp: {host: mail}}}}}"
         for good in ("is@localhost", "is@example.test", "is@bücher.example", "a.b+c@intranet"):

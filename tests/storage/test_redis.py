@@ -191,7 +191,9 @@ class Keys(TestCase):
         newcomer = service(self.redis)
         newcomer.startService()
         self.addCleanup(newcomer.stopService)
-        with self.assertRaisesRegex(StorageUnavailable, r"\(schema 3\) was made by a newer mxisd; this one knows 2"):
+        with self.assertRaisesRegex(
+            StorageUnavailable, r"\(schema 3\) was written by a newer mxisd; this one knows schema 2"
+        ):
             await newcomer.storage.bindings.get(EMAIL)
 
 
@@ -206,7 +208,7 @@ class Warnings(TestCase):
 
     def observe(self, event: dict[str, Any]) -> None:
         if event.get("log_namespace") == "mxisd.storage.redis" and event["log_level"] == LogLevel.warn:
-            self.said.append(event["caution"])
+            self.said.append(event["problem"])
 
     async def start(self, *acl: str, **settings: str) -> None:
         server = RedisServer(**settings)
@@ -228,7 +230,7 @@ class Warnings(TestCase):
     async def test_snapshots_only(self) -> None:
         await self.start(save="3600 1")
         self.assertEqual(len(self.said), 1)
-        self.assertIn("loses what came after its last snapshot ('save 3600 1')", self.said[0])
+        self.assertIn("loses everything since its last snapshot when it crashes ('save 3600 1')", self.said[0])
 
     async def test_nobody_may_know(self) -> None:
         await self.start("-config")

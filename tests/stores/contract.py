@@ -13,7 +13,7 @@ from mxisd.lookup.source import Listing, Source
 from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
 from mxisd.stores.localpart import UserIds
 from mxisd.stores.store import Authentication, Directory, Profiles, Store
-from tests.stores.people import ALICE, BOB, CAROL, CROWD, DOMAIN, HOSTILE, PEOPLE, Person
+from tests.stores.people import ALICE, BOB, CAROL, CROWD, DOMAIN, HOSTILE, LOOKALIKES, PEOPLE, Person
 
 T = TypeVar("T")
 
@@ -123,6 +123,13 @@ class ProfilesContract(StoreCase):
             self.assertEqual(list(await self.profiles.threepids(user_id)), [], user_id)
             self.assertEqual(list(await self.profiles.roles(user_id)), [], user_id)
 
+    async def test_takes_nobody_for_somebody_else(self) -> None:
+        for localpart in LOOKALIKES:
+            user_id = f"@{localpart}:{DOMAIN}"
+            self.assertEqual(list(await self.profiles.roles(user_id)), [], user_id)
+            self.assertIsNone(await self.profiles.display_name(user_id), user_id)
+            self.assertEqual(list(await self.profiles.threepids(user_id)), [], user_id)
+
 
 class DirectoryContract(StoreCase):
     """Searches."""
@@ -201,7 +208,7 @@ class AuthenticationContract(StoreCase):
         for user_id in (
             f"@nobody:{DOMAIN}",
             "@alice:elsewhere.example",
-            *(f"@{text}:{DOMAIN}" for text in HOSTILE),
+            *(f"@{text}:{DOMAIN}" for text in (*HOSTILE, *LOOKALIKES)),
         ):
             self.assertIsNone(await self.authentication.authenticate(user_id, ALICE.password), user_id)
 

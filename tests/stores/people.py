@@ -64,6 +64,24 @@ def as_data(people: Iterable[Person] = PEOPLE) -> list[dict[str, Any]]:
     ]
 
 
+# Localparts that anybody can register, and that a lax reader takes for "alice" or "carol".
+LOOKALIKES = (
+    "=61lice",
+    "alic=65",
+    "=61=6c=69=63=65",
+    "=41lice",
+    "ALICE",
+    "Alice",
+    "alice=20",
+    "=20alice",
+    "alice=0a",
+    "alice=00",
+    "=c3=a1lice",
+    "=ef=bd=81lice",
+    "car=c3=b6l",
+    "=63arol",
+)
+
 # What would find somebody if it were read as a part of a query.
 HOSTILE = (
     "*",

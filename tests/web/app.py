@@ -96,10 +96,9 @@ class Homeservers:
             raise MatrixError(401, "M_UNAUTHORIZED", "not a token of this server")
         return self.users[openid_token]
 
-    async def authenticate(self, header: str, method: str, uri: str, content: object) -> str:
-        if not header.startswith("X-Matrix "):
+    async def authenticate(self, header: str, method: str, uri: str, content: object, origin: str) -> None:
+        if header != f"X-Matrix {origin}":
             raise MatrixError(403, "M_FORBIDDEN", "no signature")
-        return header.removeprefix("X-Matrix ")
 
 
 class Bell:

@@ -122,3 +122,8 @@ class Tree(SynchronousTestCase):
     def test_nothing_is_no_parameter(self) -> None:
         for path in ("/a/", "/a//c", "/a", "/a/other/", "/a/other/d"):
             self.assertIn(b"M_UNRECOGNIZED", self.get(path))
+
+    def test_words_of_the_api_have_one_spelling(self) -> None:
+        for path in ("/%61/b", "/a/%62", "/%61/other", "/a/other/%63", "/a/%C3%A4/%63", "/%2561/b", "/A/b"):
+            self.assertIn(b"M_UNRECOGNIZED", self.get(path), path)
+        self.assertEqual(self.get("/a/%62b"), b'{"segment":"bb"}')

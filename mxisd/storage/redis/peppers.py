@@ -1,4 +1,4 @@
-"""The peppers in use, as whoever binds has to know them."""
+"""The peppers in use: a script that changes bindings needs the hash of the address under each of them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from ..records import Pepper
 
 
 class Peppers:
-    """The peppers in use as far as we know: a script that needs them says when we are behind."""
+    """A copy of the peppers in use; a script that is called with outdated ones returns the current ones."""
 
     def __init__(self) -> None:
         self._known: list[str] = []
 
     def digests(self, threepid: ThreePid) -> list[str]:
-        """Each pepper with the hash of an address under it."""
+        """Each pepper, followed by the hash of the address under it."""
         return [text for pepper in self._known for text in (pepper, digest(threepid, pepper))]
 
     def learn(self, entries: Sequence[bytes]) -> None:
+        """Take over what a script returned."""
         self._known = [read_pepper(entry).pepper for entry in entries]
 
 
 def read_pepper(entry: bytes) -> Pepper:
-    """Make a pepper of what is kept of it."""
+    """Make a pepper of an entry of the list in Redis."""
     made_at, _, pepper = entry.decode().partition(" ")
     return Pepper(pepper=pepper, made_at=int(made_at))

@@ -1,4 +1,4 @@
-"""Between rows and records: a table has a column for each field of its record, under its name."""
+"""Convert rows to records and back: a table has a column of the same name for each field of its record."""
 
 from __future__ import annotations
 

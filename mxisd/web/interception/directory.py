@@ -14,9 +14,10 @@ from ...log import Logger
 from ...matrix.error import MatrixError
 from ...stores.search import PATIENCE, StoreSearch, merged
 from ...waiting import within
+from ..answer import Whole
 from ..body import from_values
 from ..endpoint import Call
-from ..proxy import NotAccepted, Proxy, Whole
+from ..proxy import NotAccepted, Proxy
 from .body import JSON, as_object, read, write
 
 log = Logger()

@@ -1,5 +1,5 @@
 -- Arguments: medium, address, user ID, bound at, signed, destination, and for each pepper in use: pepper, digest.
--- Returns the peppers in use if these are not they; otherwise a list with, in it, the list of the invites ended.
+-- Returns the peppers in use if they are others than these; otherwise a list that contains the list of ended invites.
 local medium, address, user_id, bound_at, signed, destination = unpack(ARGV, 1, 6)
 local all = peppers()
 if not are_current(all, 7) then

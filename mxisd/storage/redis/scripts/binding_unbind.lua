@@ -1,5 +1,5 @@
 -- Arguments: medium, address, user ID, and for each pepper in use: pepper, digest.
--- Returns the peppers in use if these are not they; otherwise whether there was a binding to this user.
+-- Returns the peppers in use if they are others than these; otherwise whether there was a binding to this user.
 local field, user_id = ARGV[1] .. ' ' .. ARGV[2], ARGV[3]
 local all = peppers()
 if not are_current(all, 4) then
