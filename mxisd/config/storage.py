@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 from msgspec.structs import replace
 
 from .engine.section import Finding, Secret, Section
-from .engine.values import ExistingFile, HostAndPort, KeyPrefix, PoolSize, Positive, RedisUrl
+from .engine.values import ExistingFile, HostAndPort, KeyPrefix, Milliseconds, PoolSize, RedisUrl
 
 
 class SQLite(Section):
@@ -32,8 +33,8 @@ class Redis(Section):
     ca_file: ExistingFile | None = None
     prefix: KeyPrefix = "mxisd:"
     pool_size: PoolSize = 8
-    timeout: Positive = 900
-    """Milliseconds within which Redis has to answer; a client that waits for us notices twice that."""
+    timeout: Milliseconds = timedelta(milliseconds=900)
+    """Within that Redis has to answer; a client that waits for us notices twice that."""
     sentinel: Sentinel = Sentinel()
 
 

@@ -47,6 +47,14 @@ VALUES = [
         "invite.expiration.resolveTo: expected a user ID such as @user:example.org, found 'expired'",
     ),
     (
+        "invite: {expiration: {after: 30}, reminder: {before: 45}}",
+        "invite.reminder.before: expected less than invite.expiration.after (30), found 45",
+    ),
+    (
+        "invite: {delivery: {giveUpAfter: 9999999d}}",
+        "invite.delivery.giveUpAfter: expected a duration of at most 2555000d, found '9999999d'",
+    ),
+    (
         "invite: {delivery: {giveUpAfter: a week}}",
         "invite.delivery.giveUpAfter: expected a duration such as '10s' or '2d 4h 12m 34s', found 'a week'",
     ),

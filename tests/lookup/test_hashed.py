@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -27,7 +28,9 @@ class AlgorithmTests(SynchronousTestCase):
     def hashed(self, *algorithms: str) -> HashedLookup:
         hashes, cooldowns = self.storage.hashes, self.storage.cooldowns
         return HashedLookup(
-            hashes, HashIndex(hashes, cooldowns, [], at_once, self.clock, bytes, 20, 600, lookups=2), algorithms
+            hashes,
+            HashIndex(hashes, cooldowns, [], at_once, self.clock, bytes, 20, timedelta(minutes=10), lookups=2),
+            algorithms,
         )
 
     def result(self, coroutine: Any) -> Any:

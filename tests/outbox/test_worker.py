@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from itertools import count, pairwise
 from typing import Any, TypeVar
 
@@ -76,7 +77,7 @@ class Case(SynchronousTestCase):
 
     def worker(self, **limits: int) -> OutboxWorker:
         # 255 of a random byte is the shortest delay, 0 the whole one.
-        return OutboxWorker(self.outbox, self.other, self.clock, bytes, give_up_after=7 * DAY, **limits)
+        return OutboxWorker(self.outbox, self.other, self.clock, bytes, give_up_after=timedelta(days=7), **limits)
 
     def now(self) -> int:
         return int(self.clock.seconds() * 1000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_
 import random
 from collections.abc import Coroutine, Mapping
+from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -127,7 +128,9 @@ class App:
         )
         self.signer = signer = Signer(DOMAIN, [SIGNING_KEY])
         lookup = Lookup(storage.bindings, [], signer, self.clock)
-        index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, self.clock, source.randbytes, 20, 600)
+        index = HashIndex(
+            storage.hashes, storage.cooldowns, [], at_once, self.clock, source.randbytes, 20, timedelta(minutes=10)
+        )
         sessions = ValidationSessions(storage.sessions, self.mailbox, self.clock, source.randbytes, PUBLIC_URL)
         invites = Invites(storage.invites, self.policy, lookup, self.deliveries, signer, self.clock, source.randbytes)
         accounts = Accounts(storage.accounts, self.homeservers, self.clock, source.randbytes, only_domain=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +23,10 @@ Parser = Callable[[str], Any]
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _DURATION = re.compile(r"(?:(\d+)d)?\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:(\d+)s)?", re.ASCII)
+# What is this far in the future still has a date: Python knows none after the year 9999.
+_LONGEST = timedelta(days=7000 * 365)
+# Python reads no more digits than some thousands.
+_DIGITS = 1000
 _MAILBOX = re.compile(r"[^\s\x00-\x20\x7f@<>()\[\]\\,:;\"]+")
 _DOMAIN = re.compile(r"\w([\w.-]*\w)?")
 
@@ -35,7 +40,7 @@ def boolean(text: str) -> bool:
 
 def integer(text: str) -> int:
     # 010 would be ten to some and eight to YAML.
-    if not _INTEGER.fullmatch(text):
+    if not _INTEGER.fullmatch(text) or len(text) > _DIGITS:
         raise Unfit("a whole number")
     return int(text)
 
@@ -45,20 +50,36 @@ def within(least: int, most: int | None, what: str = "a whole number") -> Callab
     expected = f"{what} of at least {least}" if most is None else f"{what} from {least} to {most}"
 
     def parse(text: str) -> int:
-        if not _INTEGER.fullmatch(text) or int(text) < least or (most is not None and int(text) > most):
+        number = int(text) if _INTEGER.fullmatch(text) and len(text) <= _DIGITS else least - 1
+        if number < least or (most is not None and number > most):
             raise Unfit(expected)
-        return int(text)
+        return number
 
     return parse
 
 
-def duration(text: str) -> int:
-    """Seconds, from ma1sd's form."""
+def duration(text: str) -> timedelta:
+    """A duration in ma1sd's form."""
     match = _DURATION.fullmatch(text.strip())
-    if match is None or not any(match.groups()):
+    if match is None or not any(match.groups()) or len(text) > _DIGITS:
         raise Unfit("a duration such as '10s' or '2d 4h 12m 34s'")
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    count = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    if count > _LONGEST.total_seconds():
+        raise Unfit(f"a duration of at most {_LONGEST.days}d")
+    return timedelta(seconds=count)
+
+
+def number_of(unit: timedelta) -> Callable[[str], timedelta]:
+    """Reads durations that are whole numbers of a unit, which is part of what the key means."""
+
+    def parse(text: str) -> timedelta:
+        count = _positive(text)
+        if count > _LONGEST // unit:
+            raise Unfit(f"a whole number from 1 to {_LONGEST // unit}")
+        return count * unit
+
+    return parse
 
 
 def server_name(text: str) -> str:
@@ -229,13 +250,16 @@ def listening_host(text: str) -> str:
 
 
 _port = within(1, 65535, "a port")
+_positive = within(1, None)
 
 Text = Annotated[str, Value(text)]
 """Not empty."""
 Port = Annotated[int, Value(_port)]
-Positive = Annotated[int, Value(within(1, None))]
-Duration = Annotated[int, Value(duration)]
-"""Seconds."""
+Positive = Annotated[int, Value(_positive)]
+Duration = Annotated[timedelta, Value(duration)]
+Days = Annotated[timedelta, Value(number_of(timedelta(days=1)))]
+Minutes = Annotated[timedelta, Value(number_of(timedelta(minutes=1)))]
+Milliseconds = Annotated[timedelta, Value(number_of(timedelta(milliseconds=1)))]
 Host = Annotated[str, Value(host)]
 """The name or the address of a host: no port, which has a key of its own, and no scheme."""
 HostAndPort = Annotated[HostPort, Value(host_and_port)]
