@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..clock import DAY, MINUTE, now
+from ..clock import milliseconds, now
 from ..core import Core
 from ..lookup.source import AddressLookup, Source
 from ..outbox.build import Outboxes
 from ..policies.invite import InvitePolicy
-from ..services import PeriodicService
+from ..services import HOURLY, PeriodicService
 from .invites import Invites
 from .lifecycle import InviteLifecycle
 from .resolution import Resolution
@@ -28,7 +28,6 @@ def build(
 ) -> InviteParts:
     """``pending`` are asked again and again about the addresses of pending invites."""
     config, storage, clock = core.config.invite, core.storage, core.reactor
-    remind_after = None if config.remind_after is None else config.remind_after * MINUTE
     lifecycle = InviteLifecycle(storage.invites, outboxes.onbind, clock, config.expiration.resolve_to)
     resolution = Resolution(
         storage.invites,
@@ -36,13 +35,15 @@ def build(
         pending,
         lifecycle,
         clock,
-        config.resolution.interval * 1000,
-        config.expiration.after * MINUTE if config.expiration.enabled else None,
+        config.resolution.interval,
+        config.expiration.after if config.expiration.enabled else None,
     )
     core.run(PeriodicService("lookup of pending invites", resolution.tick, config.resolution.interval, clock))
-    kept = config.history.days * DAY
-    core.run(PeriodicService("purge of ended invites", lambda: storage.invites.purge(now(clock) - kept), 3600, clock))
+    kept = milliseconds(config.history.days)
+    core.run(PeriodicService("purge of ended invites", lambda: storage.invites.purge(now(clock) - kept), HOURLY, clock))
     return InviteParts(
-        Invites(storage.invites, policy, lookup, outboxes.messages, core.signer, clock, core.random, remind_after),
+        Invites(
+            storage.invites, policy, lookup, outboxes.messages, core.signer, clock, core.random, config.remind_after
+        ),
         lifecycle,
     )

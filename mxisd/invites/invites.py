@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from twisted.internet.interfaces import IReactorTime
 
-from ..clock import MINUTE, Random, now, token
+from ..clock import MINUTE, Random, milliseconds, now, token
 from ..lookup.source import AddressLookup
 from ..matrix import signing
 from ..matrix.error import MatrixError
@@ -32,9 +34,9 @@ class Invites:
         signer: Signer,
         clock: IReactorTime,
         random: Random,
-        remind_after: int | None = None,
+        remind_after: timedelta | None = None,
     ) -> None:
-        """``remind_after``: how many ms after an invite there is to be one more message about it."""
+        """``remind_after``: how long after an invite there is to be one more message about it."""
         self._store = store
         self._policy = policy
         self._lookup = lookup
@@ -42,7 +44,7 @@ class Invites:
         self._signer = signer
         self._clock = clock
         self._random = random
-        self._remind_after = remind_after
+        self._remind_after = None if remind_after is None else milliseconds(remind_after)
 
     async def store(self, threepid: ThreePid, room_id: str, sender: str, fields: dict[str, object]) -> Invite:
         """

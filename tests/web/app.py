@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -119,7 +120,7 @@ class App:
         )
         self.signer = signer = signer_for(DOMAIN)
         lookup = Lookup(storage.bindings, [], signer, self.clock)
-        index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, self.clock, random, 20, 600)
+        index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, self.clock, random, 20, timedelta(minutes=10))
         sessions = ValidationSessions(storage.sessions, self.mailbox, self.clock, random, PUBLIC_URL)
         invites = Invites(storage.invites, self.policy, lookup, self.deliveries, signer, self.clock, random)
         accounts = Accounts(storage.accounts, self.homeservers, self.clock, random, only_domain=None)

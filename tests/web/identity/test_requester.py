@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
 
@@ -37,7 +38,7 @@ class RequesterTests(SynchronousTestCase):
         here = Lookup(storage.bindings, [], signer, clock)
         everywhere = Lookup(storage.bindings, [Book({ANNA: ALICE})], signer, clock)
         recursion = Recursion(here, everywhere, [ip_network("10.0.0.0/8")])
-        index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, clock, bytes, 20, 600)
+        index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, clock, bytes, 20, timedelta(minutes=10))
         endpoints = LookupEndpoints(recursion, HashedLookup(storage.hashes, index), Clients(trusted), bulk=bulk)
         self.client: Any = StubTreq(
             tree(
