@@ -134,6 +134,9 @@ class InviteStorage(Protocol):
 
         If an invite is pending for the same address, room and sender, that one is returned instead.  Its message is
         queued again only if the last one was queued before ``resend_before`` and is no longer queued.
+
+        If only the new one is proven, the pending one becomes so, with the new ``fields``, since the old ones were
+        anybody's; then the last message does not count.
         """
         ...
 
@@ -251,6 +254,10 @@ class CooldownStorage(Protocol):
 
     async def take(self, name: str, now: int, period: int) -> bool:
         """Return ``True`` if no cooldown of this name is running, and start one of ``period`` ms."""
+        ...
+
+    async def end(self, name: str, now: int) -> bool:
+        """Return ``True`` if a cooldown of this name is running, and end it."""
         ...
 
     async def purge(self, now: int) -> int:

@@ -252,6 +252,8 @@ class Schema(SynchronousTestCase):
         (ended,) = self.result(storage.invites.page(ended=True, offset=0, limit=5))
         (delivery,) = self.result(storage.outbox.of_invite("token"))
         self.assertEqual((ended.user_id, delivery.user_id), (BOB, BOB))
+        # Nobody knows who sent it.
+        self.assertIs(ended.proven, False)
         self.assertEqual([self.result(storage.cooldowns.take("warning", now, 1)) for now in (2, 3)], [False, True])
         with closing(sqlite3.connect(self.path.with_name(f"{self.path.name}.v1"))) as copy:
             self.assertEqual(copy.execute("SELECT mxid FROM bindings").fetchall(), [(BOB,)])

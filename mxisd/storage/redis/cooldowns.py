@@ -14,5 +14,8 @@ class RedisCooldowns:
     async def take(self, name: str, now: int, period: int) -> bool:
         return bool(await self._redis.run("cooldown_take", name, now, period))
 
+    async def end(self, name: str, now: int) -> bool:
+        return bool(await self._redis.run("cooldown_end", name, now))
+
     async def purge(self, now: int) -> int:
         return int(await self._redis.command("ZREMRANGEBYSCORE", self._redis.key("cooldowns"), "-inf", now))
