@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from ..clock import DAY, MINUTE, now
 from ..core import Core
-from ..lookup.source import AddressLookup, Source
+from ..lookup.recursion import Recursion
+from ..lookup.source import Source
 from ..outbox.build import Outboxes
-from ..policies.invite import InvitePolicy
+from ..policies.build import Policies
 from ..services import PeriodicService
 from .invites import Invites
 from .lifecycle import InviteLifecycle
@@ -24,7 +25,7 @@ class InviteParts(NamedTuple):
 
 
 def build(
-    core: Core, policy: InvitePolicy, lookup: AddressLookup, pending: Sequence[Source], outboxes: Outboxes
+    core: Core, policies: Policies, recursion: Recursion, pending: Sequence[Source], outboxes: Outboxes
 ) -> InviteParts:
     """``pending`` are asked again and again about the addresses of pending invites."""
     config, storage, clock = core.config.invite, core.storage, core.reactor
@@ -43,6 +44,17 @@ def build(
     kept = config.history.days * DAY
     core.run(PeriodicService("purge of ended invites", lambda: storage.invites.purge(now(clock) - kept), 3600, clock))
     return InviteParts(
-        Invites(storage.invites, policy, lookup, outboxes.messages, core.signer, clock, core.random, remind_after),
+        Invites(
+            storage.invites,
+            policies.invite,
+            policies.proofs,
+            recursion,
+            outboxes.messages,
+            core.signer,
+            clock,
+            core.random,
+            core.config.matrix.domain,
+            remind_after,
+        ),
         lifecycle,
     )

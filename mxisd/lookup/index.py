@@ -14,7 +14,8 @@ from ..clock import Random, now
 from ..log import Logger
 from ..matrix.hashing import digest
 from ..matrix.threepid import ThreePid
-from ..storage.contract import CooldownStorage, HashStorage, Portion, StorageUnavailable
+from ..storage.contract import HashStorage, Portion, StorageUnavailable
+from ..storage.once import CooldownStorage
 from ..storage.records import Pepper
 from .source import Listing
 

@@ -14,7 +14,9 @@ from typing import ClassVar, Literal, Protocol
 from urllib.parse import quote_plus, urlencode, urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from ..matrix.ids import server_of
 from ..matrix.threepid import ThreePid
 from ..storage.records import Invite
 
@@ -99,7 +101,7 @@ class InviteMessage(Struct, frozen=True):
         return self.invite.threepid
 
     def values(self, site: MessageContext) -> Mapping[str, str]:
-        invite = self.invite
+        invite = self.invite if self.invite.proven else _anonymous(self.invite)
         fields = {name: value for name, value in invite.fields.items() if isinstance(value, str)}
         alias = line(fields.get("room_alias", ""))
         room = _room(invite.room_id, fields.get("room_name", ""))
@@ -242,6 +244,11 @@ def _printable(character: str) -> str:
 def _cut(text: str, limit: int) -> str:
     # A zero-width joiner at the end would join the last character to the ellipsis.
     return text if len(text) <= limit else text[: limit - 1].rstrip("\u200d ") + "…"
+
+
+def _anonymous(invite: Invite) -> Invite:
+    """What is to be shown of an invite that anybody may have sent: nothing that could be a stranger's own words."""
+    return replace(invite, sender=f"Somebody on {server_of(invite.sender)}", room_id="…", fields={})
 
 
 def _sender(user_id: str, given_name: str) -> dict[str, str]:

@@ -8,39 +8,55 @@ from mxisd.patterns import Expression, UnusableExpression
 from mxisd.policies.registration import RegistrationPolicy, domain
 from mxisd.storage.records import Invite
 
+# Who has invited an address, and whether it is sure that it was they.
+INVITES = {
+    "invited@example.com": ("@alice:example.org", True),
+    "claimed@example.com": ("@alice:example.org", False),
+    "elsewhere@example.com": ("@alice:example.net", True),
+}
+
 
 class Invites:
-    """Has a pending invite for one address."""
+    """Has a pending invite for some addresses."""
 
     async def pending(self, threepid: ThreePid) -> list[Invite]:
-        if threepid.address != "invited@example.com":
+        if threepid.address not in INVITES:
             return []
+        sender, proven = INVITES[threepid.address]
         return [
             Invite(
                 token="t",
                 medium=threepid.medium,
                 address=threepid.address,
                 room_id="!r:b",
-                sender="@a:b",
+                sender=sender,
                 created=0,
                 ephemeral_public_key="",
                 ephemeral_private_key="",
+                proven=proven,
             )
         ]
 
 
+def registrations(policy: Policy) -> RegistrationPolicy:
+    return RegistrationPolicy(policy, Invites(), "example.org")
+
+
 class PolicyTests(SynchronousTestCase):
     def allows(self, policy: Policy, threepid: ThreePid) -> bool:
-        return self.successResultOf(Deferred.fromCoroutine(RegistrationPolicy(policy, Invites()).allows(threepid)))
+        return self.successResultOf(Deferred.fromCoroutine(registrations(policy).allows(threepid)))
 
     def test_by_default_the_invited_may_and_nobody_else(self) -> None:
         self.assertTrue(self.allows(Policy(), email("invited@example.com")))
         self.assertFalse(self.allows(Policy(), email("other@example.com")))
         self.assertFalse(self.allows(Policy(invite=False), email("invited@example.com")))
 
+    def test_an_invite_counts_if_one_of_our_users_has_sent_it(self) -> None:
+        for address in ("claimed@example.com", "elsewhere@example.com"):
+            self.assertFalse(self.allows(Policy(), email(address)), address)
+
     def test_the_refusal_says_that_the_address_is_denied(self) -> None:
-        policy = RegistrationPolicy(Policy(), Invites())
-        refused = Deferred.fromCoroutine(policy.require(email("other@example.com")))
+        refused = Deferred.fromCoroutine(registrations(Policy()).require(email("other@example.com")))
         error = self.failureResultOf(refused, MatrixError).value
         self.assertEqual((error.status, error.errcode), (403, "M_THREEPID_DENIED"))
 
@@ -63,9 +79,14 @@ class PolicyTests(SynchronousTestCase):
             ]:
                 self.assertEqual(self.allows(policy, email(address)), expected, address)
 
-    def test_an_invite_counts_more_than_the_blacklist(self) -> None:
-        policy = Policy(threepid={"email": Medium(domain=Domains(blacklist=("example.com",)))})
-        self.assertTrue(self.allows(policy, email("invited@example.com")))
+    def test_no_invite_lifts_the_blacklist(self) -> None:
+        for allowed in (True, False):
+            for lists in (
+                Medium(domain=Domains(blacklist=("example.com",))),
+                Medium(pattern=Patterns(blacklist=(".*@example[.]com",), whitelist=(".*",))),
+            ):
+                policy = Policy(allowed=allowed, threepid={"email": lists})
+                self.assertFalse(self.allows(policy, email("invited@example.com")))
 
     def test_each_medium_has_its_own_lists(self) -> None:
         policy = Policy(threepid={"msisdn": Medium(pattern=Patterns(whitelist=("49.*",)))})

@@ -21,6 +21,7 @@ from mxisd.accounts.terms import Terms
 from mxisd.config.invite import Policy as InviteRules
 from mxisd.config.invite import Rule
 from mxisd.config.policy import Policy
+from mxisd.config.register import Policy as Registrations
 from mxisd.config.session import Bind
 from mxisd.config.session import Policy as SessionPolicy
 from mxisd.invites.invites import Invites
@@ -32,6 +33,9 @@ from mxisd.matrix.error import MatrixError
 from mxisd.matrix.signing import Signer
 from mxisd.notify import Message, SendFailed
 from mxisd.policies.invite import InvitePolicy
+from mxisd.policies.newcomers import Newcomers
+from mxisd.policies.proofs import Proofs
+from mxisd.policies.registration import RegistrationPolicy
 from mxisd.stores.stores import Stores
 from mxisd.threepids.binding import Bindings
 from mxisd.threepids.unbind_notices import UnbindNotices
@@ -89,7 +93,7 @@ class Homeservers:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
-        self.users = {"alices": "@alice:example.org", "bobs": "@bob:example.org"}
+        self.users = {"alices": "@alice:example.org", "bobs": "@bob:example.org", "eves": "@eve:evil.example"}
 
     async def userinfo(self, server_name: str, openid_token: str) -> str:
         self.asked.append((server_name, openid_token))
@@ -115,7 +119,9 @@ class Bell:
 class App:
     """One server, with a clock to turn."""
 
-    def __init__(self, policies: Mapping[str, Policy], session_policy: SessionPolicy) -> None:
+    def __init__(
+        self, policies: Mapping[str, Policy], session_policy: SessionPolicy, registrations: Registrations | None = None
+    ) -> None:
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
         source = random.Random(0)
@@ -128,21 +134,35 @@ class App:
         )
         self.signer = signer = Signer(DOMAIN, [SIGNING_KEY])
         lookup = Lookup(storage.bindings, [], signer, self.clock)
+        recursion = Recursion(lookup, lookup, ())
+        self.proofs = Proofs(storage.cooldowns, self.clock)
+        newcomers = None
+        if registrations is not None:
+            registration_policy = RegistrationPolicy(registrations, storage.invites, DOMAIN)
+            newcomers = Newcomers(registration_policy, self.proofs, DOMAIN)
         index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, self.clock, source.randbytes, 20, 600)
         sessions = ValidationSessions(storage.sessions, self.mailbox, self.clock, source.randbytes, PUBLIC_URL)
-        invites = Invites(storage.invites, self.policy, lookup, self.deliveries, signer, self.clock, source.randbytes)
+        invites = Invites(
+            storage.invites,
+            self.policy,
+            self.proofs,
+            recursion,
+            self.deliveries,
+            signer,
+            self.clock,
+            source.randbytes,
+            DOMAIN,
+        )
         accounts = Accounts(storage.accounts, self.homeservers, self.clock, source.randbytes, only_domain=None)
         notices = UnbindNotices(session_policy.unbind, storage.bindings, storage.cooldowns, self.mailbox, self.clock)
         publication = Bindings(storage.bindings, sessions, self.deliveries, notices, signer, self.clock, session_policy)
         endpoints = IdentityEndpoints(
             account=AccountEndpoints(accounts, Terms(policies, storage.accounts, self.clock)),
-            lookup=LookupEndpoints(
-                Recursion(lookup, lookup, ()), HashedLookup(storage.hashes, index), Clients(()), bulk=True
-            ),
-            validate=ValidateEndpoints(sessions, Pages.built_in(), session_policy.validation),
+            lookup=LookupEndpoints(recursion, HashedLookup(storage.hashes, index), Clients(()), bulk=True),
+            validate=ValidateEndpoints(sessions, Pages.built_in(), session_policy.validation, newcomers),
             threepid=ThreePidEndpoints(publication, self.homeservers.authenticate),
             pubkey=PubkeyEndpoints(signer, invites),
-            invite=InviteEndpoints(invites, signer, PUBLIC_URL),
+            invite=InviteEndpoints(invites, Clients(()), signer, PUBLIC_URL),
         )
         self.endpoints = common() | v1(endpoints) | v2(endpoints)
         self.client: Any = StubTreq(tree(self.endpoints))
@@ -156,9 +176,10 @@ class AppTestCase(SynchronousTestCase):
 
     policies: Mapping[str, Policy] = {}
     session_policy = SessionPolicy(bind=Bind(domains=(DOMAIN,)))
+    registrations: Registrations | None = None
 
     def setUp(self) -> None:
-        self.app = App(self.policies, self.session_policy)
+        self.app = App(self.policies, self.session_policy, self.registrations)
 
     def request(
         self,

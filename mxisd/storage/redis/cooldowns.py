@@ -6,7 +6,7 @@ from .client import Redis
 
 
 class RedisCooldowns:
-    """:class:`mxisd.storage.contract.CooldownStorage` on Redis."""
+    """:class:`mxisd.storage.once.CooldownStorage` on Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

@@ -8,7 +8,7 @@ from .database import SQLiteDatabase
 
 
 class SQLiteCooldowns:
-    """:class:`mxisd.storage.contract.CooldownStorage` on SQLite."""
+    """:class:`mxisd.storage.once.CooldownStorage` on SQLite."""
 
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database

@@ -44,6 +44,7 @@ def interceptions(on: InterceptionEndpoints) -> dict[str, Endpoint]:
             f"{room}/send/{{eventType}}": Endpoint(POST=event),
             f"{room}/send/{{eventType}}/{{txnId}}": Endpoint(PUT=longer),
             f"{client}/register/{{medium}}/requestToken": Endpoint(POST=on.register.request_token),
+            f"{client}/account/3pid/{{medium}}/requestToken": Endpoint(POST=on.register.request_token_for_account),
             f"{client}/user_directory/search": Endpoint(POST=on.directory.search),
             f"{client}/login": Endpoint(GET=on.login.flows, POST=on.login.log_in),
             f"{client}/profile/{{userId}}": Endpoint(GET=on.profile.profile, HEAD=on.profile.forward),
