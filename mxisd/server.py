@@ -41,7 +41,7 @@ def build_parts(core: Core) -> Served:
     outboxes = build_outboxes(core, notifier)
     accounts = build_accounts(core)
     threepids = build_threepids(core, notifier, outboxes.onbind)
-    invites, lifecycle = build_invites(core, policies.invite, lookups.for_us, lookups.pending, outboxes)
+    invites, lifecycle = build_invites(core, policies, lookups.recursion, lookups.pending, outboxes)
     appservice = build_appservice(core, stores, notifier, lifecycle, lookups.for_us)
     return Served(stores, lookups, policies, accounts, threepids, invites, appservice)
 

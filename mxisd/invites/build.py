@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from ..clock import milliseconds, now
 from ..core import Core
-from ..lookup.source import AddressLookup, Source
+from ..lookup.recursion import Recursion
+from ..lookup.source import Source
 from ..outbox.build import Outboxes
-from ..policies.invite import InvitePolicy
+from ..policies.build import Policies
 from ..services import HOURLY, PeriodicService
 from .invites import Invites
 from .lifecycle import InviteLifecycle
@@ -24,7 +25,7 @@ class InviteParts(NamedTuple):
 
 
 def build(
-    core: Core, policy: InvitePolicy, lookup: AddressLookup, pending: Sequence[Source], outboxes: Outboxes
+    core: Core, policies: Policies, recursion: Recursion, pending: Sequence[Source], outboxes: Outboxes
 ) -> InviteParts:
     """``pending`` are asked again and again about the addresses of pending invites."""
     config, storage, clock = core.config.invite, core.storage, core.reactor
@@ -43,7 +44,16 @@ def build(
     core.run(PeriodicService("purge of ended invites", lambda: storage.invites.purge(now(clock) - kept), HOURLY, clock))
     return InviteParts(
         Invites(
-            storage.invites, policy, lookup, outboxes.messages, core.signer, clock, core.random, config.remind_after
+            storage.invites,
+            policies.invite,
+            policies.proofs,
+            recursion,
+            outboxes.messages,
+            core.signer,
+            clock,
+            core.random,
+            core.config.matrix.domain,
+            config.remind_after,
         ),
         lifecycle,
     )

@@ -41,7 +41,7 @@ class Lookups(NamedTuple):
     recursion: Recursion
     """For requests: by who asks."""
     for_us: Lookup
-    """For what mxisd itself wants to know about an invite."""
+    """For administrators, who ask about invites."""
     private: Lookup
     """Asks only what is the administrator's own: an address of a login is not for others to know."""
     pending: tuple[Source, ...]

@@ -11,7 +11,8 @@ from ..config.session import Unbind
 from ..log import Logger
 from ..matrix.threepid import ThreePid
 from ..notify import MessageSender, UnbindNotice, UnbindWarning
-from ..storage.contract import BindingStorage, CooldownStorage
+from ..storage.contract import BindingStorage
+from ..storage.once import CooldownStorage
 
 log = Logger()
 

@@ -23,8 +23,15 @@ def fields(record: Struct) -> list[Argument]:
     for name in record.__struct_fields__:
         value = getattr(record, name)
         if value is not None:
-            flat += (name, json.encode(value) if isinstance(value, dict) else value)
+            flat += (name, _written(value))
     return flat
+
+
+def _written(value: Any) -> Argument:
+    if isinstance(value, dict):
+        return json.encode(value)
+    argument: Argument = int(value) if isinstance(value, bool) else value
+    return argument
 
 
 def read(record: type[Record], answer: Sequence[bytes]) -> Record:
@@ -52,4 +59,6 @@ def _readers(record: type[Struct]) -> dict[bytes, Callable[[bytes], Any]]:
 def _reader(kind: Any) -> Callable[[bytes], Any]:
     if kind in (int, int | None):
         return int
+    if kind is bool:
+        return lambda value: value == b"1"
     return json.decode if kind == dict[str, object] else bytes.decode

@@ -11,6 +11,8 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 
 # The one field of a record that is not a single value.
 _JSON_FIELD = "fields"
+# The one field that is true or false, for which SQLite has numbers.
+_FLAG = "proven"
 
 
 def read(record: type[Record], row: sqlite3.Row) -> Record:
@@ -18,6 +20,8 @@ def read(record: type[Record], row: sqlite3.Row) -> Record:
     values = {name: row[name] for name in record.__struct_fields__}
     if _JSON_FIELD in values:
         values[_JSON_FIELD] = msgspec.json.decode(values[_JSON_FIELD])
+    if _FLAG in values:
+        values[_FLAG] = bool(values[_FLAG])
     return record(**values)
 
 

@@ -13,6 +13,7 @@ from ...matrix.error import MatrixError
 from ...matrix.signing import Signer
 from ...matrix.threepid import EMAIL, InvalidAddress, ThreePid
 from ...storage.records import Invite
+from ..client import Clients
 from ..endpoint import Call
 
 _REQUIRED = ("medium", "address", "room_id", "sender")
@@ -43,10 +44,16 @@ class Acceptance(Struct):
 
 class InviteEndpoints:
     def __init__(
-        self, invites: Invites, signer: Signer, public_url: str, shown: Callable[[ThreePid], str] = threepid.redacted
+        self,
+        invites: Invites,
+        clients: Clients,
+        signer: Signer,
+        public_url: str,
+        shown: Callable[[ThreePid], str] = threepid.redacted,
     ) -> None:
         """``shown`` is what a room gets to see of an address."""
         self._invites = invites
+        self._clients = clients
         self._signer = signer
         self._public_url = public_url
         self._shown = shown
@@ -73,7 +80,10 @@ class InviteEndpoints:
             for name, value in call.body(dict[str, Any]).items()
             if name not in _REQUIRED and (isinstance(value, str) or name not in _TEXTS)
         }
-        invite = await self._invites.store(address, asked.room_id, asked.sender, more)
+        requester = self._clients.address(call.request)
+        invite = await self._invites.store(
+            address, asked.room_id, asked.sender, more, account=call.user_id, requester=requester
+        )
         return self._answer(invite, api)
 
     def _answer(self, invite: Invite, api: str) -> dict[str, object]:
