@@ -21,6 +21,7 @@ from twisted.internet.threads import deferToThreadPool
 from . import files
 from .clock import Random
 from .config import Config
+from .errors import about
 from .keys.file import load_or_create, load_or_imagine
 from .keys.shared import SharedKeys
 from .listening import Listener, check_free, inherited
@@ -87,11 +88,13 @@ class Core:
 
         self.storage = self.run(ends.engine(config, reactor)).storage
         path = config.key.path
-        keys = ends.signing_keys(path) if path else self.run(SharedKeys(self.storage.keys, reactor))
+        with about("key.path"):
+            keys = ends.signing_keys(path) if path else self.run(SharedKeys(self.storage.keys, reactor))
         self.signer = Signer(config.server.name, keys)
 
         self.resolver = Resolver(reactor, config.outbound.nameservers)
-        self.trust = Trust(config.outbound.ca_file, config.outbound.insecure_servers)
+        with about("outbound.caFile"):
+            self.trust = Trust(config.outbound.ca_file, config.outbound.insecure_servers)
         self.untrusted_http: Http = HttpClient(reactor, self.resolver, self.trust, config.outbound.allowed_networks)
         """For servers that strangers name."""
         self.admin_http: Http = HttpClient(reactor, self.resolver, self.trust, ANYWHERE)
@@ -126,8 +129,8 @@ class LiveEnds:
         files.replace(path, content)
 
     def listen(self, core: Core, site: IProtocolFactory) -> None:
+        check_free(core.config.server.bind, core.reactor)
         for description in core.config.server.bind:
-            check_free(description)
             core.run(Listener(description, site, core.reactor))
 
 
@@ -160,5 +163,4 @@ class DryEnds:
         files.check_writable(path)
 
     def listen(self, core: Core, site: IProtocolFactory) -> None:
-        for description in core.config.server.bind:
-            check_free(description)
+        check_free(core.config.server.bind, core.reactor)

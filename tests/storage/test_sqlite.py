@@ -290,7 +290,7 @@ class Schema(SynchronousTestCase):
 
     def test_a_missing_folder_is_named(self) -> None:
         self.path = self.path / "none" / "mxisd.db"
-        self.assert_unusable("No such file or directory")
+        self.assert_unusable("is missing or not writable")
 
     def result(self, call: Coroutine[Any, Any, T]) -> T:
         return self.successResultOf(Deferred.fromCoroutine(call))

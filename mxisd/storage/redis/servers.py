@@ -11,6 +11,7 @@ from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, con
 from twisted.internet.interfaces import IReactorCore, IStreamClientEndpoint
 
 from ...config.storage import Redis as Settings
+from ...errors import StartError, about
 from ...net.tls import Trust
 from .connection import Connection, RedisLogin, RedisRefused
 
@@ -33,7 +34,7 @@ class RedisServer(Protocol):
 
 
 def server(settings: Settings, reactor: IReactorCore) -> RedisServer:
-    """The server that a configuration names.  Raises :class:`ValueError` for a CA file without certificates."""
+    """The server that a configuration names.  Raises :class:`~mxisd.errors.StartError`."""
     parts = urlsplit(settings.url)
     database = parse_qs(parts.query).get("db", ["0"])[0] if parts.scheme == "unix" else parts.path.strip("/") or "0"
     login = RedisLogin(
@@ -45,7 +46,8 @@ def server(settings: Settings, reactor: IReactorCore) -> RedisServer:
         return Direct(parts.path, UNIXClientEndpoint(reactor, parts.path), login)
     trust = None
     if parts.scheme == "rediss":
-        trust = Trust(str(settings.ca_file) if settings.ca_file else None)
+        with about("storage.provider.redis.caFile"):
+            trust = Trust(settings.ca_file)
 
     def endpoint(host: str, port: int) -> IStreamClientEndpoint:
         plain = HostnameEndpoint(reactor, host, port)
@@ -55,7 +57,10 @@ def server(settings: Settings, reactor: IReactorCore) -> RedisServer:
         sentinel_login = RedisLogin(username=settings.sentinel.username, password=settings.sentinel.password)
         return Sentinels(settings.sentinel.servers, settings.sentinel.service, endpoint, sentinel_login, login)
     host, port = parts.hostname or "", parts.port or PORT
-    return Direct(f"{host}:{port}", endpoint(host, port), login)
+    try:
+        return Direct(f"{host}:{port}", endpoint(host, port), login)
+    except ValueError:
+        raise StartError(f"storage.provider.redis.url: no certificate can be for {host}") from None
 
 
 class Direct:
