@@ -152,7 +152,7 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Config:
 def _resolved(config: Config, directory: Path) -> Config:
     """With what follows from other keys."""
     domain = config.matrix.domain
-    return replace(
+    resolved = replace(
         config,
         server=config.server.resolved(domain),
         key=config.key.resolved(directory, config.storage.key_file),
@@ -161,3 +161,6 @@ def _resolved(config: Config, directory: Path) -> Config:
         invite=config.invite.resolved(config.appsvc.expiry_user(domain)),
         view=config.view.resolved(),
     )
+    if resolved.storage.backend == "sqlite" and resolved.key.path == resolved.storage.provider.sqlite.database:
+        raise ConfigError(["key.path: expected another file than storage.provider.sqlite.database"])
+    return resolved

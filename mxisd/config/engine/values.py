@@ -19,8 +19,9 @@ from .section import Secret, Unfit, Value
 Parser = Callable[[str], Any]
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
-_DURATION = re.compile(r"(?:(\d+)d)?\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:(\d+)s)?", re.ASCII)
+# Of ten digits at most: that many days, in milliseconds, are a number that databases can hold.
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,9})")
+_DURATION = re.compile(r"(?:(\d{1,10})d)?\s*(?:(\d{1,10})h)?\s*(?:(\d{1,10})m)?\s*(?:(\d{1,10})s)?", re.ASCII)
 _MAILBOX = re.compile(r"[^\s\x00-\x20\x7f@<>()\[\]\\,:;\"]+")
 _DOMAIN = re.compile(r"\w([\w.-]*\w)?")
 
@@ -166,7 +167,7 @@ def _host_and_port(text: str) -> tuple[str, int | None]:
 def expression(text: str) -> str:
     try:
         re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise Unfit(f"a regular expression ({error})") from None
     return text
 
@@ -176,14 +177,21 @@ def endpoint(text: str) -> str:
     no_reactor: Any = None
     try:
         serverFromString(no_reactor, text)
-    except (ValueError, TypeError, LookupError, OSError) as error:
+    except AttributeError:
+        return text  # One from a plugin, that wants a reactor: to be judged at start.
+    except Exception as error:
+        # Of any kind: it is OpenSSL's own for a certificate, and who knows what plugins raise.
         # What systemd hands over is there only when systemd starts us.
         if not (isinstance(error, LookupError) and text.startswith("systemd:")):
             example = "tcp:8090:interface=127.0.0.1 or unix:/run/mxisd.sock"
             raise Unfit(f"a Twisted endpoint such as {example} ({error})") from None
-    except AttributeError:
-        return text  # One from a plugin, that wants a reactor: to be judged at start.
     return text
+
+
+def file_name(text: str) -> Path:
+    if "\0" in text:
+        raise Unfit("the name of a file")
+    return Path(text)
 
 
 def existing_file(text: str) -> Path:
