@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from signedjson.types import SigningKey
 from twisted.application.service import IService
@@ -25,6 +27,7 @@ from .errors import about
 from .keys.file import load_or_create, load_or_imagine
 from .keys.shared import SharedKeys
 from .listening import Listener, check_free, inherited
+from .matrix import xmatrix
 from .matrix.discovery import Discovery
 from .matrix.federation import FederationClient, Overwrites
 from .matrix.signing import Signer
@@ -106,6 +109,10 @@ class Core:
             Discovery(reactor, self.untrusted_http, self.resolver, random),
             Overwrites(overwrites, self.admin_http),
         )
+        # What homeservers may call us when they sign a request: as a client wrote it, that is with the port.
+        our_names = [config.server.name, urlsplit(config.server.public_url).netloc]
+        self.authenticate = partial(xmatrix.authenticate, self.federation, our_names=our_names)
+        """Which homeserver has signed a request."""
 
     def run(self, service: S) -> S:
         """Have a service started after those that are there already, and stopped before them; returns it."""

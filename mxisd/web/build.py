@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from ..accounts.build import AccountParts
 from ..appservice.build import ApplicationService
@@ -13,7 +11,6 @@ from ..core import Core
 from ..invites.invites import Invites
 from ..lookup.build import Lookups
 from ..lookup.identifiers import Identifiers
-from ..matrix import xmatrix
 from ..matrix.threepid import redacted
 from ..policies.build import Policies
 from ..stores.passwords import Passwords
@@ -76,16 +73,12 @@ def endpoints(core: Core, parts: Served) -> dict[str, Endpoint]:
 
 def _identity(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint]:
     config, public_url = core.config, core.config.server.public_url
-    # What homeservers may call us when they sign a request: as a client wrote it, that is with the port.
-    names = [config.server.name, urlsplit(public_url).netloc]
     shown = attrgetter("address") if config.invite.full_display_name else redacted
     on = identity.IdentityEndpoints(
         account=AccountEndpoints(*parts.accounts),
         lookup=LookupEndpoints(parts.lookups.recursion, parts.lookups.hashed, clients, bulk=config.lookup.bulk.enabled),
         validate=ValidateEndpoints(parts.threepids.sessions, Pages(config.view), config.session.policy.validation),
-        threepid=ThreePidEndpoints(
-            parts.threepids.bindings, partial(xmatrix.authenticate, core.federation, our_names=names)
-        ),
+        threepid=ThreePidEndpoints(parts.threepids.bindings, core.authenticate),
         pubkey=PubkeyEndpoints(core.signer, parts.invites),
         invite=InviteEndpoints(parts.invites, core.signer, public_url, shown),
     )

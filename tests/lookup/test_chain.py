@@ -16,9 +16,9 @@ from mxisd.lookup.source import Unavailable
 from mxisd.matrix.signing import Signer, verify
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.records import Binding
+from tests.ends import SIGNING_KEY
 from tests.lookup.book import ALICE, BOB, Book, email
 from tests.storage.inline import storage_in_memory
-from tests.web.app import SIGNING_KEY
 
 T = TypeVar("T")
 

@@ -13,9 +13,9 @@ from mxisd.lookup.hashed import HashedLookup
 from mxisd.lookup.index import HashIndex
 from mxisd.matrix.error import MatrixError
 from mxisd.matrix.signing import Signer
+from tests.ends import SIGNING_KEY
 from tests.lookup.book import ALICE, Book, email
 from tests.storage.inline import at_once, storage_in_memory
-from tests.web.app import SIGNING_KEY
 
 
 class AlgorithmTests(SynchronousTestCase):

@@ -17,9 +17,9 @@ from mxisd.matrix.signing import Signer
 from mxisd.matrix.threepid import ThreePid
 from mxisd.net.errors import OutboundError
 from mxisd.net.http_client import HttpResponse
+from tests.ends import SIGNING_KEY
 from tests.lookup.book import ALICE, BOB, email
 from tests.matrix.fakes import FakeHttp, Sent, answer
-from tests.web.app import SIGNING_KEY
 
 URL = "https://id.example.net"
 API = f"{URL}/_matrix/identity/api/v1"

@@ -17,8 +17,9 @@ from mxisd.net.http_client import HttpResponse
 from mxisd.outbox.courier import Outcome
 from mxisd.outbox.onbind import MAX_TEXT, OnbindDelivery, judge
 from mxisd.storage.records import Delivery, Invite
+from tests.ends import SIGNING_KEY
 from tests.storage.inline import storage_in_memory
-from tests.web.app import DOMAIN, SIGNING_KEY
+from tests.web.app import DOMAIN
 
 T = TypeVar("T")
 

@@ -9,44 +9,29 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from msgspec import Struct, json
-from signedjson.key import decode_signing_key_base64
 from treq.testing import StubTreq
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
-from mxisd.accounts.accounts import Accounts
-from mxisd.accounts.terms import Terms
+from mxisd.config import Config
+from mxisd.config.account import Account
+from mxisd.config.invite import Invite, Rule
 from mxisd.config.invite import Policy as InviteRules
-from mxisd.config.invite import Rule
-from mxisd.config.policy import Policy
-from mxisd.config.session import Bind
+from mxisd.config.lookup import Lookup, Recursive
+from mxisd.config.matrix import Matrix
+from mxisd.config.policy import Policies, Policy
+from mxisd.config.server import Server
+from mxisd.config.session import Bind, Session
 from mxisd.config.session import Policy as SessionPolicy
-from mxisd.invites.invites import Invites
-from mxisd.lookup.chain import Lookup
-from mxisd.lookup.hashed import HashedLookup
-from mxisd.lookup.index import HashIndex
-from mxisd.lookup.recursion import Recursion
 from mxisd.matrix.error import MatrixError
-from mxisd.matrix.signing import Signer
 from mxisd.notify import Message, SendFailed
-from mxisd.policies.invite import InvitePolicy
-from mxisd.stores.stores import Stores
-from mxisd.threepids.binding import Bindings
-from mxisd.threepids.unbind_notices import UnbindNotices
-from mxisd.threepids.validation import ValidationSessions
-from mxisd.web.client import Clients
-from mxisd.web.identity.account import AccountEndpoints
-from mxisd.web.identity.api import IdentityEndpoints, common, v1, v2
-from mxisd.web.identity.invite import InviteEndpoints
-from mxisd.web.identity.lookup import LookupEndpoints
-from mxisd.web.identity.pubkey import PubkeyEndpoints
-from mxisd.web.identity.threepid import ThreePidEndpoints
-from mxisd.web.identity.validate import ValidateEndpoints
-from mxisd.web.pages import Pages
+from mxisd.outbox.worker import OutboxWorker
+from mxisd.server import build_parts
+from mxisd.web.build import endpoints
 from mxisd.web.site import tree
-from tests.storage.inline import at_once, storage_in_memory
+from tests.ends import MemoryCore
 
 T = TypeVar("T")
 
@@ -54,7 +39,6 @@ V1 = "/_matrix/identity/api/v1"
 V2 = "/_matrix/identity/v2"
 DOMAIN = "example.org"
 PUBLIC_URL = "https://id.example.org"
-SIGNING_KEY = decode_signing_key_base64("ed25519", "0", "noJr1vCokOpHynOOtIwU7FNnbaQ/npkZh42XL5pFHaE")
 
 
 class Response(Struct):
@@ -119,33 +103,22 @@ class App:
     def __init__(self, policies: Mapping[str, Policy], session_policy: SessionPolicy) -> None:
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
-        source = random.Random(0)
-        self.storage = storage = storage_in_memory()
         self.mailbox = Mailbox()
         self.homeservers = Homeservers()
-        self.deliveries = Bell()
-        self.policy = InvitePolicy(
-            InviteRules(rules=(Rule(action="deny", address=("*@forbidden.example",)),)), Stores([])
+        config = Config(
+            matrix=Matrix(domain=DOMAIN),
+            server=Server(public_url=PUBLIC_URL),
+            account=Account(allow_only_trust_domains=False),
+            session=Session(policy=session_policy),
+            policy=Policies(policies=policies),
+            invite=Invite(policy=InviteRules(rules=(Rule(action="deny", address=("*@forbidden.example",)),))),
+            lookup=Lookup(recursive=Recursive(enabled=False)),
         )
-        self.signer = signer = Signer(DOMAIN, [SIGNING_KEY])
-        lookup = Lookup(storage.bindings, [], signer, self.clock)
-        index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, self.clock, source.randbytes, 20, 600)
-        sessions = ValidationSessions(storage.sessions, self.mailbox, self.clock, source.randbytes, PUBLIC_URL)
-        invites = Invites(storage.invites, self.policy, lookup, self.deliveries, signer, self.clock, source.randbytes)
-        accounts = Accounts(storage.accounts, self.homeservers, self.clock, source.randbytes, only_domain=None)
-        notices = UnbindNotices(session_policy.unbind, storage.bindings, storage.cooldowns, self.mailbox, self.clock)
-        publication = Bindings(storage.bindings, sessions, self.deliveries, notices, signer, self.clock, session_policy)
-        endpoints = IdentityEndpoints(
-            account=AccountEndpoints(accounts, Terms(policies, storage.accounts, self.clock)),
-            lookup=LookupEndpoints(
-                Recursion(lookup, lookup, ()), HashedLookup(storage.hashes, index), Clients(()), bulk=True
-            ),
-            validate=ValidateEndpoints(sessions, Pages.built_in(), session_policy.validation),
-            threepid=ThreePidEndpoints(publication, self.homeservers.authenticate),
-            pubkey=PubkeyEndpoints(signer, invites),
-            invite=InviteEndpoints(invites, signer, PUBLIC_URL),
-        )
-        self.endpoints = common() | v1(endpoints) | v2(endpoints)
+        core = MemoryCore(config, self.clock, random.Random(0).randbytes)
+        self.storage, self.signer = core.storage, core.signer
+        doubled: Any = core
+        doubled.federation, doubled.authenticate = self.homeservers, self.homeservers.authenticate
+        self.endpoints = endpoints(core, build_parts(core, self.mailbox))
         self.client: Any = StubTreq(tree(self.endpoints))
 
     def now(self) -> int:
@@ -160,6 +133,8 @@ class AppTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.app = App(self.policies, self.session_policy)
+        self.deliveries = Bell()
+        self.patch(OutboxWorker, "wake", lambda _: self.deliveries.wake())
 
     def request(
         self,

@@ -49,13 +49,13 @@ class StoreInvite(AppTestCase):
 
     def test_message_is_queued(self) -> None:
         token = self.invite().json["token"]
-        self.assertEqual(self.app.deliveries.rung, 1)
+        self.assertEqual(self.deliveries.rung, 1)
         [message] = self.result_of(self.app.storage.outbox.claim("message", self.app.now(), 1, 9, {}, 9))
         self.assertEqual(message.token, token)
 
     def test_what_the_policy_forbids_is_neither_kept_nor_sent(self) -> None:
         self.assert_error(self.invite("Bob@Forbidden.example"), 403, "M_FORBIDDEN")
-        self.assertEqual(self.app.deliveries.rung, 0)
+        self.assertEqual(self.deliveries.rung, 0)
         self.assertEqual(self.result_of(self.app.storage.invites.page(ended=False, offset=0, limit=9)), [])
 
     def test_known_address(self) -> None:

@@ -10,21 +10,22 @@ from treq.testing import StubTreq
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.lookup.chain import Lookup
-from mxisd.lookup.hashed import HashedLookup
-from mxisd.lookup.index import HashIndex
-from mxisd.lookup.recursion import Recursion
-from mxisd.matrix.signing import Signer
+from mxisd.config import Config
+from mxisd.config.lookup import Bridge, Federation, Lookup, Recursive
+from mxisd.config.matrix import Matrix
+from mxisd.lookup.build import build
 from mxisd.net.networks import Network
 from mxisd.web.client import Clients
 from mxisd.web.endpoint import Endpoint
 from mxisd.web.identity.lookup import LookupEndpoints
 from mxisd.web.site import tree
-from tests.lookup.book import ALICE, Book, email
-from tests.storage.inline import at_once, storage_in_memory
-from tests.web.app import SIGNING_KEY
+from tests.ends import MemoryCore
+from tests.lookup.book import ALICE, email
+from tests.matrix.fakes import FakeHttp, answer
 
 ANNA = email("anna")
+# Only other servers know her.
+ASKED = "http://bridge/_matrix/identity/api/v1/lookup?medium=email&address=anna%40example.com"
 # Where the requests of a StubTreq come from.
 PROXY = ip_network("127.0.0.1/32")
 
@@ -34,12 +35,16 @@ class RequesterTests(SynchronousTestCase):
         self.start([PROXY])
 
     def start(self, trusted: list[Network], *, bulk: bool = True) -> None:
-        clock, storage, signer = Clock(), storage_in_memory(), Signer("example.org", [SIGNING_KEY])
-        here = Lookup(storage.bindings, [], signer, clock)
-        everywhere = Lookup(storage.bindings, [Book({ANNA: ALICE})], signer, clock)
-        recursion = Recursion(here, everywhere, [ip_network("10.0.0.0/8")])
-        index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, clock, bytes, 20, 600)
-        endpoints = LookupEndpoints(recursion, HashedLookup(storage.hashes, index), Clients(trusted), bulk=bulk)
+        bridge = Bridge(enabled=True, server="http://bridge")
+        recursive = Recursive(
+            allowed_cidr=(ip_network("10.0.0.0/8"),), federation=Federation(enabled=False), bridge=bridge
+        )
+        config = Config(matrix=Matrix(domain="example.org"), lookup=Lookup(recursive=recursive))
+        core: Any = MemoryCore(config, Clock(), bytes)
+        core.admin_http = FakeHttp()
+        core.admin_http.answers["GET", ASKED] = answer({"medium": "email", "address": ANNA.address, "mxid": ALICE})
+        lookups = build(core, [], [])
+        endpoints = LookupEndpoints(lookups.recursion, lookups.hashed, Clients(trusted), bulk=bulk)
         self.client: Any = StubTreq(
             tree(
                 {

@@ -29,7 +29,7 @@ class Bind(AppTestCase):
 
     def test_homeserver_is_told(self) -> None:
         self.bind()
-        self.assertEqual(self.app.deliveries.rung, 1)
+        self.assertEqual(self.deliveries.rung, 1)
         claimed = self.result_of(self.app.storage.outbox.claim("onbind", self.app.now(), 1, 9, {}, 9))
         self.assertEqual([(d.destination, d.user_id, d.token) for d in claimed], [(DOMAIN, ALICE, None)])
 
