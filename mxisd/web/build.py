@@ -5,6 +5,8 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import NamedTuple
 
+from twisted.web.iweb import IAgent
+
 from ..accounts.build import AccountParts
 from ..appservice.build import ApplicationService
 from ..core import Core
@@ -56,17 +58,18 @@ class Served(NamedTuple):
 
 def build(core: Core, parts: Served) -> Site:
     """The HTTP server."""
-    return Site(tree(endpoints(core, parts)), identity.BODY_LIMITS | appservice.BODY_LIMITS)
+    agent = agent_for(core.reactor, core.trust)
+    return Site(tree(endpoints(core, parts, agent)), identity.BODY_LIMITS | appservice.BODY_LIMITS)
 
 
-def endpoints(core: Core, parts: Served) -> dict[str, Endpoint]:
-    """All endpoints by path."""
+def endpoints(core: Core, parts: Served, agent: IAgent) -> dict[str, Endpoint]:
+    """All endpoints by path; ``agent`` reaches the homeservers that mxisd stands in front of."""
     clients = Clients(core.config.server.trusted_proxies)
     return {
         **_identity(core, parts, clients),
         **_policy(core, parts),
         **_credentials(core, parts, clients),
-        **_interceptions(core, parts, clients),
+        **_interceptions(core, parts, clients, agent),
         **_application_service(parts),
     }
 
@@ -101,14 +104,14 @@ def _credentials(core: Core, parts: Served, clients: Clients) -> dict[str, Endpo
     return CheckCredentialsEndpoints(passwords, clients, allowed).endpoints()
 
 
-def _interceptions(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint]:
+def _interceptions(core: Core, parts: Served, clients: Clients, agent: IAgent) -> dict[str, Endpoint]:
     """Paths of the homeservers that mxisd stands in front of, if it stands in front of any."""
     config, reactor, stores = core.config, core.reactor, parts.stores
     by_name = {entry.name: entry.value for entry in config.dns.overwrite.homeserver.client}
     url = config.matrix.homeserver.url
     if not by_name and not url:
         return {}
-    proxy = Proxy(agent_for(reactor, core.trust), HomeserverUrls(by_name, url), clients, reactor)
+    proxy = Proxy(agent, HomeserverUrls(by_name, url), clients, reactor)
     exclude, rules, domain = config.directory.exclude, config.auth.rewrite.user.rules, config.matrix.domain
     return interception.interceptions(
         interception.InterceptionEndpoints(

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from msgspec import Struct, json
-from treq.testing import StubTreq
+from treq.testing import RequestTraversalAgent, StubTreq
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
+from twisted.web.resource import Resource
 
 from mxisd.config import Config
 from mxisd.config.account import Account
@@ -118,7 +119,7 @@ class App:
         self.storage, self.signer = core.storage, core.signer
         doubled: Any = core
         doubled.federation, doubled.authenticate = self.homeservers, self.homeservers.authenticate
-        self.endpoints = endpoints(core, build_parts(core, self.mailbox))
+        self.endpoints = endpoints(core, build_parts(core, self.mailbox), RequestTraversalAgent(Resource()))
         self.client: Any = StubTreq(tree(self.endpoints))
 
     def now(self) -> int:

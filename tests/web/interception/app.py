@@ -20,29 +20,26 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from mxisd.config.auth import Rule
-from mxisd.config.directory import Exclude
-from mxisd.config.invite import IfSender
+from mxisd.config import Config
+from mxisd.config.auth import Auth, Rewrite, Rule
+from mxisd.config.auth import User as UserRewrite
+from mxisd.config.directory import Directory, Exclude
+from mxisd.config.dns import Dns, Entry, Overwrite
+from mxisd.config.dns import Homeserver as Overwritten
+from mxisd.config.invite import IfSender, Invite
 from mxisd.config.invite import Policy as InvitePolicyConfiguration
+from mxisd.config.matrix import Matrix
+from mxisd.config.profile import Profile
 from mxisd.config.register import Policy as RegistrationPolicyConfiguration
-from mxisd.config.server import LOOPBACK
-from mxisd.lookup.identifiers import Identifiers
+from mxisd.config.register import Register
 from mxisd.matrix.threepid import ThreePid
-from mxisd.policies.invite import InvitePolicy
-from mxisd.policies.registration import RegistrationPolicy
-from mxisd.storage.records import Invite
-from mxisd.stores.profiles import StoreProfiles
-from mxisd.stores.search import StoreSearch
+from mxisd.policies.build import build as build_policies
+from mxisd.server import build_parts
 from mxisd.stores.stores import Stores
-from mxisd.web.client import Clients
-from mxisd.web.interception.api import InterceptionEndpoints, interceptions
-from mxisd.web.interception.directory import DirectoryInterception
-from mxisd.web.interception.invite import InviteInterception
-from mxisd.web.interception.login import LoginInterception
-from mxisd.web.interception.profile import ProfileInterception
-from mxisd.web.interception.register import RegistrationInterception
-from mxisd.web.proxy import HomeserverUrls, Proxy
+from mxisd.web.build import endpoints
 from mxisd.web.site import Site, tree
+from tests.ends import MemoryCore
+from tests.web.app import Mailbox
 
 ONLY_STAFF = InvitePolicyConfiguration(if_sender=IfSender(has_role=("staff",)))
 WHOAMI = "/_matrix/client/v3/account/whoami"
@@ -117,11 +114,6 @@ class Profiles:
         return frozenset({"staff"} if user_id == "@staff:example.org" else ())
 
 
-class NoInvites:
-    async def pending(self, threepid: ThreePid) -> list[Invite]:
-        return []
-
-
 class Addresses:
     """Whom addresses belong to."""
 
@@ -155,20 +147,27 @@ class InterceptionTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.homeserver = Homeserver()
         self.agent = RequestTraversalAgent(self.homeserver)
-        self.homeservers = HomeserverUrls({"matrix.example.org": "http://homeserver:8008"}, otherwise=None)
 
     @cached_property
     def site(self) -> Site:
-        proxy = Proxy(self.agent, self.homeservers, Clients(LOOPBACK), self.clock)
-        search = StoreSearch(self.stores, self.exclude, self.clock)
-        endpoints = InterceptionEndpoints(
-            invite=InviteInterception(proxy, InvitePolicy(self.invites, Profiles())),
-            register=RegistrationInterception(proxy, RegistrationPolicy(self.registrations, NoInvites())),
-            directory=DirectoryInterception(proxy, search, self.exclude, self.clock),
-            login=LoginInterception(proxy, Identifiers(self.addresses, self.rules, "example.org")),
-            profile=ProfileInterception(proxy, StoreProfiles(self.stores, self.clock), public=self.public_profiles),
+        homeserver = Entry(name="matrix.example.org", value="http://homeserver:8008")
+        config = Config(
+            matrix=Matrix(domain="example.org"),
+            dns=Dns(overwrite=Overwrite(homeserver=Overwritten(client=(homeserver,)))),
+            invite=Invite(policy=self.invites),
+            register=Register(policy=self.registrations),
+            auth=Auth(rewrite=Rewrite(user=UserRewrite(rules=self.rules))),
+            directory=Directory(exclude=self.exclude),
+            profile=Profile(public=self.public_profiles),
         )
-        return Site(tree(interceptions(endpoints)), {}, reactor=self.clock)
+        core = MemoryCore(config, self.clock, bytes)
+        built: Any = build_parts(core, Mailbox())
+        parts = built._replace(
+            stores=self.stores,
+            policies=build_policies(core, Profiles()),
+            lookups=built.lookups._replace(private=self.addresses),
+        )
+        return Site(tree(endpoints(core, parts, self.agent)), {}, reactor=self.clock)
 
     def connect(self, peer: str = "127.0.0.1") -> tuple[Any, StringTransport]:
         """A connection to mxisd, and what it writes there."""
