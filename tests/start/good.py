@@ -52,6 +52,6 @@ GOOD = {
     "two directories": Row({"ldap": [ldap(port=1), ldap(port=2, startTls=True)]}),
     "programs that are missing": Row({"exec.enabled": True, "exec.auth.command": "/absent"}),
     "no programs": Row({"exec.enabled": True}),
-    "a libray that nobody needs": Row({}, without="ldap"),
+    "a library that nobody needs": Row({}, without="ldap"),
     "workers": Row(redis(url="redis://localhost:1"), workers=2),
 }
