@@ -78,12 +78,16 @@ class ExpiryUser(Service):
             except Exception:
                 log.failure("expired invites could not be rejected")
                 done = False
+            if not self.running:
+                return  # what was cancelled failed as if the homeserver were away
             failures = 0 if done else failures + 1
             wait = SWEEP if done else min(2.0 ** (failures - 1), LAST_RETRY)
             timer = self._clock.callLater(wait, self._woken.callback, None)
-            await self._woken
-            if timer.active():
-                timer.cancel()
+            try:
+                await self._woken
+            finally:
+                if timer.active():
+                    timer.cancel()
 
     async def _sweep(self) -> None:
         """Ask which rooms there are, if that was not done for long."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..core import Core
-from ..notify import Notifier
+from ..notify import Message, MessageSender
 from ..outbox.courier import Outbox
 from ..services import HOURLY, PeriodicService
 from .binding import Bindings
@@ -20,7 +20,7 @@ class ThreePids(NamedTuple):
     bindings: Bindings
 
 
-def build(core: Core, notifier: Notifier, onbind: Outbox) -> ThreePids:
+def build(core: Core, notifier: MessageSender[Message], onbind: Outbox) -> ThreePids:
     """``onbind`` tells homeservers of new bindings.  Sessions that have expired are forgotten every hour."""
     config, storage, clock = core.config, core.storage, core.reactor
     policy = config.session.policy

@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from ..config.session import View
+from ..errors import about
 from ..matrix.error import MatrixError
 from ..notify.template import Translations, read
 from .endpoint import Answer
@@ -46,8 +47,10 @@ class Pages:
         Raises :class:`~mxisd.notify.template.TemplateError`.
         """
         files = view.session.on_token_submit
-        self._success = _load(files.success, "validated.html")
-        self._failure = _load(files.failure, "not-validated.html")
+        with about("view.session.onTokenSubmit.success"):
+            self._success = _load(files.success, "validated.html")
+        with about("view.session.onTokenSubmit.failure"):
+            self._failure = _load(files.failure, "not-validated.html")
 
     @classmethod
     def built_in(cls) -> Pages:

@@ -94,4 +94,7 @@ class PageTests(SynchronousTestCase):
     def test_missing_page_stops_the_start(self) -> None:
         with self.assertRaises(TemplateError) as raised:
             pages(failure=Path("/nowhere/failure.html"))
-        self.assertEqual(str(raised.exception), "/nowhere/failure.html: cannot be read: No such file or directory")
+        self.assertEqual(
+            str(raised.exception),
+            "view.session.onTokenSubmit.failure: /nowhere/failure.html: cannot be read: No such file or directory",
+        )
