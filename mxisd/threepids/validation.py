@@ -6,6 +6,8 @@ import hmac
 import re
 from urllib.parse import urlencode, urlsplit
 
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import DAY, Random, now, token
@@ -22,6 +24,8 @@ log = Logger()
 LIFE = DAY
 # A six-digit token guessed five times: one chance in 200,000.
 MAX_GUESSES = 5
+# Seconds.  Whoever asked for a message waits, and gives up about then.
+SEND_TIMEOUT = 30.0
 
 _OPAQUE = re.compile(r"[0-9a-zA-Z.=_-]{1,255}")
 
@@ -72,7 +76,7 @@ class ValidationSessions:
         if not await self._sessions.claim_attempt(session.sid, send_attempt, next_link):
             return session.sid
         try:
-            await self._messages.send(
+            await self._send(
                 Validation(
                     threepid=threepid,
                     token=session.token,
@@ -82,6 +86,10 @@ class ValidationSessions:
                 )
             )
         except SendFailed as error:
+            if error.handed_over:
+                # Most likely it arrives: whoever is told that it failed asks for another one.
+                log.warn("a validation message may not have been sent: {error}", error=error)
+                return session.sid
             await self._sessions.release_attempt(session.sid, send_attempt, session.send_attempt)
             log.warn("a validation message could not be sent: {error}", error=error)
             code = "M_EMAIL_SEND_ERROR" if threepid.medium == EMAIL else "M_SEND_ERROR"
@@ -131,6 +139,15 @@ class ValidationSessions:
             modified=current,
         )
         return await self._sessions.open(session, alive_since=current - LIFE + 1, max_guesses=MAX_GUESSES)
+
+    async def _send(self, message: Validation) -> None:
+        """Send within :data:`SEND_TIMEOUT`.  Raises :class:`SendFailed`, perhaps ``handed_over``."""
+        sending = Deferred.fromCoroutine(self._messages.send(message))
+        try:
+            # When it is cancelled, what was handed over already says so with an error of its own.
+            await sending.addTimeout(SEND_TIMEOUT, self._clock)
+        except TookTooLong:
+            raise SendFailed(permanent=False, reason=f"not done within {SEND_TIMEOUT:g} seconds") from None
 
     async def _living(self, sid: str, client_secret: str) -> Session:
         check_opaque("sid", sid)

@@ -77,8 +77,11 @@ class Mailbox:
     def __init__(self) -> None:
         self.messages: list[Any] = []
         self.failure: SendFailed | None = None
+        self.held: Deferred[None] | None = None
 
     async def send(self, message: Message) -> None:
+        if self.held is not None:
+            await self.held
         if self.failure is not None:
             raise self.failure
         self.messages.append(message)
@@ -160,7 +163,11 @@ class AppTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.app = App(self.policies, self.session_policy)
 
-    def request(
+    def request(self, method: str, path: str, **arguments: Any) -> Response:
+        """One request, and what came back; see :meth:`begin`."""
+        return self.response(self.begin(method, path, **arguments))
+
+    def begin(
         self,
         method: str,
         path: str,
@@ -171,8 +178,8 @@ class AppTestCase(SynchronousTestCase):
         query: Mapping[str, str] | None = None,
         token: str | None = None,
         headers: Mapping[str, str | bytes] | None = None,
-    ) -> Response:
-        """One request, and what came back."""
+    ) -> Deferred[Any]:
+        """Send a request."""
         all_headers = dict(headers or {})
         if json is not None:
             data, all_headers["Content-Type"] = json_.dumps(json).encode(), "application/json"
@@ -182,9 +189,15 @@ class AppTestCase(SynchronousTestCase):
         if token is not None:
             all_headers["Authorization"] = f"Bearer {token}"
         url = f"{PUBLIC_URL}{path}" + (f"?{urlencode(query)}" if query else "")
-        client = self.app.client
-        pending = client.request(method, url, data=data, headers=all_headers, allow_redirects=False)
-        client.flush()
+        pending: Deferred[Any] = self.app.client.request(
+            method, url, data=data, headers=all_headers, allow_redirects=False
+        )
+        self.app.client.flush()
+        return pending
+
+    def response(self, pending: Deferred[Any]) -> Response:
+        """What came back."""
+        self.app.client.flush()
         response = self.successResultOf(pending)
         body = self.successResultOf(response.content())
         return Response(response.code, response.headers, body)

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
+from twisted.internet.defer import Deferred
+
 from mxisd.notify import SendFailed
+from mxisd.threepids.validation import SEND_TIMEOUT
 from tests.web.app import PUBLIC_URL, V1, V2, AppTestCase, Response
 
 HOUR = 3600
+
+
+def _fail(held: Deferred[None], error: Exception | None) -> None:
+    """When it is cancelled, with an error of its own or the usual one."""
+    if error is not None:
+        held.errback(error)
 
 
 class EmailSessions(AppTestCase):
@@ -47,6 +57,30 @@ class EmailSessions(AppTestCase):
         self.app.mailbox.failure = None
         self.open_session()
         self.assertEqual(len(self.app.mailbox.messages), 1)
+
+    def test_handed_over_without_an_answer(self) -> None:
+        self.app.mailbox.failure = SendFailed(permanent=False, reason="the server is slow", handed_over=True)
+        sid = self.open_session()
+        self.app.mailbox.failure = None
+        # The attempt counts: the message most likely arrives.
+        self.assertEqual(self.open_session(), sid)
+        self.assertEqual(self.app.mailbox.messages, [])
+
+    def test_slow_mail_servers(self) -> None:
+        handed_over = SendFailed(permanent=False, reason="cancelled", handed_over=True)
+        for cancelled_with, expected in ((handed_over, 200), (None, 400)):
+            self.setUp()
+            self.app.mailbox.held = Deferred(partial(_fail, error=cancelled_with))
+            path, body = f"{V1}/validate/email/requestToken", {"client_secret": "secret", "send_attempt": 1}
+            pending = self.begin("POST", path, json=body | {"email": "alice@example.com"})
+            self.app.clock.advance(SEND_TIMEOUT - 1)
+            self.assertNoResult(pending)
+            self.app.clock.advance(1)
+            answer = self.response(pending)
+            self.assertEqual(answer.status, expected, answer.body)
+            self.app.mailbox.held = None
+            self.open_session()
+            self.assertEqual(len(self.app.mailbox.messages), 0 if expected == 200 else 1)
 
     def test_no_addresses(self) -> None:
         for address in (
