@@ -33,6 +33,8 @@ INVITE = InviteRecord(
     ephemeral_private_key="private",
 )
 
+NO_ANSWER = SendFailed(permanent=False, reason="no answer", handed_over=True)
+
 
 class Mailbox:
     def __init__(self) -> None:
@@ -61,7 +63,8 @@ class Messages(SynchronousTestCase):
 
     def test_is_about_the_invite(self) -> None:
         self.assertEqual(self.deliver().what, "done")
-        self.assertEqual(self.mailbox.messages, [InviteMessage(INVITE)])
+        (message,) = self.mailbox.messages
+        self.assertEqual(message, InviteMessage(INVITE, reference=message.reference))
 
     def test_none_about_an_invite_that_has_ended(self) -> None:
         self.result(self.storage.invites.end("token", "cancelled", None, None, INVITE.created + 1))
@@ -73,6 +76,35 @@ class Messages(SynchronousTestCase):
         self.assertEqual(self.deliver(), Outcome("later", "421 later"))
         self.mailbox.failure = SendFailed(permanent=True, reason="550 nobody here")
         self.assertEqual(self.deliver(), Outcome("refused", "550 nobody here"))
+
+    def test_attempts_at_one_message_have_one_reference(self) -> None:
+        self.deliver()
+        self.deliver()
+        first, second = (message.reference for message in self.mailbox.messages)
+        self.assertEqual(first, second)
+        self.assertRegex(first, r"^[0-9a-f]{32}\.message$")
+
+    def test_a_message_that_is_sent_again_on_purpose_has_another(self) -> None:
+        self.deliver()
+        (first,) = self.result(self.storage.outbox.of_invite("token"))
+        self.result(self.courier.deliver(structs.replace(first, id=first.id + "1")))
+        self.assertEqual(len({message.reference for message in self.mailbox.messages}), 2)
+
+    def test_handed_over_without_an_answer(self) -> None:
+        clock = Clock()
+        clock.advance(INVITE.created / 1000)
+        self.mailbox.failure = NO_ANSWER
+        worker = OutboxWorker(self.storage.outbox, self.courier, clock, bytes, give_up_after=7 * DAY)
+        worker.startService()
+        self.addCleanup(worker.stopService)
+        attempts = []
+        for _ in range(8 * 24 * 60):
+            clock.advance(60)
+            (delivery,) = self.result(self.storage.outbox.of_invite("token"))
+            attempts.append(delivery.attempts)
+        hours = [(attempts.index(number) + 1) // 60 for number in (1, 2, 3, 4)]
+        self.assertEqual(hours, [0, 1, 5, 21])
+        self.assertEqual((delivery.state, delivery.attempts, delivery.answer), ("unknown", 4, "no answer"))
 
 
 class Reminders(SynchronousTestCase):
@@ -97,7 +129,9 @@ class Reminders(SynchronousTestCase):
         self.wait(23 * 3600 - 120)
         self.assertEqual(self.mailbox.messages, [])
         self.wait(24 * 3600)
-        self.assertEqual(self.mailbox.messages, [ReminderMessage(INVITE, INVITE.created + DAY)])
+        (message,) = self.mailbox.messages
+        expected = ReminderMessage(INVITE, INVITE.created + DAY, reference=message.reference)
+        self.assertEqual(message, expected)
 
     def test_none_for_an_invite_that_has_ended(self) -> None:
         end = self.storage.invites.end("token", "cancelled", None, None, INVITE.created + 1)
