@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from .engine.section import Finding, Section
-from .engine.values import ServerNameOrAny
+from .engine.values import HostPattern, ServerNameOrAny
 
 
 class Validation(Section):
@@ -34,8 +34,19 @@ class Unbind(Section):
     fraudulent: Fraudulent = Fraudulent()
 
 
+class NextLink(Section):
+    """The hosts that clients may have their users sent to after a validation; any if there are none."""
+
+    allowed: tuple[HostPattern, ...] = ()
+
+    def cautions(self) -> Iterable[Finding]:
+        if not self.allowed:
+            yield Finding("allowed", "not set: after a validation people are sent wherever the client says")
+
+
 class Policy(Section):
     validation: Validation = Validation()
+    next_link: NextLink = NextLink()
     bind: Bind = Bind()
     unbind: Unbind = Unbind()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
@@ -17,6 +17,7 @@ from ..matrix.threepid import EMAIL, MSISDN, ThreePid
 from ..notify import MessageSender, SendFailed, Validation
 from ..storage.contract import SessionStorage
 from ..storage.records import SESSIONS_REMEMBERED, Session
+from .next_link import NextLink, NextLinks
 
 log = Logger()
 
@@ -46,12 +47,14 @@ class ValidationSessions:
         clock: IReactorTime,
         random: Random,
         public_url: str,
+        next_links: NextLinks,
     ) -> None:
         self._sessions = sessions
         self._messages = messages
         self._clock = clock
         self._random = random
         self._public_url = public_url
+        self._next_links = next_links
 
     async def request_token(
         self,
@@ -71,7 +74,7 @@ class ValidationSessions:
         """
         check_opaque("client_secret", client_secret)
         if next_link:
-            _check_next_link(next_link)
+            self._next_links.check(next_link)
         session = await self._open(threepid, client_secret)
         if not await self._sessions.claim_attempt(session.sid, send_attempt, next_link):
             return session.sid
@@ -96,10 +99,11 @@ class ValidationSessions:
             raise MatrixError(400, code, "The message could not be sent") from error
         return session.sid
 
-    async def submit_token(self, medium: str, sid: str, client_secret: str, token: str) -> Session:
+    async def submit_token(self, medium: str, sid: str, client_secret: str, token: str) -> NextLink | None:
         """
         Validate a session by the token that was sent in it; again is as good as once.
 
+        Returns where the client wants its user to be sent then.
         Raises :class:`MatrixError`: ``M_NO_VALID_SESSION``, ``M_SESSION_EXPIRED``, ``M_TOKEN_INCORRECT``.
         """
         session = await self._living(sid, client_secret)
@@ -111,7 +115,14 @@ class ValidationSessions:
         if not _equal(token.strip(), session.token):
             raise MatrixError(400, "M_TOKEN_INCORRECT", "The token is not the one that was sent")
         await self._sessions.validate(sid, now(self._clock))
-        return session
+        return self._next_link(session)
+
+    async def next_link(self, sid: str, client_secret: str) -> NextLink | None:
+        """Where the client wants its user to be sent; ``None``, too, for whoever does not know a living session."""
+        try:
+            return self._next_link(await self._living(sid, client_secret))
+        except MatrixError:
+            return None
 
     async def validated(self, sid: str, client_secret: str) -> Session:
         """
@@ -139,6 +150,12 @@ class ValidationSessions:
             modified=current,
         )
         return await self._sessions.open(session, alive_since=current - LIFE + 1, max_guesses=MAX_GUESSES)
+
+    def _next_link(self, session: Session) -> NextLink | None:
+        try:
+            return self._next_links.check(session.next_link) if session.next_link else None
+        except MatrixError:
+            return None  # allowed when the client asked, and not any more
 
     async def _send(self, message: Validation) -> None:
         """Send within :data:`SEND_TIMEOUT`.  Raises :class:`SendFailed`, perhaps ``handed_over``."""
@@ -175,14 +192,3 @@ def _no_session() -> MatrixError:
 
 def _equal(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode())
-
-
-def _check_next_link(link: str) -> None:
-    """A link that a browser can be sent to: http or https, and nothing in it that would break a header."""
-    try:
-        parts = urlsplit(link)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        good = False
-    if not good or not link.isprintable() or any(character.isspace() for character in link):
-        raise MatrixError(400, "M_INVALID_PARAM", "next_link must be an http or https URL")

@@ -122,6 +122,7 @@ DEFAULTS = {
     "session": {
         "policy": {
             "validation": {"enabled": True},
+            "nextLink": {"allowed": ()},
             "bind": {"domains": ("example.org",)},
             "unbind": {"enabled": True, "notifications": True, "fraudulent": {"sendWarning": True}},
         }
@@ -282,6 +283,7 @@ DEFAULTS = {
     },
     "firebase": {"enabled": False, "credentials": None, "database": None},
     "warnings": (
+        "session.policy.nextLink.allowed: not set: after a validation people are sent wherever the client says",
         "threepid.medium.email.connectors.smtp.host: not set: no email can be sent",
         (
             "invite.expiration: invites that expire are given to @_mxisd_invite-expired:example.org, and nothing "

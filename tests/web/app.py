@@ -34,6 +34,7 @@ from mxisd.notify import Message, SendFailed
 from mxisd.policies.invite import InvitePolicy
 from mxisd.stores.stores import Stores
 from mxisd.threepids.binding import Bindings
+from mxisd.threepids.next_link import NextLinks
 from mxisd.threepids.unbind_notices import UnbindNotices
 from mxisd.threepids.validation import ValidationSessions
 from mxisd.web.client import Clients
@@ -132,7 +133,10 @@ class App:
         self.signer = signer = Signer(DOMAIN, [SIGNING_KEY])
         lookup = Lookup(storage.bindings, [], signer, self.clock)
         index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, self.clock, source.randbytes, 20, 600)
-        sessions = ValidationSessions(storage.sessions, self.mailbox, self.clock, source.randbytes, PUBLIC_URL)
+        next_links = NextLinks(session_policy.next_link.allowed)
+        sessions = ValidationSessions(
+            storage.sessions, self.mailbox, self.clock, source.randbytes, PUBLIC_URL, next_links
+        )
         invites = Invites(storage.invites, self.policy, lookup, self.deliveries, signer, self.clock, source.randbytes)
         accounts = Accounts(storage.accounts, self.homeservers, self.clock, source.randbytes, only_domain=None)
         notices = UnbindNotices(session_policy.unbind, storage.bindings, storage.cooldowns, self.mailbox, self.clock)

@@ -77,6 +77,20 @@ def server_name_or_any(text: str) -> str:
         raise Unfit("a server name such as example.org, or '*' for any") from None
 
 
+def host_pattern(text: str) -> str:
+    """In lower case: a host, ``.example.org`` for those below it, ``*`` for any."""
+    if text == "*":
+        return text
+    host = re.sub(r"^\*?\.", "", text).removesuffix(".")
+    try:
+        _, port = split_server_name(host)
+    except InvalidIdentifier:
+        port = 0
+    if port is not None:
+        raise Unfit("a host such as app.example.org, '*.example.org' for those below it, or '*' for any")
+    return f".{host}".lower() if text.startswith((".", "*.")) else host.lower()
+
+
 def user_id(text: str) -> str:
     try:
         split_user_id(text)
@@ -223,6 +237,7 @@ Duration = Annotated[int, Value(duration)]
 ListeningHost = Annotated[str, Value(listening_host)]
 ServerName = Annotated[str, Value(server_name)]
 ServerNameOrAny = Annotated[str, Value(server_name_or_any)]
+HostPattern = Annotated[str, Value(host_pattern)]
 UserId = Annotated[str, Value(user_id)]
 Localpart = Annotated[str, Value(localpart)]
 EmailAddress = Annotated[str, Value(email_address)]

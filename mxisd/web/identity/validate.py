@@ -97,11 +97,11 @@ class ValidateEndpoints:
                 return Answer(503, {b"Cache-Control": b"no-store"}, b"")
             try:
                 given = call.query(SubmittedToken)
-                session = await self._sessions.submit_token(medium, given.sid, given.client_secret, given.token)
+                next_link = await self._sessions.submit_token(medium, given.sid, given.client_secret, given.token)
             except MatrixError as error:
                 return self._pages.failure(error, call.accept_language())
-            if session.next_link:
-                return Answer(302, {b"Location": session.next_link.encode()}, b"")
+            if next_link is not None:
+                return Answer(302, {b"Location": next_link.url.encode()}, b"")
             return self._pages.success(call.accept_language())
 
         return submit_token

@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from twisted.internet.defer import Deferred
 
+from mxisd.config.session import NextLink
+from mxisd.config.session import Policy as SessionPolicy
 from mxisd.notify import SendFailed
 from mxisd.threepids.validation import SEND_TIMEOUT
 from tests.web.app import PUBLIC_URL, V1, V2, AppTestCase, Response
@@ -116,6 +118,7 @@ class EmailSessions(AppTestCase):
             "x",
         ):
             self.assert_error(self.request_token(next_link=link), 400, "M_INVALID_PARAM")
+        self.assertEqual(self.app.mailbox.messages, [])
 
     def test_validation(self) -> None:
         sid = self.open_session("Alice@example.com")
@@ -176,6 +179,19 @@ class EmailSessions(AppTestCase):
         self.assertEqual(self.get_validated(sid).status, 200)
         self.app.clock.advance(1)
         self.assert_error(self.get_validated(sid), 400, "M_SESSION_EXPIRED")
+
+
+class NextLinksOfSomeHosts(AppTestCase):
+    session_policy = SessionPolicy(next_link=NextLink(allowed=("app.example.org",)))
+
+    def test_other_hosts(self) -> None:
+        path, body = f"{V1}/validate/email/requestToken", {"client_secret": "secret", "send_attempt": 1}
+        body["email"] = "alice@example.com"
+        answer = self.post(path, json=body | {"next_link": "https://evil.example/"})
+        self.assert_error(answer, 400, "M_INVALID_PARAM")
+        self.assertIn("evil.example", answer.json["error"])
+        self.assertEqual(self.app.mailbox.messages, [])
+        self.assertEqual(self.post(path, json=body | {"next_link": "https://app.example.org/"}).status, 200)
 
 
 class Links(AppTestCase):
