@@ -82,14 +82,19 @@ def _identity(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint
     on = identity.IdentityEndpoints(
         account=AccountEndpoints(*parts.accounts),
         lookup=LookupEndpoints(parts.lookups.recursion, parts.lookups.hashed, clients, bulk=config.lookup.bulk.enabled),
-        validate=ValidateEndpoints(parts.threepids.sessions, Pages(config.view), config.session.policy.validation),
+        validate=ValidateEndpoints(
+            parts.threepids.sessions,
+            Pages(config.view),
+            config.session.policy.validation,
+            asking_first=config.view.session.on_token_submit.confirm,
+        ),
         threepid=ThreePidEndpoints(
             parts.threepids.bindings, partial(xmatrix.authenticate, core.federation, our_names=names)
         ),
         pubkey=PubkeyEndpoints(core.signer, parts.invites),
         invite=InviteEndpoints(parts.invites, core.signer, public_url, shown),
     )
-    paths = identity.common()
+    paths = identity.common(on)
     paths |= identity.v1(on) if config.matrix.v1 else {}
     paths |= identity.v2(on) if config.matrix.v2 else {}
     return paths

@@ -160,7 +160,7 @@ DEFAULTS = {
     },
     "view": {
         "session": {
-            "onTokenSubmit": {"success": None, "failure": None},
+            "onTokenSubmit": {"success": None, "failure": None, "confirm": True, "confirmPage": None},
             "local": {"onTokenSubmit": {"success": None, "failure": None}},
         }
     },
@@ -374,11 +374,12 @@ class DerivedTests(ConfigCase):
             """
             view:
               session:
-                onTokenSubmit: {success: new.html}
+                onTokenSubmit: {success: new.html, confirm: false}
                 local: {onTokenSubmit: {success: old.html, failure: old.html}}
             """
         ).view.session.on_token_submit
         self.assertEqual((pages.success, pages.failure), (self.directory / "new.html", self.directory / "old.html"))
+        self.assertFalse(pages.confirm)
 
     def test_what_is_given_adds_to_a_mapping(self) -> None:
         config = self.config(

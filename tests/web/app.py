@@ -119,7 +119,9 @@ class Bell:
 class App:
     """One server, with a clock to turn."""
 
-    def __init__(self, policies: Mapping[str, Policy], session_policy: SessionPolicy) -> None:
+    def __init__(
+        self, policies: Mapping[str, Policy], session_policy: SessionPolicy, *, asking_first: bool = True
+    ) -> None:
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
         source = random.Random(0)
@@ -146,12 +148,14 @@ class App:
             lookup=LookupEndpoints(
                 Recursion(lookup, lookup, ()), HashedLookup(storage.hashes, index), Clients(()), bulk=True
             ),
-            validate=ValidateEndpoints(sessions, Pages.built_in(), session_policy.validation),
+            validate=ValidateEndpoints(
+                sessions, Pages.built_in(), session_policy.validation, asking_first=asking_first
+            ),
             threepid=ThreePidEndpoints(publication, self.homeservers.authenticate),
             pubkey=PubkeyEndpoints(signer, invites),
             invite=InviteEndpoints(invites, signer, PUBLIC_URL),
         )
-        self.endpoints = common() | v1(endpoints) | v2(endpoints)
+        self.endpoints = common(endpoints) | v1(endpoints) | v2(endpoints)
         self.client: Any = StubTreq(tree(self.endpoints))
 
     def now(self) -> int:
@@ -163,9 +167,10 @@ class AppTestCase(SynchronousTestCase):
 
     policies: Mapping[str, Policy] = {}
     session_policy = SessionPolicy(bind=Bind(domains=(DOMAIN,)))
+    asking_first = True
 
     def setUp(self) -> None:
-        self.app = App(self.policies, self.session_policy)
+        self.app = App(self.policies, self.session_policy, asking_first=self.asking_first)
 
     def request(self, method: str, path: str, **arguments: Any) -> Response:
         """One request, and what came back; see :meth:`begin`."""

@@ -12,7 +12,11 @@ from ...matrix.error import MatrixError
 from ...matrix.threepid import InvalidAddress, ThreePid
 from ...threepids.validation import ValidationSessions
 from ..endpoint import Answer, Call, Handler
-from ..pages import Pages
+from ..pages import Pages, Proof
+
+# Where the link in a message leads, whichever generation of the API it was asked for by: proxies pass on nothing that
+# does not begin with /_matrix/identity.
+CONFIRM = "/_matrix/identity/confirm"
 
 # Whatever a client counts by, within what a database and JavaScript can hold.
 SendAttempt = Annotated[int, Meta(ge=0, lt=2**53)]
@@ -45,7 +49,11 @@ class SessionProof(Struct):
 
 
 class ValidateEndpoints:
-    def __init__(self, sessions: ValidationSessions, pages: Pages, policy: Validation) -> None:
+    def __init__(
+        self, sessions: ValidationSessions, pages: Pages, policy: Validation, *, asking_first: bool = True
+    ) -> None:
+        """``asking_first`` is whether links in messages validate when a button is pressed, not when they are opened."""
+        self._asking_first = asking_first
         self._policy = policy
         self._sessions = sessions
         self._pages = pages
@@ -71,10 +79,10 @@ class ValidateEndpoints:
     async def _request_token(self, call: Call, to: ThreePid, asked: EmailToken | PhoneToken) -> object:
         if not self._policy.enabled:
             raise MatrixError(403, "M_FORBIDDEN", "Addresses cannot be validated here")
-        # The link leads to the same generation of the API, beside this path.
-        submit_path = call.path().removesuffix("requestToken") + "submitToken"
+        beside = call.path().removesuffix("requestToken") + "submitToken"
+        path = f"{CONFIRM}/{to.medium}" if self._asking_first else beside
         sid = await self._sessions.request_token(
-            to, asked.client_secret, asked.send_attempt, asked.next_link or None, submit_path, call.accept_language()
+            to, asked.client_secret, asked.send_attempt, asked.next_link or None, path, call.accept_language()
         )
         return {"sid": sid, "success": True}
 
@@ -88,8 +96,33 @@ class ValidateEndpoints:
 
         return submit_token
 
+    async def ask(self, call: Call) -> object:
+        """For people: the link in the message.  Mail filters open links too: nothing changes by it."""
+        try:
+            proof = call.query(Proof)
+        except MatrixError as error:
+            return self._pages.failure(error, call.accept_language())
+        # The token stays unread: whoever began the session could otherwise try one after the other here.
+        next_link = await self._sessions.next_link(proof.sid, proof.client_secret)
+        return self._pages.confirm(proof, next_link, call.accept_language())
+
+    def confirm(self, medium: str) -> Handler:
+        """For people: what the button of that page does."""
+
+        async def submit_token(call: Call) -> object:
+            try:
+                given = call.body(SubmittedToken)
+                next_link = await self._sessions.submit_token(medium, given.sid, given.client_secret, given.token)
+            except MatrixError as error:
+                return self._pages.failure(error, call.accept_language())
+            if next_link is not None:
+                return self._pages.going_on(next_link, call.accept_language())
+            return self._pages.success(call.accept_language())
+
+        return submit_token
+
     def submit_page(self, medium: str) -> Handler:
-        """For people: the same by the link in the message, answered with a page, or the session's ``next_link``."""
+        """The same by a link, as the specification has it: answered with a page, or the session's ``next_link``."""
 
         async def submit_token(call: Call) -> object:
             if call.is_prefetch():
