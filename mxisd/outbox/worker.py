@@ -231,7 +231,7 @@ class OutboxWorker(Service):
         self._renewal.stop()
 
 
-_CONCLUSIVE: dict[str, State] = {"done": "done", "refused": "refused", "moot": "abandoned"}
+_CONCLUSIVE: dict[str, State] = {"done": "done", "refused": "refused", "unknown": "unknown", "moot": "abandoned"}
 _COUNTED: dict[str, Failure] = {"lost": "lost", "error": "errors"}
 
 

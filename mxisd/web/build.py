@@ -86,12 +86,13 @@ def _identity(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint
             Pages(config.view),
             config.session.policy.validation,
             _newcomers(config, parts.policies),
+            asking_first=config.view.session.on_token_submit.confirm,
         ),
         threepid=ThreePidEndpoints(parts.threepids.bindings, core.authenticate),
         pubkey=PubkeyEndpoints(core.signer, parts.invites),
         invite=InviteEndpoints(parts.invites, clients, core.signer, public_url, shown),
     )
-    paths = identity.common()
+    paths = identity.common(on)
     paths |= identity.v1(on) if config.matrix.v1 else identity.v1_for_homeservers(on)
     paths |= identity.v2(on) if config.matrix.v2 else {}
     return paths

@@ -166,6 +166,28 @@ class OtherValueTests(SynchronousTestCase):
         self.accepts(values.user_id, "@a:b", "@_mxisd_invite-expired:example.org:8448")
         self.refuses(values.user_id, "", "a:b", "@a", "@:b", "@a:b/c")
 
+    def test_host_patterns(self) -> None:
+        for text, pattern in (
+            ("App.Example.org", "app.example.org"),
+            ("app.example.org.", "app.example.org"),
+            ("*.Example.org", ".example.org"),
+            (".example.org", ".example.org"),
+            ("[::1]", "[::1]"),
+            ("*", "*"),
+        ):
+            self.assertEqual(values.host_pattern(text), pattern)
+        self.refuses(
+            values.host_pattern,
+            "",
+            "*example.org",
+            "a.*.org",
+            "a.org:80",
+            "https://a.org",
+            "a.org/b",
+            "bücher.org",
+            "*.",
+        )
+
     def test_email_addresses(self) -> None:
         self.accepts(values.email_address, "Mxisd@Example.org", "mxisd@localhost")
         self.refuses(values.email_address, "", "mxisd", "Me <me@example.org>", "a@b@c", "a@b\r\nTo: c@d")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from subprocess import CompletedProcess, run
 from tempfile import TemporaryDirectory
@@ -78,8 +79,10 @@ class TwistdTests(SynchronousTestCase):
 
     def test_port_that_is_taken_at_the_last_moment_from_a_daemon(self) -> None:
         said = self.twistd(PORT_IN_USE, before=(f"--logfile={self.log}",), late=True)
-        self.assertIn("server.bind: cannot listen on tcp:", self.log.read_text())
         self.assertIn("look at log file", said)
+        # The daemon says so after it has told the process that waits for it.
+        while "server.bind: cannot listen on tcp:" not in self.log.read_text():
+            time.sleep(0.05)
         self.assertFalse((self.folder / "pid").exists())
 
     def test_port_that_is_taken_from_workers_at_the_last_moment(self) -> None:

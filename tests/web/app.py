@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from msgspec import Struct, json
 from treq.testing import RequestTraversalAgent, StubTreq
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
@@ -19,7 +20,7 @@ from mxisd.config.invite import Policy as InviteRules
 from mxisd.config.lookup import Lookup, Recursive
 from mxisd.config.matrix import Account, Matrix, Policies, TermsPolicy
 from mxisd.config.server import Server
-from mxisd.config.session import Bind, Session, SessionPolicy
+from mxisd.config.session import Bind, OnTokenSubmit, Session, SessionPages, SessionPolicy, View
 from mxisd.matrix.error import MatrixError
 from mxisd.notify import Message, SendFailed
 from mxisd.outbox.worker import OutboxWorker
@@ -55,8 +56,11 @@ class Mailbox:
     def __init__(self) -> None:
         self.messages: list[Any] = []
         self.failure: SendFailed | None = None
+        self.held: Deferred[None] | None = None
 
     async def send(self, message: Message) -> None:
+        if self.held is not None:
+            await self.held
         if self.failure is not None:
             raise self.failure
         self.messages.append(message)
@@ -93,7 +97,9 @@ class Bell:
 class App:
     """One server, with a clock to turn."""
 
-    def __init__(self, policies: Mapping[str, TermsPolicy], session_policy: SessionPolicy) -> None:
+    def __init__(
+        self, policies: Mapping[str, TermsPolicy], session_policy: SessionPolicy, *, asking_first: bool = True
+    ) -> None:
         self.clock = clock_at()
         self.mailbox = Mailbox()
         self.homeservers = Homeservers()
@@ -105,6 +111,7 @@ class App:
             policy=Policies(policies=policies),
             invite=Invite(policy=InviteRules(rules=(Rule(action="deny", address=("*@forbidden.example",)),))),
             lookup=Lookup(recursive=Recursive(enabled=False)),
+            view=View(session=SessionPages(on_token_submit=OnTokenSubmit(confirm=asking_first))),
         )
         core = MemoryCore(config, self.clock)
         core.use(self.homeservers)
@@ -120,13 +127,18 @@ class AppTestCase(SynchronousTestCase):
 
     policies: Mapping[str, TermsPolicy] = {}
     session_policy = SessionPolicy(bind=Bind(domains=(DOMAIN,)))
+    asking_first = True
 
     def setUp(self) -> None:
-        self.app = App(self.policies, self.session_policy)
+        self.app = App(self.policies, self.session_policy, asking_first=self.asking_first)
         self.deliveries = Bell()
         self.patch(OutboxWorker, "wake", lambda _: self.deliveries.wake())
 
-    def request(
+    def request(self, method: str, path: str, **arguments: Any) -> Response:
+        """One request, and what came back; see :meth:`begin`."""
+        return self.response(self.begin(method, path, **arguments))
+
+    def begin(
         self,
         method: str,
         path: str,
@@ -137,8 +149,8 @@ class AppTestCase(SynchronousTestCase):
         query: Mapping[str, str] | None = None,
         token: str | None = None,
         headers: Mapping[str, str | bytes] | None = None,
-    ) -> Response:
-        """One request, and what came back."""
+    ) -> Deferred[Any]:
+        """Send a request."""
         all_headers = dict(headers or {})
         if json is not None:
             data, all_headers["Content-Type"] = json_.dumps(json).encode(), "application/json"
@@ -148,9 +160,15 @@ class AppTestCase(SynchronousTestCase):
         if token is not None:
             all_headers["Authorization"] = f"Bearer {token}"
         url = f"{PUBLIC_URL}{path}" + (f"?{urlencode(query)}" if query else "")
-        client = self.app.client
-        pending = client.request(method, url, data=data, headers=all_headers, allow_redirects=False)
-        client.flush()
+        pending: Deferred[Any] = self.app.client.request(
+            method, url, data=data, headers=all_headers, allow_redirects=False
+        )
+        self.app.client.flush()
+        return pending
+
+    def response(self, pending: Deferred[Any]) -> Response:
+        """What came back."""
+        self.app.client.flush()
         response = self.successResultOf(pending)
         body = self.successResultOf(response.content())
         return Response(response.code, response.headers, body)

@@ -98,6 +98,17 @@ def server_name_or_any(text: str) -> str:
         raise Unfit("a server name such as example.org, or '*' for any") from None
 
 
+def host_pattern(text: str) -> str:
+    """In lower case: a host, ``.example.org`` for those below it, ``*`` for any."""
+    if text == "*":
+        return text
+    try:
+        name = str(HostPort(host(re.sub(r"^\*?\.", "", text).removesuffix(".")))).lower()
+    except Unfit:
+        raise Unfit("a host such as app.example.org, '*.example.org' for those below it, or '*' for any") from None
+    return f".{name}" if text.startswith((".", "*.")) else name
+
+
 def user_id(text: str) -> str:
     try:
         split_user_id(text)
@@ -257,12 +268,10 @@ def listening_host(text: str) -> str:
         raise Unfit("an address such as 127.0.0.1 or ::1, or the path of a socket") from None
 
 
-_port = within(1, 65535, "a port")
 _positive = within(1, None)
 
 Text = Annotated[str, Value(text)]
-"""Not empty."""
-Port = Annotated[int, Value(_port)]
+Port = Annotated[int, Value(within(1, 65535, "a port"))]
 Positive = Annotated[int, Value(_positive)]
 Duration = Annotated[timedelta, Value(duration)]
 Days = Annotated[timedelta, Value(number_of(timedelta(days=1)))]
@@ -275,6 +284,7 @@ HostAndPort = Annotated[HostPort, Value(host_and_port)]
 ListeningHost = Annotated[str, Value(listening_host)]
 ServerName = Annotated[str, Value(server_name)]
 ServerNameOrAny = Annotated[str, Value(server_name_or_any)]
+HostPattern = Annotated[str, Value(host_pattern)]
 UserId = Annotated[str, Value(user_id)]
 Localpart = Annotated[str, Value(localpart)]
 EmailAddress = Annotated[str, Value(email_address)]
