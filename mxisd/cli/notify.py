@@ -15,6 +15,7 @@ from twisted.internet.task import react
 
 from ..clock import Random
 from ..config import Config, ConfigError, load
+from ..masking import masked
 from ..matrix.threepid import EMAIL, MSISDN, InvalidAddress, ThreePid, canonical
 from ..net.dns import Resolver
 from ..net.http_client import Http, HttpClient, HttpResponse
@@ -119,7 +120,7 @@ class _Told:
         self._say = say
 
     async def request(self, method: str, url: str, **more: Any) -> HttpResponse:
-        self._say(f"> {method} {url.partition('?')[0]}")
+        self._say(f"> {method} {masked(url)}")
         answer = await self._http.request(method, url, **more)
         self._say(f"< {answer.status}")
         return answer

@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from ..masking import masked
 from .account import Account
 from .appsvc import AppService
 from .auth import Auth
@@ -95,7 +96,7 @@ class Sections(Section):
             if label not in labels:
                 yield Finding(
                     "forward.servers",
-                    f"expected a label of matrix.identity.servers ({', '.join(labels)}), found {label!r}",
+                    f"expected a label of matrix.identity.servers ({', '.join(labels)}), found {masked(label)!r}",
                 )
         account = self.forward.account
         if account.access_token is not None and not account.homeserver and not self.matrix.homeserver.url:

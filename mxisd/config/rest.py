@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..masking import masked_url
 from .engine.section import Finding, Section, Unfit
 from .engine.values import BaseUrl, url
 
@@ -59,5 +60,6 @@ class Rest(Section):
                     url(endpoint)
                 except Unfit as unfit:
                     yield Finding(
-                        f"endpoints.{key}", f"expected a path that begins with / or {unfit}, found {endpoint!r}"
+                        f"endpoints.{key}",
+                        f"expected a path that begins with / or {unfit}, found {masked_url(endpoint)!r}",
                     )

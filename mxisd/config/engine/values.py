@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from twisted.internet.endpoints import serverFromString
 
+from ...masking import masked, masked_url
 from ...matrix.ids import InvalidIdentifier, split_server_name, split_user_id
 from ...net.networks import Network
 from .section import Secret, Unfit, Value
@@ -101,14 +102,19 @@ def email_address(text: str) -> str:
 
 def url(text: str) -> str:
     if not _is_http(text):
-        raise Unfit("a URL such as https://example.org/path")
+        raise Unfit("a URL such as https://example.org/path", masked_url(text))
     return text
+
+
+def secret_url(text: str) -> Secret:
+    """A URL with a key in its path or query."""
+    return Secret(url(text))
 
 
 def base_url(text: str) -> str:
     """A URL to put paths behind: it comes without a slash at its end."""
     if not _is_http(text) or "?" in text or "#" in text:
-        raise Unfit("the base of URLs, such as https://example.org")
+        raise Unfit("the base of URLs, such as https://example.org", masked_url(text))
     return text.rstrip("/")
 
 
@@ -145,7 +151,7 @@ def network(text: str) -> Network:
     try:
         return ip_network(text)
     except ValueError as error:
-        raise Unfit(f"a network such as 10.0.0.0/8 or ::1/128 ({error})") from None
+        raise Unfit(f"a network such as 10.0.0.0/8 or ::1/128 ({masked(str(error))})") from None
 
 
 def name_server(text: str) -> tuple[str, int]:
@@ -180,7 +186,7 @@ def endpoint(text: str) -> str:
         # What systemd hands over is there only when systemd starts us.
         if not (isinstance(error, LookupError) and text.startswith("systemd:")):
             example = "tcp:8090:interface=127.0.0.1 or unix:/run/mxisd.sock"
-            raise Unfit(f"a Twisted endpoint such as {example} ({error})") from None
+            raise Unfit(f"a Twisted endpoint such as {example} ({masked(str(error))})") from None
     except AttributeError:
         return text  # One from a plugin, that wants a reactor: to be judged at start.
     return text
@@ -228,6 +234,7 @@ Localpart = Annotated[str, Value(localpart)]
 EmailAddress = Annotated[str, Value(email_address)]
 Url = Annotated[str, Value(url)]
 BaseUrl = Annotated[str, Value(base_url)]
+SecretUrl = Annotated[Secret, Value(secret_url)]
 RedisUrl = Annotated[Secret, Value(redis_url)]
 KeyPrefix = Annotated[str, Value(key_prefix)]
 PoolSize = Annotated[int, Value(within(1, 100))]
