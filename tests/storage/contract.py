@@ -61,10 +61,9 @@ def session(**changes: Any) -> Session:
     number = next(_serial)
     fields: dict[str, Any] = {
         "sid": f"sid{number}",
-        "client_secret": f"secret{number}",
+        "secret_digest": f"secret{number}",
         "medium": EMAIL.medium,
         "address": EMAIL.address,
-        "token": f"token{number}",
         "modified": NOW,
     }
     return Session(**fields | changes)
@@ -121,31 +120,30 @@ class StorageContract(TestCase):
 
     async def test_texts_that_look_like_something_else_stay_texts(self) -> None:
         for text in AWKWARD:
-            kept = session(token=text, next_link=text)
+            kept = session(token_digests=text, next_link=text)
             await self.storage.sessions.open(kept, alive_since=NOW, max_guesses=5)
             self.assertEqual(await self.storage.sessions.get(kept.sid), kept)
 
     async def test_an_unknown_session(self) -> None:
         sessions = self.storage.sessions
         self.assertIsNone(await sessions.get("none"))
-        self.assertFalse(await sessions.claim_attempt("none", 1, None))
+        self.assertFalse(await sessions.claim_attempt("none", 1, None, "a"))
         self.assertEqual(await sessions.take_guess("none"), 0)
         await sessions.validate("none", NOW)
         await sessions.release_attempt("none", 1, 0)
         self.assertIsNone(await sessions.get("none"))
 
-    async def test_the_living_session_of_an_address_and_secret_is_returned(self) -> None:
+    async def test_the_living_session_of_a_secret_is_returned(self) -> None:
         first = session()
         await self.open(first)
-        self.assertEqual(await self.open(structs.replace(first, sid="other", token="other")), first)
+        self.assertEqual(await self.open(structs.replace(first, sid="other", token_digests="other")), first)
         self.assertIsNone(await self.storage.sessions.get("other"))
 
-    async def test_sessions_differ_by_address_medium_and_secret(self) -> None:
+    async def test_sessions_differ_by_secret(self) -> None:
         first = session()
         await self.open(first)
-        for changes in ({"address": "bob@example.com"}, {"medium": "msisdn"}, {"client_secret": "another"}):
-            other = structs.replace(first, sid=f"other {changes}", **changes)
-            self.assertEqual(await self.open(other), other)
+        other = structs.replace(first, sid="other", secret_digest="another")
+        self.assertEqual(await self.open(other), other)
 
     async def test_a_session_is_alive_until_its_time_has_passed(self) -> None:
         first = session(modified=NOW)
@@ -176,27 +174,36 @@ class StorageContract(TestCase):
         await self.open(kept)
         # Clients may count from 0; 10 is greater than 9, although not as a text.
         for attempt, claimed in ((0, True), (0, False), (9, True), (10, True), (9, False), (10, False)):
-            self.assertIs(await sessions.claim_attempt(kept.sid, attempt, f"https://example.org/{attempt}"), claimed)
-        after = await sessions.get(kept.sid)
-        self.assertEqual(after, structs.replace(kept, send_attempt=10, next_link="https://example.org/10"))
-        self.assertTrue(await sessions.claim_attempt(kept.sid, 11, None))
-        self.assertEqual(await sessions.get(kept.sid), structs.replace(kept, send_attempt=11, next_link=None))
+            link = f"https://example.org/{attempt}"
+            self.assertIs(await sessions.claim_attempt(kept.sid, attempt, link, f"d{attempt}"), claimed)
+        after = structs.replace(kept, send_attempt=10, next_link="https://example.org/10", token_digests="d10 d9 d0")
+        self.assertEqual(await sessions.get(kept.sid), after)
+
+    async def test_the_last_three_tokens_are_kept(self) -> None:
+        sessions, kept = self.storage.sessions, session()
+        await self.open(kept)
+        for attempt, digests in ((1, "d1"), (2, "d2 d1"), (3, "d3 d2 d1"), (4, "d4 d3 d2"), (5, "d5 d4 d3")):
+            self.assertTrue(await sessions.claim_attempt(kept.sid, attempt, None, f"d{attempt}"))
+            after = structs.replace(kept, send_attempt=attempt, token_digests=digests)
+            self.assertEqual(await sessions.get(kept.sid), after)
+            self.assertEqual(await self.open(structs.replace(kept, sid="other")), after)
 
     async def test_two_claims_of_one_attempt_at_once(self) -> None:
         kept = session()
         await self.open(kept)
-        claims = await together(*(self.storage.sessions.claim_attempt(kept.sid, 1, None) for _ in range(5)))
+        claim = self.storage.sessions.claim_attempt
+        claims = await together(*(claim(kept.sid, 1, None, f"d{number}") for number in range(5)))
         self.assertEqual(sorted(claims), [False] * 4 + [True])
 
     async def test_a_released_attempt_can_be_made_again_unless_a_later_one_was(self) -> None:
         sessions, kept = self.storage.sessions, session()
         await self.open(kept)
-        await sessions.claim_attempt(kept.sid, 1, None)
+        await sessions.claim_attempt(kept.sid, 1, None, "d")
         await sessions.release_attempt(kept.sid, 1, -1)
-        self.assertTrue(await sessions.claim_attempt(kept.sid, 1, None))
-        await sessions.claim_attempt(kept.sid, 2, None)
+        self.assertTrue(await sessions.claim_attempt(kept.sid, 1, None, "d"))
+        await sessions.claim_attempt(kept.sid, 2, None, "d")
         await sessions.release_attempt(kept.sid, 1, -1)
-        self.assertFalse(await sessions.claim_attempt(kept.sid, 2, None))
+        self.assertFalse(await sessions.claim_attempt(kept.sid, 2, None, "d"))
 
     async def test_every_guess_counts_even_when_many_are_made_at_once(self) -> None:
         kept = session()

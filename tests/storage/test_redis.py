@@ -14,7 +14,7 @@ from mxisd.config.engine.section import Secret
 from mxisd.config.storage import Redis as Settings
 from mxisd.matrix.hashing import digest
 from mxisd.storage.contract import Portion, StorageUnavailable
-from mxisd.storage.records import Kind, Pepper
+from mxisd.storage.records import Kind, Pepper, Session, secret_digest, token_digest
 from mxisd.storage.redis import RedisService
 from tests.redis_server import RedisServer, shared
 from tests.storage import contract
@@ -68,7 +68,7 @@ class Keys(TestCase):
     async def test_sessions_go_away_by_themselves(self) -> None:
         kept = session()
         await self.storage.sessions.open(kept, alive_since=NOW, max_guesses=5)
-        keys = {f"mxisd:session:{kept.sid}", f"mxisd:session-of:email:{kept.client_secret}:{kept.address}"}
+        keys = {f"mxisd:session:{kept.sid}", f"mxisd:session-of:{kept.secret_digest}"}
         self.assertEqual(self.keys(), keys)
         for key in keys:
             self.assertTrue(REMEMBER - 60_000 < self.life(key) <= REMEMBER)
@@ -183,16 +183,33 @@ class Keys(TestCase):
         *_, delivery = await storage.outbox.of_invite(ended.token)
         (claimed,) = await storage.outbox.claim("onbind", NOW, HOUR, 5, {}, 5)
         self.assertEqual([each.user_id for each in (kept, delivery, claimed)], [ALICE] * 3)
-        self.assertEqual(self.redis.ask("GET", "mxisd:schema"), "$1\r\n2\r\n")
+        self.assertEqual(self.redis.ask("GET", "mxisd:schema"), "$1\r\n3\r\n")
+
+    async def test_sessions_of_the_second_schema_go_on(self) -> None:
+        key = "mxisd:session:sid"
+        written = {"sid": "sid", "client_secret": "s3cret", "medium": "email", "address": "a@b.c", "token": "123456"}
+        for name, value in {**written, "modified": str(NOW), "send_attempt": "1", "guesses": "0"}.items():
+            self.redis.ask("HSET", key, name, value)
+        sessions = self.storage.sessions
+        await sessions.take_guess("sid")
+        await sessions.validate("sid", NOW + 1)
+        (packed,), _ = await self.storage.archive.pack(Session, "")
+        found = await sessions.get("sid")
+        self.assertEqual(found, packed)
+        assert found is not None
+        self.assertEqual(
+            (found.secret_digest, found.token_digests, found.guesses, found.validated_at),
+            (secret_digest("email", "a@b.c", "s3cret"), token_digest("sid", "s3cret", "123456"), 0, NOW + 1),
+        )
 
     async def test_the_data_of_a_newer_mxisd_is_left_alone(self) -> None:
         await self.storage.bindings.bind(binding(), "example.org")
-        self.redis.ask("SET", "mxisd:schema", "3")
+        self.redis.ask("SET", "mxisd:schema", "4")
         newcomer = service(self.redis)
         newcomer.startService()
         self.addCleanup(newcomer.stopService)
         with self.assertRaisesRegex(
-            StorageUnavailable, r"\(schema 3\) was written by a newer mxisd; this one knows schema 2"
+            StorageUnavailable, r"\(schema 4\) was written by a newer mxisd; this one knows schema 3"
         ):
             await newcomer.storage.bindings.get(EMAIL)
 

@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.contract import StorageUnavailable
+from mxisd.storage.records import secret_digest, token_digest
 from mxisd.storage.sqlite import SQLiteService, schema
 from mxisd.storage.sqlite.schema import UnusableDatabase, open_connection, upgrade
 from mxisd.storage.sqlite.worker import Job, ThreadWorker, run_writes
@@ -199,6 +200,7 @@ OF_SCHEMA_1 = """
     INSERT INTO deliveries (kind, destination, medium, address, token, mxid, created, due)
         VALUES ('onbind', 'example.org', 'email', 'bob@example.com', 'token', '@bob:example.org', 2, 2);
     INSERT INTO occasions VALUES ('warning', 3);
+    INSERT INTO sessions VALUES ('sid', 's3cret', 'email', 'bob@example.com', '123456', 1, 1, NULL, NULL, 0);
 """
 
 
@@ -253,6 +255,11 @@ class Schema(SynchronousTestCase):
         (delivery,) = self.result(storage.outbox.of_invite("token"))
         self.assertEqual((ended.user_id, delivery.user_id), (BOB, BOB))
         self.assertEqual([self.result(storage.cooldowns.take("warning", now, 1)) for now in (2, 3)], [False, True])
+        session = self.result(storage.sessions.get("sid"))
+        assert session is not None
+        self.assertEqual(session.secret_digest, secret_digest("email", "bob@example.com", "s3cret"))
+        self.assertEqual(session.token_digests, token_digest("sid", "s3cret", "123456"))
+        self.assertEqual(self.result(storage.sessions.open(session, alive_since=1, max_guesses=5)), session)
         with closing(sqlite3.connect(self.path.with_name(f"{self.path.name}.v1"))) as copy:
             self.assertEqual(copy.execute("SELECT mxid FROM bindings").fetchall(), [(BOB,)])
 

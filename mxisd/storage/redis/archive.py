@@ -12,7 +12,7 @@ from ..records import Binding, Delivery, Invite, Session
 from .bindings import field_of, read_binding, threepid_of, value_of
 from .client import Redis, together
 from .connection import Argument
-from .records import fields, read
+from .records import fields, read, read_session
 
 STEP = 500
 
@@ -121,4 +121,4 @@ def _records(kind: type[Kept], name: str, hash_: Sequence[bytes]) -> list[Kept]:
         delivery = read(Delivery, hash_)
         lost = delivery.lost + (b"claimed" in hash_[::2])
         return [structs.replace(delivery, id=str(int(delivery.id)), lost=lost)]
-    return [read(kind, hash_)]
+    return [read_session(hash_) if kind is Session else read(kind, hash_)]

@@ -25,7 +25,7 @@ log = Logger()
 T = TypeVar("T")
 
 # The version of the keys and their contents: see scripts/common.lua.
-SCHEMA = 2
+SCHEMA = 3
 
 # Codes of errors that are temporary.  If a command inside a script fails with one, Redis 6 puts the code in the
 # middle of another message.

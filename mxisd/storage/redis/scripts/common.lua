@@ -2,7 +2,7 @@
 --
 -- Keys, and what is in them:
 --   session:<sid>                      hash     a session
---   session-of:<medium>:<secret>:<address>      the sid of the newest session for these
+--   session-of:<secret digest>                  the sid of the newest session with this digest
 --   bindings                           hash     "<medium> <address>" -> "<user ID> <bound at> <signed>"
 --   peppers                            list     "<made at> <pepper>" of those in use, the current one first
 --   prepared                                    the same for the pepper that is being prepared and not in use yet
@@ -26,11 +26,12 @@
 --   cooldowns                          sorted   names of what may happen once in a while, by when it may happen again
 --   copied                             hash     how far a copy from another engine has come
 --   signing-keys                                the content of a file of signing keys
---   schema                                      the version of all this: 2
+--   schema                                      the version of all this: 3
 --
 -- Schema 1 called the field `user_id` of invites and deliveries `mxid`, and the key `cooldowns` `occasions`.  The key
 -- is renamed when a newer mxisd first connects (upgrade.lua).  Invites and deliveries are not rewritten, since that would
--- block Redis; both names are read (records.py).
+-- block Redis; both names are read (records.py).  Schema 2 kept client secrets and tokens of sessions instead of digests;
+-- such sessions can still be validated, and go away within a week.
 --
 -- Optional arguments are '' if they are missing.  Values that are joined with spaces have no spaces in them, except
 -- perhaps the last one.
