@@ -7,12 +7,13 @@ Keys are mxisd's, in camelCase; attributes are the same in snake_case.  What fol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
+from .. import files
 from ..masking import masked
 from .account import Account
 from .appsvc import AppService
@@ -147,7 +148,23 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Config:
     path = Path(path)
     sections, given, cautions = read(Sections, path, environ)
     fields: dict[str, Any] = {name: getattr(sections, name) for name in sections.__struct_fields__}
-    return _resolved(Config(**fields, warnings=(*unbuilt(given), *cautions)), path.absolute().parent)
+    config = _resolved(Config(**fields, warnings=(*unbuilt(given), *cautions)), path.absolute().parent)
+    return replace(config, warnings=(*config.warnings, *_open_files(config)))
+
+
+def _open_files(config: Config) -> Iterator[str]:
+    """What is wrong with the rights of files that hold secrets."""
+    database = config.storage.provider.sqlite.database if config.storage.backend == "sqlite" else None
+    registration = config.appsvc.registration.synapse.file if config.appsvc.enabled else None
+    for key, path, group in (
+        ("key.path", config.key.path, False),
+        # A backup may well be made by a group, and Synapse has to read the registration.
+        ("storage.provider.sqlite.database", database, True),
+        ("appsvc.registration.synapse.file", registration, True),
+    ):
+        command = path and files.opened_to_others(path, group=group)
+        if command:
+            yield f"{key}: not only its owner has rights to it, though it is secret: {command}"
 
 
 def _resolved(config: Config, directory: Path) -> Config:
