@@ -130,7 +130,7 @@ def calls(storage: Storage) -> dict[str, Call]:
         "accounts.register": lambda _: accounts.register(f"{next(number):064}", USER, NOW),
         "accounts.user_of": lambda n: accounts.user_of(f"{n:064}"),
         "accounts.accepted_terms": lambda n: accounts.accepted_terms(USER.format(n)),
-        "transactions.done": lambda _: storage.transactions.done(f"{next(number)}", NOW),
+        "transactions.done": lambda _: storage.transactions.done(f"{next(number)}", "digest", NOW),
         "cooldowns.take": lambda _: storage.cooldowns.take(f"{next(number)}", NOW, 1),
     }
 

@@ -931,13 +931,24 @@ class StorageContract(TestCase):
 
     async def test_a_transaction_is_done_once_and_forgotten_in_time(self) -> None:
         transactions = self.storage.transactions
-        self.assertFalse(await transactions.is_done("1"))
-        await transactions.done("1", NOW)
-        await transactions.done("1", NOW + HOUR)
-        await transactions.done("01", NOW + 1)
-        self.assertEqual([await transactions.is_done(txn) for txn in ("1", "01", "2")], [True, True, False])
+        self.assertFalse(await transactions.is_done("1", "a"))
+        await transactions.done("1", "a", NOW)
+        await transactions.done("1", "a", NOW + HOUR)
+        await transactions.done("01", "a", NOW + 1)
+        self.assertEqual([await transactions.is_done(txn, "a") for txn in ("1", "01", "2")], [True, True, False])
         self.assertEqual(await transactions.purge(NOW + 1), 1)
-        self.assertEqual([await transactions.is_done(txn) for txn in ("1", "01")], [False, True])
+        self.assertEqual([await transactions.is_done(txn, "a") for txn in ("1", "01")], [False, True])
+
+    async def test_transactions_of_one_id_differ_by_what_is_in_them(self) -> None:
+        transactions = self.storage.transactions
+        await transactions.done("1", "a", NOW)
+        self.assertFalse(await transactions.is_done("1", "b"))
+        await transactions.done("1", "b", NOW)
+        for txn_id in AWKWARD:
+            self.assertFalse(await transactions.is_done(txn_id, "a"))
+            await transactions.done(txn_id, "a", NOW)
+        known = [await transactions.is_done(txn_id, digest) for txn_id in ("1", *AWKWARD) for digest in ("a", "b")]
+        self.assertEqual(known, [True, True] + [True, False] * len(AWKWARD))
 
     # Cooldowns.
 
@@ -972,7 +983,7 @@ class StorageContract(TestCase):
         await self.lists("sql", {"listed": BOB})
         await self.storage.accounts.register("aa", ALICE, NOW)
         await self.storage.accounts.accept_terms(ALICE, ["https://example.org/a"], NOW)
-        await self.storage.transactions.done("1", NOW)
+        await self.storage.transactions.done("1", "a", NOW)
         (claimed,) = await self.claim("onbind")
         await self.restart()
         storage = self.storage
@@ -983,6 +994,6 @@ class StorageContract(TestCase):
         self.assertEqual(await storage.hashes.find("pepper", [bound, "listed"]), {bound: ALICE, "listed": BOB})
         self.assertEqual(await storage.accounts.user_of("aa"), ALICE)
         self.assertEqual(await storage.accounts.accepted_terms(ALICE), frozenset({"https://example.org/a"}))
-        self.assertTrue(await storage.transactions.is_done("1"))
+        self.assertTrue(await storage.transactions.is_done("1", "a"))
         self.assertEqual([message.token for message in await self.claim("message")], [kept.token])
         self.assertTrue(await storage.outbox.close(claimed, "done", "200", NOW))

@@ -113,7 +113,7 @@ class Keys(TestCase):
         await self.storage.invites.add(invite(), resend_before=0)
         await self.storage.accounts.register("aa", ALICE, NOW)
         await self.storage.accounts.accept_terms(ALICE, ["https://example.org"], NOW)
-        await self.storage.transactions.done("1", NOW)
+        await self.storage.transactions.done("1", "a", NOW)
         await self.storage.cooldowns.take("a", NOW, 1)
 
     async def rotate(self, pepper: str) -> None:

@@ -200,6 +200,7 @@ OF_SCHEMA_1 = """
     INSERT INTO deliveries (kind, destination, medium, address, token, mxid, created, due)
         VALUES ('onbind', 'example.org', 'email', 'bob@example.com', 'token', '@bob:example.org', 2, 2);
     INSERT INTO occasions VALUES ('warning', 3);
+    INSERT INTO transactions VALUES ('1', 1);
     INSERT INTO sessions VALUES ('sid', 's3cret', 'email', 'bob@example.com', '123456', 1, 1, NULL, NULL, 0);
 """
 
@@ -213,7 +214,7 @@ class Schema(SynchronousTestCase):
     def test_a_new_file_is_for_its_owner_only(self) -> None:
         upgrade(self.path)
         with closing(open_connection(self.path)) as database:
-            database.execute("INSERT INTO transactions VALUES ('1', 1)")
+            database.execute("INSERT INTO transactions VALUES ('1', 'a', 1)")
             files = [self.path, *self.path.parent.glob(f"{self.path.name}-*")]
             self.assertEqual({file.stat().st_mode & 0o777 for file in files}, {0o600})
             self.assertGreater(len(files), 1)
@@ -226,13 +227,13 @@ class Schema(SynchronousTestCase):
     def test_an_older_database_is_upgraded_and_a_copy_is_kept(self) -> None:
         upgrade(self.path)
         with closing(open_connection(self.path)) as database:
-            database.execute("INSERT INTO transactions VALUES ('kept', 1)")
+            database.execute("INSERT INTO transactions VALUES ('kept', 'a', 1)")
         old = schema.migrations()
         self.patch(schema, "migrations", lambda: [*old, "ALTER TABLE transactions ADD COLUMN extra TEXT"])
         upgrade(self.path)
         copy = self.path.with_name(f"{self.path.name}.v{len(old)}")
         self.assertEqual(copy.stat().st_mode & 0o777, 0o600)
-        for path, columns in ((self.path, 3), (copy, 2)):
+        for path, columns in ((self.path, 4), (copy, 3)):
             with closing(sqlite3.connect(path)) as database:
                 (row,) = database.execute("SELECT * FROM transactions")
                 self.assertEqual((row[0], len(row)), ("kept", columns))

@@ -93,7 +93,8 @@ def _member(kind: type[Kept], name: bytes, value: bytes) -> Kept:
         created, _, user_id = value.decode().partition(" ")
         return AccessToken(digest=name.decode(), user_id=user_id, created=int(created))
     if kind is Transaction:
-        return Transaction(txn_id=name.decode(), done_at=int(value))
+        digest, _, txn_id = name.decode().partition(" ")
+        return Transaction(txn_id=txn_id, digest=digest, done_at=int(value))
     return Cooldown(name=name.decode(), until=int(value))
 
 
@@ -104,7 +105,7 @@ def _pair(record: Kept) -> tuple[Argument, Argument]:
     if isinstance(record, AccessToken):
         return record.digest, f"{record.created} {record.user_id}"
     if isinstance(record, Transaction):
-        return record.done_at, record.txn_id
+        return record.done_at, f"{record.digest} {record.txn_id}"
     if not isinstance(record, Cooldown):
         raise TypeError(f"{type(record).__name__} is not in a collection")
     return record.until, record.name

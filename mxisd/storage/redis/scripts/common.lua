@@ -22,7 +22,7 @@
 --   queues:<kind>                      sorted   destinations that something is queued to, by when the next is due
 --   tokens                             hash     digest of an access token -> "<created> <user ID>"
 --   terms:<user ID>                    hash     URL -> when it was accepted
---   transactions                       sorted   transaction IDs by when they were done
+--   transactions                       sorted   "<digest> <transaction ID>" by when they were done
 --   cooldowns                          sorted   names of what may happen once in a while, by when it may happen again
 --   copied                             hash     how far a copy from another engine has come
 --   signing-keys                                the content of a file of signing keys
@@ -31,7 +31,8 @@
 -- Schema 1 called the field `user_id` of invites and deliveries `mxid`, and the key `cooldowns` `occasions`.  The key
 -- is renamed when a newer mxisd first connects (upgrade.lua).  Invites and deliveries are not rewritten, since that would
 -- block Redis; both names are read (records.py).  Schema 2 kept client secrets and tokens of sessions instead of digests;
--- such sessions can still be validated, and go away within a week.
+-- such sessions can still be validated, and go away within a week.  Its transactions had no digests, and are
+-- forgotten (upgrade.lua).
 --
 -- Optional arguments are '' if they are missing.  Values that are joined with spaces have no spaces in them, except
 -- perhaps the last one.

@@ -2,4 +2,7 @@
 if call('EXISTS', key('occasions')) == 1 then
     call('RENAME', key('occasions'), key('cooldowns'))
 end
+if tonumber(call('GET', key('schema')) or 0) < 3 then
+    call('DEL', key('transactions'))
+end
 call('SET', key('schema'), ARGV[1])
