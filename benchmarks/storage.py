@@ -59,9 +59,7 @@ def binding(n: int) -> Binding:
 def session(n: int) -> Session:
     random = f"{n:043}"
     address = f"person{n}@example.com"
-    return Session(
-        sid=random, client_secret=random, medium="email", address=address, token=random, modified=NOW, send_attempt=1
-    )
+    return Session(sid=random, secret_digest=random, medium="email", address=address, modified=NOW, send_attempt=1)
 
 
 def invite(n: int) -> Invite:
@@ -112,7 +110,7 @@ def calls(storage: Storage) -> dict[str, Call]:
     return {
         "sessions.open": lambda _: sessions.open(session(next(number)), alive_since=0, max_guesses=5),
         "sessions.get": lambda n: sessions.get(session(n).sid),
-        "sessions.claim_attempt": lambda n: sessions.claim_attempt(session(n).sid, 2, None),
+        "sessions.claim_attempt": lambda n: sessions.claim_attempt(session(n).sid, 2, None, "digest"),
         "sessions.take_guess": lambda n: sessions.take_guess(session(n).sid),
         "sessions.validate": lambda n: sessions.validate(session(n).sid, NOW),
         "bindings.bind": lambda _: bindings.bind(binding(next(number)), "example.org"),
@@ -133,7 +131,7 @@ def calls(storage: Storage) -> dict[str, Call]:
         "accounts.register": lambda _: accounts.register(f"{next(number):064}", USER, NOW),
         "accounts.user_of": lambda n: accounts.user_of(f"{n:064}"),
         "accounts.accepted_terms": lambda n: accounts.accepted_terms(USER.format(n)),
-        "transactions.done": lambda _: storage.transactions.done(f"{next(number)}", NOW),
+        "transactions.done": lambda _: storage.transactions.done(f"{next(number)}", "digest", NOW),
         "cooldowns.take": lambda _: storage.cooldowns.take(f"{next(number)}", NOW, 1),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,6 +42,20 @@ def check_writable(path: Path) -> None:
         path.with_name(f".{path.name}.12345678").lstat()
     with tempfile.TemporaryFile(dir=path.parent):
         pass
+
+
+def opened_to_others(path: Path, *, group: bool) -> str | None:
+    """
+    The command that takes a file away from users whom it is not for, if they have any rights to it.
+
+    They are all but the owner and, if ``group`` is true, its group.
+    """
+    try:
+        rights = path.stat().st_mode
+    except OSError:
+        return None  # not there yet, or not for us: who needs it will say so
+    rights_of_others = stat.S_IRWXO if group else stat.S_IRWXG | stat.S_IRWXO
+    return f"chmod {'o=' if group else 'go='} {path}" if rights & rights_of_others else None
 
 
 @contextmanager

@@ -66,10 +66,9 @@ def session(**changes: Any) -> Session:
     number = next(_serial)
     fields: dict[str, Any] = {
         "sid": f"sid{number}",
-        "client_secret": f"secret{number}",
+        "secret_digest": f"secret{number}",
         "medium": EMAIL.medium,
         "address": EMAIL.address,
-        "token": f"token{number}",
         "modified": NOW,
     }
     return Session(**fields | changes)

@@ -10,16 +10,19 @@ from twisted.internet.defer import Deferred
 from ..log import Logger
 from ..matrix.homeserver import Homeserver, HomeserverRefused
 from ..matrix.ids import InvalidIdentifier, server_of
+from ..net.errors import OutboundError
 from ..stores.store import Roles
 from .commands import Commands
 from .events import Event
-from .users import Users
+from .users import NotOurs, Users
 
 log = Logger()
 
 STRANGER = "Only users of my homeserver can invite me"
 NO_ADMINISTRATOR = "Only administrators can talk to me"
 ENCRYPTED = "I cannot read encrypted messages: please invite me to a chat without encryption."
+# Join rules by which somebody in the room decides who comes in.
+_CLOSED = ("invite", "knock")
 FAILED = "That failed; the log of mxisd tells why."
 
 
@@ -27,8 +30,8 @@ class Bot:
     """
     Follows invites of local users into rooms, and answers administrators in direct chats.
 
-    Administrators have one of ``allowed_roles``.  Others are refused, and the bot leaves their chat; in rooms with more
-    people it says nothing.  Without ``commands`` there are no administrators.
+    Administrators have one of ``allowed_roles``.  Others are refused, and the bot leaves their chat; where others read
+    along, or may do so later, it says nothing.  Without ``commands`` there are no administrators.
     """
 
     def __init__(
@@ -61,8 +64,25 @@ class Bot:
             lambda failure: log.failure("no reaction to {event_id}", failure=failure, event_id=event.event_id)
         )
 
+    async def check(self) -> None:
+        """Make sure that there is our user, and say so if it is somebody else's."""
+        try:
+            await self._is_ours()
+        except (HomeserverRefused, OutboundError) as error:
+            log.info("whether {user_id} is ours is not known yet: {error}", user_id=self._user_id, error=error)
+
+    async def _is_ours(self) -> bool:
+        try:
+            await self._users.register(self._user_id)
+            await self._users.check(self._user_id)
+        except NotOurs as error:
+            log.error("the user of the application service does nothing: {error}", error=error)
+            return False
+        return True
+
     async def _answer_invite(self, event: Event) -> None:
-        await self._users.register(self._user_id)
+        if not await self._is_ours():
+            return
         if not self._is_local(event.sender):
             await self._homeserver.leave(self._user_id, event.room_id, STRANGER)
         elif event.content.get("is_direct") is not True:
@@ -75,7 +95,7 @@ class Bot:
             await self._homeserver.leave(self._user_id, event.room_id, NO_ADMINISTRATOR)
 
     async def _answer_message(self, event: Event) -> None:
-        if not await self._is_alone_with(event.sender, event.room_id):
+        if not await self._is_ours() or not await self._is_alone_with(event.sender, event.room_id):
             return
         if not await self._is_administrator(event.sender):
             await self._say(event, f"{NO_ADMINISTRATOR}.")
@@ -97,21 +117,31 @@ class Bot:
         await self._homeserver.say(self._user_id, event.room_id, text, f"mxisd{event.event_id}")
 
     async def _is_alone_with(self, user_id: str, room_id: str) -> bool:
+        """Whether nobody else can read what is said, nor let themselves in to read it later."""
         try:
-            return await self._homeserver.members(self._user_id, room_id) == {self._user_id, user_id}
+            if await self._homeserver.members(self._user_id, room_id) != {self._user_id, user_id}:
+                return False
+            if await self._homeserver.invited(self._user_id, room_id):
+                return False
         except HomeserverRefused as error:
             if error.final:
                 return False  # not in the room: we may be told of others too
             raise
+        history = await self._state(room_id, "m.room.history_visibility")
+        rules = await self._state(room_id, "m.room.join_rules")
+        return history.get("history_visibility") != "world_readable" and rules.get("join_rule", "invite") in _CLOSED
 
     async def _is_encrypted(self, room_id: str) -> bool:
+        return "algorithm" in await self._state(room_id, "m.room.encryption")
+
+    async def _state(self, room_id: str, type_: str) -> dict[str, Any]:
+        """The content of a state event; empty if there is none."""
         try:
-            await self._homeserver.state(self._user_id, room_id, "m.room.encryption")
+            return await self._homeserver.state(self._user_id, room_id, type_)
         except HomeserverRefused as error:
             if error.final:
-                return False
+                return {}
             raise
-        return True
 
     async def _is_administrator(self, user_id: str) -> bool:
         if self._commands is None or not self._is_local(user_id):

@@ -43,10 +43,9 @@ def build(
     main, expiry = config.main_user(domain), config.expiry_user(domain)
     users = Users(homeserver, {main, expiry})
     commands = Commands(storage.invites, storage.outbox, lifecycle, lookup) if config.takes_commands else None
-    reactions: list[Reaction] = [
-        Revocation(storage.invites, lifecycle),
-        Bot(homeserver, users, main, stores, config.feature.admin.allowed_roles, commands),
-    ]
+    bot = Bot(homeserver, users, main, stores, config.feature.admin.allowed_roles, commands)
+    core.run(PeriodicService("check of the application service's user", bot.check, HOURLY, clock))
+    reactions: list[Reaction] = [Revocation(storage.invites, lifecycle), bot]
     if config.rejects_expired:
         reactions.append(core.run(ExpiryUser(homeserver, users, expiry, main, clock)))
     if config.feature.invite_by_id:

@@ -129,6 +129,7 @@ class ExpiryUser(Service):
 
     async def _empty(self, room_id: str, token: str) -> None:
         try:
+            await self._users.register(self._main_user)
             await self._homeserver.set_state(self._main_user, room_id, "m.room.third_party_invite", token, {})
         except HomeserverRefused as error:
             if not error.final:

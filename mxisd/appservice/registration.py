@@ -18,7 +18,8 @@ class RegistrationError(StartError):
 
 def registration_text(config: AppService, domain: str) -> str:
     """What it says of us, who serve a domain."""
-    users = [{"exclusive": True, "regex": f"^{re.escape(config.expiry_user(domain))}$"}]
+    ours = (config.main_user(domain), config.expiry_user(domain))
+    users = [{"exclusive": True, "regex": f"^{re.escape(user_id)}$"} for user_id in ours]
     if config.feature.invite_by_id:
         # Then we are told of all that concerns any local user.
         users.append({"exclusive": False, "regex": f"^@.*:{re.escape(domain)}$"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 import msgspec
 from twisted.internet.defer import DeferredLock
@@ -29,15 +30,20 @@ class Transactions:
         self._lock = DeferredLock()
 
     async def take(self, txn_id: str, events: Sequence[object]) -> None:
-        """Act on a transaction, unless that was done before.  Raises what a reaction raises."""
+        """
+        Act on a transaction, unless one with this ID and the same events was done before: Synapse counts them, and may
+        begin again at 1 when it is restarted.  Raises what a reaction raises.
+        """
         # One after the other: a repetition that comes while the first is at work must find it done.
         await self._lock.acquire()
         try:
-            if await self._store.is_done(txn_id):
+            digest = _digest(events)
+            if await self._store.is_done(txn_id, digest):
+                log.info("transaction {id} came again: nothing to do for {n} events", id=txn_id, n=len(events))
                 return
             for event in events:
                 await self._show(event)
-            await self._store.done(txn_id, now(self._clock))
+            await self._store.done(txn_id, digest, now(self._clock))
         finally:
             self._lock.release()
 
@@ -54,3 +60,9 @@ class Transactions:
             return
         for reaction in self._reactions:
             await reaction.see(event)
+
+
+def _digest(events: Sequence[object]) -> str:
+    """Of the events' IDs: what else is in an event changes from one attempt to the next, such as its age."""
+    ids = [event["event_id"] if isinstance(event, dict) and "event_id" in event else event for event in events]
+    return sha256(repr(ids).encode()).hexdigest()

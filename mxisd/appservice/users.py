@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ..matrix.homeserver import Homeserver
+from ..matrix.homeserver import Homeserver, HomeserverRefused
 from ..matrix.ids import split_user_id
+
+
+class NotOurs(HomeserverRefused):
+    """There is a user of a name of ours, and somebody logs in as this user."""
+
+    def __init__(self, user_id: str) -> None:
+        remedy = "name another user in appsvc.user, restart mxisd, and give the homeserver the new registration"
+        super().__init__(400, "M_USER_IN_USE", f"{user_id} is an account that somebody else logs in to: {remedy}")
 
 
 class Users:
@@ -20,7 +28,13 @@ class Users:
         return user_id in self._user_ids
 
     async def register(self, user_id: str) -> None:
-        """Make sure that there is one of our users.  Raises as :class:`Homeserver`."""
+        """Make sure that there is one of our users.  Raises as :class:`Homeserver`, and :class:`NotOurs`."""
         if user_id not in self._registered:
-            await self._homeserver.register(split_user_id(user_id)[0])
+            if not await self._homeserver.register(split_user_id(user_id)[0]):
+                await self.check(user_id)
             self._registered.add(user_id)
+
+    async def check(self, user_id: str) -> None:
+        """Make sure that nobody has logged in as one of our users meanwhile.  Raises as :meth:`register`."""
+        if not await self._homeserver.is_unattended(user_id):
+            raise NotOurs(user_id)

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from ..clock import Random, token
 from ..config import Config
+from ..masking import masked
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid, canonical
 from ..net.dns import Resolver
 from ..net.http_client import Http, HttpClient, HttpResponse
@@ -138,7 +139,7 @@ class _PrintingHttp:
         self._say = say
 
     async def request(self, method: str, url: str, **more: Any) -> HttpResponse:
-        self._say(f"> {method} {url.partition('?')[0]}")
+        self._say(f"> {method} {masked(url)}")
         answer = await self._http.request(method, url, **more)
         self._say(f"< {answer.status}")
         return answer

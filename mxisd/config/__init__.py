@@ -13,6 +13,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from .. import files
+from ..masking import masked
 from .appsvc import AppService
 from .engine.problems import ConfigError
 from .engine.reader import read
@@ -105,7 +107,7 @@ class Sections(Section):
             if label not in labels:
                 yield Finding(
                     "forward.servers",
-                    f"expected a label of matrix.identity.servers ({', '.join(labels)}), found {label!r}",
+                    f"expected a label of matrix.identity.servers ({', '.join(labels)}), found {masked(label)!r}",
                 )
         account = self.forward.account
         if account.access_token is not None and not account.homeserver and not self.matrix.homeserver.url:
@@ -172,7 +174,23 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Config:
     path = Path(path)
     sections, given, cautions = read(Sections, path, environ)
     fields: dict[str, Any] = {name: getattr(sections, name) for name in sections.__struct_fields__}
-    return Config(**fields, warnings=(*unbuilt(given), *cautions)).resolved(path.absolute().parent)
+    config = Config(**fields, warnings=(*unbuilt(given), *cautions)).resolved(path.absolute().parent)
+    return replace(config, warnings=(*config.warnings, *_open_files(config)))
+
+
+def _open_files(config: Config) -> Iterator[str]:
+    """What is wrong with the rights of files that hold secrets."""
+    database = config.storage.provider.sqlite.database if config.storage.backend == "sqlite" else None
+    registration = config.appsvc.registration.synapse.file if config.appsvc.enabled else None
+    for key, path, group in (
+        ("key.path", config.key.path, False),
+        # A backup may well be made by a group, and Synapse has to read the registration.
+        ("storage.provider.sqlite.database", database, True),
+        ("appsvc.registration.synapse.file", registration, True),
+    ):
+        command = path and files.opened_to_others(path, group=group)
+        if command:
+            yield f"{key}: not only its owner has rights to it, though it is secret: {command}"
 
 
 def unbuilt(given: Iterable[str]) -> Iterator[str]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from msgspec import field
 
+from .engine.hosts import BaseUrl
 from .engine.section import Finding, Secret, Section
-from .engine.values import BaseUrl, Localpart
+from .engine.values import Localpart
 
 
 class User(Section):

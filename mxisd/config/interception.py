@@ -7,8 +7,9 @@ from ipaddress import ip_network
 from typing import Annotated
 
 from ..patterns import Expression, UnusableExpression
+from .engine.hosts import Cidr
 from .engine.section import Finding, Section, Unfit, Value
-from .engine.values import Cidr, Text
+from .engine.values import Text
 from .lookup import PRIVATE
 
 

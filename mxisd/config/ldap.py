@@ -7,8 +7,9 @@ from typing import Literal
 
 from msgspec import field
 
+from .engine.hosts import Host, Port
 from .engine.section import Finding, Secret, Section
-from .engine.values import ExistingFile, Host, Port
+from .engine.values import ExistingFile
 
 
 class Connection(Section):

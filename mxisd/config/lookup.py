@@ -7,8 +7,9 @@ from datetime import timedelta
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
+from .engine.hosts import BaseUrl, Cidr, Url
 from .engine.section import Finding, Secret, Section, Value
-from .engine.values import BaseUrl, Cidr, Duration, Positive, ServerName, Url, within
+from .engine.values import Duration, Positive, ServerName, within
 
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)

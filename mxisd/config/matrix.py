@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import field
 
+from .engine.hosts import BaseUrl, Url
 from .engine.section import Finding, Section
-from .engine.values import BaseUrl, Expression, ServerName, Text, Url
+from .engine.values import Expression, ServerName, Text
 
 
 def _known_servers() -> dict[str, tuple[str, ...]]:

@@ -9,19 +9,9 @@ from typing import Literal
 from msgspec.structs import replace
 from twisted.internet.endpoints import quoteStringArgument
 
+from .engine.hosts import BaseUrl, Cidr, Endpoint, HostAndPort, ListeningHost, NameServer, Port
 from .engine.section import Finding, Section
-from .engine.values import (
-    BaseUrl,
-    Cidr,
-    Endpoint,
-    ExistingFile,
-    HostAndPort,
-    ListeningHost,
-    NameServer,
-    Port,
-    ServerName,
-    Text,
-)
+from .engine.values import ExistingFile, ServerName, Text
 
 # On IPv6, and thereby on IPv4 too; mxisd.listening falls back on machines that have no such thing.
 EVERYWHERE = quoteStringArgument("::")

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from .engine.hosts import HostPattern
 from .engine.section import Finding, Section
-from .engine.values import ExistingFile, HostPattern, ServerNameOrAny
+from .engine.values import ExistingFile, ServerNameOrAny
 
 
 class Validation(Section):

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
+from .engine.hosts import BaseUrl
 from .engine.section import Finding, Secret, Section, Unfit, Value
-from .engine.values import BaseUrl
 
 IdType = Literal["localpart", "uid", "mxid"]
 Engine = Literal["sqlite", "postgresql", "mariadb", "mysql"]

@@ -9,8 +9,9 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from .engine.hosts import HostAndPort, RedisUrl
 from .engine.section import Finding, Secret, Section
-from .engine.values import ExistingFile, HostAndPort, KeyPrefix, Milliseconds, PoolSize, RedisUrl
+from .engine.values import ExistingFile, KeyPrefix, Milliseconds, PoolSize
 
 
 class SQLite(Section):

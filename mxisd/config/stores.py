@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from ..masking import masked_url
+from .engine.hosts import BaseUrl, url
 from .engine.section import Finding, Secret, Section, Unfit
-from .engine.values import BaseUrl, Text, url
+from .engine.values import Text
 
 
 class Stores(Section):
@@ -90,7 +92,8 @@ class Rest(Section):
                     url(endpoint)
                 except Unfit as unfit:
                     yield Finding(
-                        f"endpoints.{key}", f"expected a path that begins with / or {unfit}, found {endpoint!r}"
+                        f"endpoints.{key}",
+                        f"expected a path that begins with / or {unfit}, found {masked_url(endpoint)!r}",
                     )
 
 

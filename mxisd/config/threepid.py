@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 from msgspec import field
 
+from .engine.hosts import Host, Port, SecretUrl
 from .engine.section import Alias, Finding, Secret, Section, Unfit, Value
-from .engine.values import EmailAddress, ExistingFile, Host, Port, Url
+from .engine.values import EmailAddress, ExistingFile
 
 
 def _placeholder(text: str) -> str:
@@ -107,7 +108,7 @@ class Twilio(Section):
 class HttpGateway(Section):
     """Any SMS gateway that takes a message by a request; ``%RECIPIENT_ADDRESS%`` and ``%TEXT%`` are put in."""
 
-    url: Url | None = None
+    url: SecretUrl | None = None
     method: Literal["POST", "PUT", "GET"] = "POST"
     headers: Mapping[str, Secret] = {}
     body: str | None = None

@@ -45,6 +45,11 @@ def read_keys(content: bytes, where: str) -> list[SigningKey]:
         raise KeyFileError(f"{where} is not a file of signing keys: expected lines 'ed25519 VERSION BASE64'") from None
     if not keys:
         raise KeyFileError(f"{where} holds no signing key: expected a line 'ed25519 VERSION BASE64'")
+    names = [f"{key.alg}:{key.version}" for key in keys]
+    for name in names:
+        if names.count(name) > 1:
+            # Signatures name the key that they were made with: nobody could tell which of the two that is.
+            raise KeyFileError(f"{where} holds two keys {name}: give one of them another version, or remove it")
     return keys
 
 

@@ -74,6 +74,22 @@ class _Members(Struct):
     joined: dict[str, Any]
 
 
+class _Member(Struct):
+    state_key: str
+
+
+class _MemberEvents(Struct):
+    chunk: list[_Member]
+
+
+class _WhoAmI(Struct):
+    user_id: str
+
+
+class _Devices(Struct):
+    devices: list[Any]
+
+
 class _Name(Struct):
     displayname: str | None = None
 
@@ -91,8 +107,8 @@ class Homeserver:
         self._base_url = base_url
         self._headers = {"Authorization": f"Bearer {token}"}
 
-    async def register(self, localpart: str) -> None:
-        """Make a user of the application service; no effect if there is one of the name."""
+    async def register(self, localpart: str) -> bool:
+        """Make a user of the application service; ``False``, and no effect, if there is a user of the name."""
         try:
             await self._call(
                 "POST",
@@ -103,6 +119,17 @@ class Homeserver:
         except HomeserverRefused as error:
             if error.errcode != "M_USER_IN_USE":
                 raise
+            return False
+        return True
+
+    async def is_unattended(self, user_id: str) -> bool:
+        """
+        Whether a user is ours to act as, and nobody has logged in as this user: then there would be a device.
+
+        It takes both: homeservers let us act as a person who had the name before we did.
+        """
+        who = await self._call("GET", "/account/whoami", user_id, answer=_WhoAmI)
+        return who.user_id == user_id and not (await self._call("GET", "/devices", user_id, answer=_Devices)).devices
 
     async def rooms(self, user_id: str) -> tuple[dict[str, list[StrippedEvent]], list[str]]:
         """The rooms that a user is invited to, with what is known of each, and the rooms that they are in."""
@@ -123,6 +150,11 @@ class Homeserver:
         """The user IDs of those who are in a room that the user is in."""
         path = f"/rooms/{_segment(room_id)}/joined_members"
         return set((await self._call("GET", path, user_id, answer=_Members)).joined)
+
+    async def invited(self, user_id: str, room_id: str) -> set[str]:
+        """The user IDs of those who are invited to a room that the user is in."""
+        path = f"/rooms/{_segment(room_id)}/members?membership=invite"
+        return {event.state_key for event in (await self._call("GET", path, user_id, answer=_MemberEvents)).chunk}
 
     async def state(self, user_id: str, room_id: str, type_: str, state_key: str = "") -> dict[str, Any]:
         """The content of a state event of a room that the user is in."""

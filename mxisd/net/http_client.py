@@ -23,6 +23,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from ..masking import masked
 from ..reactor import IReactor
 from ..waiting import within
 from .connection import ConnectionPool, FilteredEndpoint
@@ -41,7 +42,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """A complete answer.  Header names are in lower case; ``url`` is without its query, for messages."""
+    """A complete answer.  Header names are in lower case; ``url`` is masked, for messages."""
 
     status: int
     headers: Mapping[str, str]
@@ -84,7 +85,8 @@ class Http(Protocol):
         ``body`` is sent as it is, or else ``json`` encoded, if not ``None``.  ``timeout`` is in seconds and covers
         everything from the name's resolution to the last byte.  Up to ``redirects`` are followed, to https only and
         without the headers given; they are for GET.  ``connect_to`` (host, port) is where the server of the URL is
-        found, which still has to prove that it is the URL's host.  Raises :class:`OutboundError`.
+        found, which still has to prove that it is the URL's host.  Messages show of a ``url`` that is a
+        :class:`~mxisd.masking.Secret` only scheme and host.  Raises :class:`OutboundError`.
         """
         ...
 
@@ -128,7 +130,7 @@ class HttpClient:
         content = None if body is None else _Body(body)
 
         work = self._exchange(method, url, sent, content, max_bytes, redirects, connect_to)
-        late = TimedOut(f"no complete answer from {_shown(url)} within {timeout:g} seconds")
+        late = TimedOut(f"no complete answer from {masked(url)} within {timeout:g} seconds")
         try:
             return await within(timeout, self._reactor, work, late)
         except OutboundError as error:
@@ -154,7 +156,7 @@ class HttpClient:
         except ValueError:
             following = location
         if not following.lower().startswith("https://"):
-            raise UrlRefused(f"{_shown(url)} redirects to something else than https")
+            raise UrlRefused(f"{masked(url)} redirects to something else than https")
         return await self._exchange("GET", following, {}, None, max_bytes, redirects - 1, None)
 
     async def _single(
@@ -187,8 +189,8 @@ class HttpClient:
         except CancelledError:
             raise
         except Exception as error:
-            raise explained(error, _shown(url)) from error
-        return HttpResponse(response.code, _flat(response.headers), content, _shown(url))
+            raise explained(error, masked(url)) from error
+        return HttpResponse(response.code, _flat(response.headers), content, masked(url))
 
     def _endpoint(self, uri: URI, connect_to: tuple[str, int] | None) -> FilteredEndpoint:
         host = uri.host.decode("ascii")
@@ -276,11 +278,7 @@ def _check_url(url: str) -> None:
     except ValueError:
         fine = False
     if not fine:
-        raise UrlRefused(f"{_shown(url)!r} is not a URL that can be requested")
-
-
-def _shown(url: str) -> str:
-    return url.partition("?")[0]
+        raise UrlRefused(f"{masked(url)!r} is not a URL that can be requested")
 
 
 def _flat(headers: Headers) -> dict[str, str]:

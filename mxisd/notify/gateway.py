@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import quote_plus
 from xml.sax.saxutils import escape as escape_xml
 
+from ..masking import Secret
 from ..net.http_client import Http
 from .request import beginning, hand_over
 from .template import fill
@@ -34,7 +35,9 @@ class GatewayConnector:
         """See :class:`~mxisd.notify.notifier.Connector`."""
         values = {"RECIPIENT_ADDRESS": address, "TEXT": content}
         body = fill(self._body, values, self._escape).encode() if self._body else None
-        await hand_over(self._http, self._method, fill(self._url, values, quote_plus), self._headers, body, beginning)
+        # The key of an account is often in the path.
+        url = Secret(fill(self._url, values, quote_plus))
+        await hand_over(self._http, self._method, url, self._headers, body, beginning)
 
 
 def _escape(content_type: str) -> Callable[[str], str]:

@@ -24,6 +24,7 @@ class AcceptedTerms(Struct, frozen=True, kw_only=True):
 
 class Transaction(Struct, frozen=True, kw_only=True):
     txn_id: str
+    digest: str
     done_at: int
 
 

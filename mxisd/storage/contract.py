@@ -27,7 +27,7 @@ class StorageUnavailable(Exception):
 class SessionStorage(Protocol):
     async def open(self, session: Session, *, alive_since: int, max_guesses: int) -> Session:
         """
-        Store a new session and return it, unless one for its address and client secret is alive: then return that.
+        Store a new session and return it, unless one of the same ``secret_digest`` is alive: then return that.
 
         Alive means modified at or after ``alive_since``, and fewer than ``max_guesses`` wrong tokens.
         """
@@ -35,12 +35,12 @@ class SessionStorage(Protocol):
 
     async def get(self, sid: str) -> Session | None: ...
 
-    async def claim_attempt(self, sid: str, send_attempt: int, next_link: str | None) -> bool:
-        """If this attempt is higher than all before, record it with ``next_link`` and return ``True``."""
+    async def claim_attempt(self, sid: str, send_attempt: int, next_link: str | None, token_digest: str) -> bool:
+        """If this attempt is higher than all before, record it and its token (see ``token_digests``): ``True``."""
         ...
 
     async def release_attempt(self, sid: str, send_attempt: int, previous: int) -> None:
-        """Undo :meth:`claim_attempt` because sending failed; no effect if a later attempt has been claimed."""
+        """Undo :meth:`claim_attempt`, but for the token, since sending failed; no effect if a later one is claimed."""
         ...
 
     async def take_guess(self, sid: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Literal
 
 from msgspec import Struct, field
@@ -13,14 +14,41 @@ from ..matrix.threepid import ThreePid
 SESSIONS_REMEMBERED = 7 * DAY
 
 
+# How many of the tokens that were sent in a session are valid, so that an older message goes on working.
+VALID_TOKENS = 3
+
+
+def sha256_of(text: str) -> str:
+    """In hexadecimal digits."""
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def secret_digest(medium: str, address: str, client_secret: str) -> str:
+    """What is kept of the client secret of a session: enough to find the session by, and to compare."""
+    return sha256_of(f"{medium} {address} {client_secret}")
+
+
+def token_digest(sid: str, client_secret: str, token: str) -> str:
+    """
+    What is kept of a token.
+
+    The client secret is in it, which is not kept: without it, six digits would be found by trying them all.
+    """
+    return sha256_of(f"{sid} {client_secret} {token}")
+
+
 class Session(Struct, frozen=True, kw_only=True):
-    """A validation session: someone proves that they can read what is sent to an address."""
+    """
+    A validation session: someone proves that they can read what is sent to an address.
+
+    Neither the client secret nor a token is kept, only digests.
+    """
 
     sid: str
-    client_secret: str
+    secret_digest: str
+    """See :func:`secret_digest`."""
     medium: str
     address: str
-    token: str
     modified: int
     """When it was created or, later, validated.  It expires some time after this."""
     send_attempt: int = -1
@@ -29,6 +57,8 @@ class Session(Struct, frozen=True, kw_only=True):
     validated_at: int | None = None
     guesses: int = 0
     """How many wrong tokens were submitted."""
+    token_digests: str = ""
+    """See :func:`token_digest`: those that are valid, the newest first, with spaces in between."""
 
     @property
     def threepid(self) -> ThreePid:

@@ -118,5 +118,5 @@ class RestStore:
         if answer.status in nothing:
             return None
         if not 200 <= answer.status < 300:
-            raise RestFailed(f"{url} answered with the status {answer.status}")
+            raise RestFailed(f"{answer.url} answered with the status {answer.status}")
         return answer.decode(shape)

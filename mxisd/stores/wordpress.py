@@ -82,7 +82,7 @@ class WordpressLogin:
         if answer.status in {401, 403}:
             return None
         if answer.status != 200:
-            raise WordpressFailed(f"{self._url} answered with the status {answer.status}")
+            raise WordpressFailed(f"{answer.url} answered with the status {answer.status}")
         user = answer.decode(_LoggedIn)
         threepid = kept(EMAIL, user.user_email)
         # WordPress lets users log in by their addresses too, which may be what somebody else is called.

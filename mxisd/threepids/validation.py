@@ -16,17 +16,20 @@ from ..matrix.error import MatrixError
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid
 from ..notify import MessageSender, SendFailed, Validation
 from ..storage.contract import SessionStorage
-from ..storage.records import SESSIONS_REMEMBERED, Session
+from ..storage.records import SESSIONS_REMEMBERED, Session, secret_digest, token_digest
 from .next_link import NextLink, NextLinks
 
 log = Logger()
 
 # Since creation or, later, validation.
 LIFE = DAY
-# A six-digit token guessed five times: one chance in 200,000.
+# Three tokens of six digits may be valid: guessed five times, that is one chance in 67,000.
 MAX_GUESSES = 5
 # Seconds.  Whoever asked for a message waits, and gives up about then.
 SEND_TIMEOUT = 30.0
+
+# In place of the client secret in a ``next_link``, which has no such character.
+_LEFT_OUT = "\n"
 
 _OPAQUE = re.compile(r"[0-9a-zA-Z.=_-]{1,255}")
 
@@ -75,15 +78,20 @@ class ValidationSessions:
         check_opaque("client_secret", client_secret)
         if next_link:
             self._next_links.check(next_link)
+        # Clients put it there, to go on with when they are opened by the link.
+        kept_link = next_link and next_link.replace(client_secret, _LEFT_OUT)
         session = await self._open(threepid, client_secret)
-        if not await self._sessions.claim_attempt(session.sid, send_attempt, next_link):
+        # A new one each time: those that were sent before are not known any more, and go on being valid.
+        made = self._token(threepid.medium)
+        digest = token_digest(session.sid, client_secret, made)
+        if not await self._sessions.claim_attempt(session.sid, send_attempt, kept_link, digest):
             return session.sid
         try:
             await self._send(
                 Validation(
                     threepid=threepid,
-                    token=session.token,
-                    link=self._link(submit_path, session),
+                    token=made,
+                    link=self._link(submit_path, session.sid, client_secret, made),
                     next_link=next_link or "",
                     accept_language=accept_language,
                 )
@@ -101,7 +109,7 @@ class ValidationSessions:
 
     async def submit_token(self, medium: str, sid: str, client_secret: str, token: str) -> NextLink | None:
         """
-        Validate a session by the token that was sent in it; again is as good as once.
+        Validate a session by one of the last tokens that were sent in it; again is as good as once.
 
         Returns where the client wants its user to be sent then.
         Raises :class:`MatrixError`: ``M_NO_VALID_SESSION``, ``M_SESSION_EXPIRED``, ``M_TOKEN_INCORRECT``.
@@ -112,15 +120,16 @@ class ValidationSessions:
         # Counted before it is compared, so that many submitted at once are not all free.
         if await self._sessions.take_guess(sid) > MAX_GUESSES:
             raise MatrixError(400, "M_SESSION_EXPIRED", "Too many wrong tokens: please request a new one")
-        if not _equal(token.strip(), session.token):
+        digest = token_digest(sid, client_secret, token.strip())
+        if not any(hmac.compare_digest(digest, valid) for valid in session.token_digests.split()):
             raise MatrixError(400, "M_TOKEN_INCORRECT", "The token is not the one that was sent")
         await self._sessions.validate(sid, now(self._clock))
-        return self._next_link(session)
+        return self._next_link(session, client_secret)
 
     async def next_link(self, sid: str, client_secret: str) -> NextLink | None:
         """Where the client wants its user to be sent; ``None``, too, for whoever does not know a living session."""
         try:
-            return self._next_link(await self._living(sid, client_secret))
+            return self._next_link(await self._living(sid, client_secret), client_secret)
         except MatrixError:
             return None
 
@@ -143,17 +152,18 @@ class ValidationSessions:
         current = now(self._clock)
         session = Session(
             sid=token(self._random),
-            client_secret=client_secret,
+            secret_digest=secret_digest(*threepid, client_secret),
             medium=threepid.medium,
             address=threepid.address,
-            token=self._token(threepid.medium),
             modified=current,
         )
         return await self._sessions.open(session, alive_since=current - LIFE + 1, max_guesses=MAX_GUESSES)
 
-    def _next_link(self, session: Session) -> NextLink | None:
+    def _next_link(self, session: Session, client_secret: str) -> NextLink | None:
+        if not session.next_link:
+            return None
         try:
-            return self._next_links.check(session.next_link) if session.next_link else None
+            return self._next_links.check(session.next_link.replace(_LEFT_OUT, client_secret))
         except MatrixError:
             return None  # allowed when the client asked, and not any more
 
@@ -170,7 +180,9 @@ class ValidationSessions:
         check_opaque("sid", sid)
         check_opaque("client_secret", client_secret)
         session = await self._sessions.get(sid)
-        if session is None or not _equal(client_secret, session.client_secret):
+        if session is None:
+            raise _no_session()
+        if not hmac.compare_digest(secret_digest(*session.threepid, client_secret), session.secret_digest):
             raise _no_session()
         if session.modified + LIFE <= now(self._clock):
             raise MatrixError(400, "M_SESSION_EXPIRED", "This session has expired: please start a new one")
@@ -181,14 +193,10 @@ class ValidationSessions:
             return f"{int.from_bytes(self._random(8), 'big') % 1_000_000:06}"
         return token(self._random)
 
-    def _link(self, submit_path: str, session: Session) -> str:
-        query = urlencode({"sid": session.sid, "client_secret": session.client_secret, "token": session.token})
+    def _link(self, submit_path: str, sid: str, client_secret: str, token: str) -> str:
+        query = urlencode({"sid": sid, "client_secret": client_secret, "token": token})
         return f"{self._public_url}{submit_path}?{query}"
 
 
 def _no_session() -> MatrixError:
     return MatrixError(404, "M_NO_VALID_SESSION", "There is no session with this sid and client_secret")
-
-
-def _equal(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode())

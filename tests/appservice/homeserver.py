@@ -40,6 +40,8 @@ class FakeHomeserver:
     def __init__(self) -> None:
         self.rooms: dict[str, Room] = {}
         self.registered: set[str] = set()
+        self.devices: dict[str, list[str]] = {}
+        """Those that somebody has logged in from."""
         self.names: dict[str, str] = {}
         self.requests: list[str] = []
         """Method and path, without what is before ``/v3`` and without the query."""
@@ -108,6 +110,10 @@ class FakeHomeserver:
         match method, *path:
             case "POST", "register":
                 return self._register(body)
+            case "GET", "account", "whoami":
+                return {"user_id": user_id}
+            case "GET", "devices":
+                return {"devices": [{"device_id": device} for device in self.devices.get(user_id, [])]}
             case "GET", "sync":
                 return {"rooms": self._sync(user_id)}
             case "GET", "profile", who, "displayname":
@@ -120,6 +126,9 @@ class FakeHomeserver:
         match method, *path[2:]:
             case "GET", "joined_members":
                 return {"joined": {who: {} for who, membership in room.members.items() if membership == "join"}}
+            case "GET", "members":
+                invited = [who for who, membership in room.members.items() if membership == "invite"]
+                return {"chunk": [{"type": "m.room.member", "state_key": who} for who in invited]}
             case "GET", "state", type_, key:
                 if (type_, key) not in room.state:
                     raise Refusal(404, "M_NOT_FOUND")

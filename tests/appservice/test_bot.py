@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.logger import formatEvent, globalLogPublisher
+
 from mxisd.appservice.bot import ENCRYPTED, FAILED, NO_ADMINISTRATOR, STRANGER, Bot
 from mxisd.appservice.commands import Commands
 from mxisd.clock import now
 from mxisd.matrix.threepid import ThreePid
 from tests.appservice.case import Case
-from tests.appservice.homeserver import EXPIRY, MAIN
+from tests.appservice.homeserver import EXPIRY, MAIN, Refusal
 from tests.make import result
 
 ALICE = "@alice:example.org"
@@ -81,6 +83,49 @@ class InvitedTests(BotCase):
         self.assertEqual(self.invited(), "invite")
         self.assertEqual(len(self.flushLoggedErrors()), 1)
 
+    def test_a_person_who_had_the_name_before_is_left_alone(self) -> None:
+        self.fake.registered.add(MAIN)
+        self.fake.devices[MAIN] = ["PHONE"]
+        for direct in (True, False):
+            self.assertEqual(self.invited(is_direct=direct), "invite")
+        self.assertFalse([request for request in self.fake.requests if "/rooms/" in request])
+
+    def test_an_account_that_only_we_use_is_ours(self) -> None:
+        self.fake.registered.add(MAIN)
+        self.assertEqual(self.invited(is_direct=True), "join")
+
+    def test_a_homeserver_that_does_not_let_us_act(self) -> None:
+        self.fake.registered.add(MAIN)
+        self.fake.refusal = lambda request: Refusal(403, "M_FORBIDDEN") if "whoami" in request else None
+        self.assertEqual(self.invited(is_direct=True), "invite")
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+
+
+class CheckTests(BotCase):
+    def told(self) -> str:
+        """What the check at the start says."""
+        events: list[dict[str, Any]] = []
+        observer: Any = events.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        result(self.bot.check())
+        return "".join(f"{each['log_level'].name}: {formatEvent(each)}" for each in events if "log_level" in each)
+
+    def test_our_user_is_made(self) -> None:
+        self.assertEqual(self.told(), "")
+        self.assertIn(MAIN, self.fake.registered)
+
+    def test_the_account_of_a_person(self) -> None:
+        self.fake.registered.add(MAIN)
+        self.fake.devices[MAIN] = ["PHONE"]
+        told = self.told()
+        self.assertIn(f"error: the user of the application service does nothing: 400 M_USER_IN_USE: {MAIN} is", told)
+        self.assertIn("name another user in appsvc.user", told)
+
+    def test_a_homeserver_that_is_down(self) -> None:
+        self.fake.down = True
+        self.assertIn("is not known yet: the homeserver is down", self.told())
+
 
 class SpokenToTests(BotCase):
     def say(self, body: Any, event_id: str = "$event", **fields: Any) -> list[str]:
@@ -117,6 +162,44 @@ class SpokenToTests(BotCase):
         self.people.of[ALICE] = set()
         self.assertEqual(self.say("!ping"), [])
         self.assertEqual(self.room.members[MAIN], "join")
+
+    def test_says_nothing_where_others_may_come_to_listen(self) -> None:
+        visibility, rules = ("m.room.history_visibility", ""), ("m.room.join_rules", "")
+        cases: list[tuple[tuple[str, str], dict[str, Any], bool]] = [
+            (visibility, {"history_visibility": "world_readable"}, False),
+            (visibility, {"history_visibility": "shared"}, True),
+            (visibility, {"history_visibility": "joined"}, True),
+            (visibility, {}, True),
+            (rules, {"join_rule": "public"}, False),
+            (rules, {"join_rule": "restricted"}, False),
+            (rules, {"join_rule": ["invite"]}, False),
+            (rules, {"join_rule": "invite"}, True),
+            (rules, {"join_rule": "knock"}, True),
+            (rules, {}, True),
+        ]
+        for number, (key, content, answered) in enumerate(cases):
+            self.room.state = {key: content}
+            self.room.messages.clear()
+            self.assertEqual(self.say("!ping", f"${number}"), ["Pong!"] if answered else [], content)
+
+    def test_says_nothing_where_others_are_invited(self) -> None:
+        self.room.members["@bob:example.org"] = "invite"
+        self.assertEqual(self.say("!ping"), [])
+        for membership in ("leave", "ban"):
+            self.room.members["@bob:example.org"] = membership
+            self.room.messages.clear()
+            self.assertEqual(self.say("!ping", membership), ["Pong!"])
+
+    def test_says_nothing_as_a_person_who_had_the_name_before(self) -> None:
+        self.fake.registered.add(MAIN)
+        self.fake.devices[MAIN] = ["PHONE"]
+        self.assertEqual(self.say("!invite list"), [])
+        self.assertEqual(self.say("!ping"), [])
+        self.fake.devices[MAIN] = []
+        self.assertEqual(self.say("!ping", "$2"), ["Pong!"])
+        # Who had logged out, and comes back.
+        self.fake.devices[MAIN] = ["PHONE"]
+        self.assertEqual(self.say("!ping", "$3"), ["Pong!"])
 
     def test_is_not_there_for_small_talk(self) -> None:
         self.assertEqual(self.say("Hello"), [])

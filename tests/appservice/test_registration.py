@@ -31,7 +31,7 @@ class RegistrationTests(ConfigCase):
 
     def test_what_it_says(self) -> None:
         said = self.registration()
-        (users,) = said["namespaces"].pop("users")
+        main, expiry = said["namespaces"].pop("users")
         self.assertEqual(
             said,
             {
@@ -44,17 +44,19 @@ class RegistrationTests(ConfigCase):
                 "rate_limited": False,
             },
         )
-        self.assertTrue(users["exclusive"])
-        self.assertTrue(re.match(users["regex"], "@_mxisd_invite-expired:example.org"))
-        for other in (
-            "@bob:example.org",
-            "@_mxisd_invite-expired:examplexorg",
-            "@_mxisd_invite-expired:example.org.uk",
-        ):
-            self.assertFalse(re.match(users["regex"], other))
+        for users, localpart in ((main, "mxisd"), (expiry, "_mxisd_invite-expired")):
+            self.assertTrue(users["exclusive"])
+            self.assertTrue(re.match(users["regex"], f"@{localpart}:example.org"))
+            for other in (
+                "@bob:example.org",
+                f"@{localpart}x:example.org",
+                f"@{localpart}:examplexorg",
+                f"@{localpart}:example.org.uk",
+            ):
+                self.assertFalse(re.match(users["regex"], other))
 
     def test_all_local_users_for_their_mail(self) -> None:
-        _, users = self.registration("  feature: {inviteById: true}")["namespaces"]["users"]
+        *_, users = self.registration("  feature: {inviteById: true}")["namespaces"]["users"]
         self.assertFalse(users["exclusive"])
         self.assertTrue(re.match(users["regex"], "@bob:example.org"))
         self.assertFalse(re.match(users["regex"], "@bob:elsewhere.example"))

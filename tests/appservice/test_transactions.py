@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import formatEvent, globalLogPublisher
 
 from mxisd.appservice.events import Event
 from mxisd.appservice.revocation import Revocation
@@ -55,6 +56,36 @@ class TransactionTests(Case):
         self.transactions = Transactions(self.storage.transactions, [self.witness], self.clock)
         self.take("1", event())
         self.assertEqual(self.witness.seen, ["$1"])
+
+    def test_a_homeserver_that_counts_from_one_again(self) -> None:
+        self.take("1", event("$1"))
+        self.take("2", event("$2"), event("$3"))
+        self.take("1", event("$4"))
+        self.take("2", event("$5"), event("$3"))
+        self.take("3", event("$5"))
+        self.assertEqual(self.witness.seen, ["$1", "$2", "$3", "$4", "$5", "$3", "$5"])
+        for again in (("1", "$1"), ("1", "$4"), ("3", "$5")):
+            self.take(again[0], event(again[1]))
+        self.assertEqual(len(self.witness.seen), 7)
+
+    def test_a_repetition_is_known_by_its_events_though_they_grow_older(self) -> None:
+        self.take("1", event(unsigned={"age": 1}), None, {"b": 1, "a": [2]}, {"event_id": {"x": 1}}, 2**200)
+        self.take("1", event(unsigned={"age": 99}), None, {"b": 1, "a": [2]}, {"event_id": {"x": 1}}, 2**200)
+        self.assertEqual(self.witness.seen, ["$1"])
+        self.take("1", event(), None)
+        self.take("1")
+        self.take("1", event("$1"), event("$2"))
+        self.assertEqual(self.witness.seen, ["$1", "$1", "$1", "$2"])
+
+    def test_what_is_skipped_is_told(self) -> None:
+        told: list[dict[str, Any]] = []
+        observer: Any = told.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        for _ in range(2):
+            self.take("7", event("$1"), event("$2"))
+        skipped = [formatEvent(each) for each in told if each.get("log_namespace") == "mxisd.appservice.transactions"]
+        self.assertEqual(skipped, ["transaction 7 came again: nothing to do for 2 events"])
 
     def test_a_repetition_that_comes_while_the_first_is_at_work(self) -> None:
         self.witness.hold = Deferred()

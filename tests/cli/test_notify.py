@@ -120,7 +120,7 @@ class TryOutTests(ConfigCase, TestCase):
             f"threepid: {{medium: {{msisdn: {http}}}}}", ThreePid("msisdn", "15550000000")
         )
         self.assertTrue(accepted)
-        self.assertIn(f"> POST http://127.0.0.1:{port}/sms\n< 200\naccepted", told)
+        self.assertIn(f"> POST http://127.0.0.1:{port}/…\n< 200\naccepted", told)
 
     async def test_nothing_configured(self) -> None:
         accepted, told = await self.tried("", ThreePid("msisdn", "15550000000"))

@@ -90,6 +90,30 @@ class SecretTests(ConfigCase):
                 )
             ],
         )
+        http = "threepid: {medium: {msisdn: {connector: http, connectors: {http: {url: '%s'}}}}}"
+        for text in (
+            http % "https://me:s3cret@sms.example/send",
+            http % "sms.example/s3cret",
+            "rest: {enabled: true, host: 'https://me:s3cret@rest.example/api'}",
+            "rest: {enabled: true, host: 'https://rest.example/api?key=s3cret'}",
+            "rest: {enabled: true, host: 'me:s3cret@rest.example'}",
+            "rest: {enabled: true, host: 'https://h', endpoints: {auth: 'me:s3cret@rest.example/auth'}}",
+            "rest: {enabled: true, host: 'https://h', endpoints: {auth: 'https://me:s3cret@rest.example'}}",
+            "appsvc: {endpoint: {toHS: {url: 'https://hs.example/#s3cret'}}}",
+            "server: {publicUrl: 'https://me:s3cret@is.example'}",
+            "outbound: {allowedNetworks: ['https://me:s3cret@is.example']}",
+            "server: {bind: ['https://me:s3cret@is.example']}",
+            "rest: {'https://me:s3cret@is.example': 1}",
+            "server: {port: 'https://me:s3cret@is.example'}",
+            "forward: {servers: ['https://me:s3cret@is.example']}",
+            "session: {policy: {unbind: {enabled: 'https://me:s3cret@is.example'}}}",
+        ):
+            problems = self.problems(text)
+            self.assertNotIn("s3cret", "".join(problems), text)
+        shown = self.problems("rest: {enabled: true, host: 'https://me:s3cret@rest.example/api?x'}")
+        self.assertIn("found 'https://…@rest.example/api?…'", shown[0])
+        config = self.config(http % "https://sms.example/s3cret")
+        self.assertNotIn("s3cret", repr(config))
         config = self.config(self.password("password: s3cret"))
         self.assertNotIn("s3cret", repr(config))
         self.assertIn("password='…'", repr(config))

@@ -84,6 +84,37 @@ class WarningTests(ConfigCase):
         ]:
             self.assertEqual(self.warnings(text), [warning])
 
+    def test_secret_files_that_others_can_read(self) -> None:
+        appsvc = "  registration: {synapse: {file: registration.yaml}}\n"
+        text = f"key: {{path: signing.key}}\nstorage: {{provider: {{sqlite: {{database: is.db}}}}}}\n{APPSVC}{appsvc}"
+        database, registration = "storage.provider.sqlite.database", "appsvc.registration.synapse.file"
+        for name, mode, key, command in [
+            ("signing.key", 0o600, "", ""),
+            ("signing.key", 0o400, "", ""),
+            ("signing.key", 0o640, "key.path", "chmod go="),
+            ("signing.key", 0o620, "key.path", "chmod go="),
+            ("signing.key", 0o604, "key.path", "chmod go="),
+            ("signing.key", 0o644, "key.path", "chmod go="),
+            ("is.db", 0o600, "", ""),
+            ("is.db", 0o640, "", ""),
+            ("is.db", 0o644, database, "chmod o="),
+            ("registration.yaml", 0o600, "", ""),
+            ("registration.yaml", 0o640, "", ""),
+            ("registration.yaml", 0o644, registration, "chmod o="),
+        ]:
+            path = self.write(name, "")
+            path.chmod(mode)
+            told = [warning for warning in self.config(text).warnings if "though it is secret" in warning]
+            wanted = f"{key}: not only its owner has rights to it, though it is secret: {command} {path}"
+            self.assertEqual(told, [wanted] if key else [], (name, oct(mode)))
+            path.unlink()
+
+    def test_files_that_are_not_used(self) -> None:
+        for name in ("mxisd.signing.key", "mxisd.db", "registration.yaml"):
+            self.write(name, "").chmod(0o644)
+        told = "".join(self.config("storage: {backend: redis}").warnings)
+        self.assertNotIn("though it is secret", told)
+
     def test_what_needs_to_stand_in_front_of_the_homeserver(self) -> None:
         for text, key in [
             ("auth: {rewrite: {user: {rules: [{regex: a, medium: b}]}}}", "auth.rewrite"),

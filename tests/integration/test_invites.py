@@ -7,7 +7,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from mxisd.storage.sqlite.schema import open_connection
 from tests.integration.deployment import DOMAIN, Deployment
 from tests.integration.gate import Gate
 from tests.integration.mailbox import OK, text_of
-from tests.integration.matrix_client import CLIENT, V1, User
+from tests.integration.matrix_client import CLIENT, V1, MatrixClient, Refused, User
 from tests.integration.process import eventually
 from tests.integration.test_synapse import SynapseCase
 from tests.make import result
@@ -65,7 +65,7 @@ class WithPeople(Deployment):
                 "memory": {
                     "enabled": True,
                     "identities": [
-                        {"username": "root", "roles": ["admins"]},
+                        *({"username": name, "roles": ["admins"]} for name in ("root", "root.again", "root.open")),
                         {"username": "walter", "threepids": [{"medium": "email", "address": "walter@example.org"}]},
                     ],
                 },
@@ -325,6 +325,57 @@ class BotTests(Case):
         self.say(root, chat, f"!invite show {token}")
         eventually(lambda: "done, attempts: 1, last answer: 200" in self.heard(root, chat)[-1])
         self.assertEqual(self.memberships(kim, self.chat(kim), MAIN), ["invite", "leave"])
+
+    def test_commands_after_the_homeserver_was_restarted(self) -> None:
+        root = self.here.user("root.again")
+        chat = self.chat(root)
+        self.assert_answered(root, chat, "one", "two", "three", "four")
+        # On SQLite, Synapse counts its transactions from 1 again, if none is left that was not answered.
+        eventually(self.all_is_told)
+        self.here.stop_homeserver()
+        self.here.start_homeserver()
+        self.assert_answered(root, chat, "five", "six")
+
+    def all_is_told(self) -> bool:
+        with closing(sqlite3.connect(self.here.folder / "synapse" / "homeserver.db")) as database:
+            return database.execute("SELECT 1 FROM application_services_txns").fetchone() is None
+
+    def assert_answered(self, user: User, chat: str, *commands: str) -> None:
+        """One after the other, so that each comes in a transaction of its own."""
+        for command in commands:
+            before = len(self.heard(user, chat))
+            self.say(user, chat, f"!{command}")
+            eventually(partial(self.has_heard, user, chat, before + 1))
+
+    def has_heard(self, user: User, chat: str, number: int) -> bool:
+        return len(self.heard(user, chat)) == number
+
+    def test_nothing_is_said_where_others_may_listen(self) -> None:
+        root, nina = self.here.user("root.open"), self.here.user("nina")
+        chats = {what: self.chat(root) for what in ("invited", "world_readable", "public")}
+        root.homeserver.post(f"{CLIENT}/rooms/{quote(chats['invited'])}/invite", {"user_id": nina.user_id})
+        for room, type_, content in (
+            (chats["world_readable"], "history_visibility", {"history_visibility": "world_readable"}),
+            (chats["public"], "join_rules", {"join_rule": "public"}),
+        ):
+            root.homeserver.put(f"{CLIENT}/rooms/{quote(room)}/state/m.room.{type_}", content)
+        for room in chats.values():
+            self.say(root, room, "!ping")
+        self.say(root, last := self.chat(root), "!ping")
+        eventually(lambda: self.heard(root, last) == ["Pong!"])
+        self.assertEqual([self.heard(root, room) for room in chats.values()], [[], [], []])
+
+    def test_people_are_told_from_users_of_ours_by_their_devices(self) -> None:
+        olga = self.here.user("olga")
+        ours = MatrixClient(self.here.url, self.here.ca_file, "as-token")
+        with self.assertRaises(Refused) as refused:
+            ours.post(f"{CLIENT}/register", {"type": "m.login.application_service", "username": "olga"})
+        self.assertEqual(refused.exception.body["errcode"], "M_USER_IN_USE")
+        # With a namespace that has everybody in it, Synapse lets us act as anybody.
+        for user_id, attended in ((olga.user_id, True), (MAIN, False), (EXPIRY, False)):
+            acting = {"user_id": user_id}
+            self.assertEqual(ours.get(f"{CLIENT}/account/whoami", acting)["user_id"], user_id)
+            self.assertEqual(bool(ours.get(f"{CLIENT}/devices", acting)["devices"]), attended)
 
     def test_mail_about_an_invite_by_user_id(self) -> None:
         mona, walter = self.here.user("mona"), self.here.user("walter")

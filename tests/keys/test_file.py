@@ -4,7 +4,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.keys.file import KeyFileError, load_for_check, load_or_create
+from mxisd.keys.file import KeyFileError, load_for_check, load_or_create, new_keys
 from mxisd.matrix.signing import Signer
 from tests.matrix.test_signing import PUBLIC, SEED
 
@@ -45,6 +45,20 @@ class KeyFileTests(SynchronousTestCase):
         self.assertRaises(KeyFileError, load_or_create, self.path.parent)
         self.assertRaises(KeyFileError, load_for_check, missing)
         self.assertRaises(KeyFileError, load_for_check, self.path.parent)
+
+    def test_each_key_has_a_version_of_its_own(self) -> None:
+        other = new_keys().decode().split()[2]
+        for content, names in (
+            (f"ed25519 0 {SEED}\ned25519 0 {other}\n", "ed25519:0"),
+            (f"ed25519 0 {SEED}\ned25519 0 {SEED}\n", "ed25519:0"),
+            (f"ed25519 1 {SEED}\ned25519 a {SEED}\ned25519 2 {other}\ned25519 a {other}\n", "ed25519:a"),
+        ):
+            self.path.write_text(content)
+            for load in (load_or_create, load_for_check):
+                error = str(self.assertRaises(KeyFileError, load, self.path))
+                self.assertIn(f"{self.path} holds two keys {names}: ", error)
+        self.path.write_text(f"ed25519 0 {SEED}\ned25519 00 {SEED}\ned25519 1 {other}\n")
+        self.assertEqual(len(load_or_create(self.path)), 3)
 
     def test_check_makes_nothing(self) -> None:
         load_for_check(self.path)

@@ -382,7 +382,7 @@ class TroubleTests(OutboundTestCase):
             self.assertNoResult(request)
             self.clock.advance(0.2)
             message = await self.fails(TimedOut, request)
-            self.assertIn(f"{url} within 7 seconds", message)
+            self.assertIn(f"{url}?… within 7 seconds", message)
             await script.hung_up
 
     async def test_a_late_answer_to_a_body(self) -> None:

@@ -181,7 +181,7 @@ class GatewayTests(ProviderCase):
         self.assertEqual(request.body, b"")
 
     async def test_errors(self) -> None:
-        connector = GatewayConnector(self.http, f"{self.url}/send?key=secret", body="%TEXT%")
+        connector = GatewayConnector(self.http, f"{self.url}/secret/send?key=secret", body="%TEXT%")
         for status, permanent in ((400, True), (422, True), (401, False), (404, False), (429, False), (500, False)):
             failure = await self.refused(connector, "Hello", status, b"no such\nnumber")
             self.assertEqual(failure.permanent, permanent, status)

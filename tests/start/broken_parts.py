@@ -120,7 +120,7 @@ STORES = {
         sql("mysql", "postgresql://a/b"), "sql.connection: expected a database of the"
     ),
     "sql with a bad option": Row(
-        sql("postgresql", "//a/b?prepareThreshold=x"), "sql.connection: preparethreshold: 'x'"
+        sql("postgresql", "//a/b?prepareThreshold=x"), "sql.connection: preparethreshold has a value"
     ),
     "sql with missing authorities": Row(
         sql("mysql", "//a/b?serverSslCert=FOLDER/absent"), "sql.connection: serversslcert: FOLDER/absent"

@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from mxisd.matrix.hashing import digest, digests
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.contract import Portion, Storage
-from mxisd.storage.records import Delivery, Invite, Kind, Pepper, Session
+from mxisd.storage.records import Delivery, Invite, Kind, Pepper, Session, secret_digest
 from tests.make import ALICE, BOB, EMAIL, NOW, PHONE, binding, delivery, invite, session
 
 T = TypeVar("T")
@@ -77,31 +77,30 @@ class StorageContract(TestCase):
 
     async def test_texts_that_look_like_something_else_stay_texts(self) -> None:
         for text in AWKWARD:
-            kept = session(token=text, next_link=text)
+            kept = session(token_digests=text, next_link=text)
             await self.storage.sessions.open(kept, alive_since=NOW, max_guesses=5)
             self.assertEqual(await self.storage.sessions.get(kept.sid), kept)
 
     async def test_an_unknown_session(self) -> None:
         sessions = self.storage.sessions
         self.assertIsNone(await sessions.get("none"))
-        self.assertFalse(await sessions.claim_attempt("none", 1, None))
+        self.assertFalse(await sessions.claim_attempt("none", 1, None, "a"))
         self.assertEqual(await sessions.take_guess("none"), 0)
         await sessions.validate("none", NOW)
         await sessions.release_attempt("none", 1, 0)
         self.assertIsNone(await sessions.get("none"))
 
-    async def test_the_living_session_of_an_address_and_secret_is_returned(self) -> None:
+    async def test_the_living_session_of_a_secret_is_returned(self) -> None:
         first = session()
         await self.open(first)
-        self.assertEqual(await self.open(structs.replace(first, sid="other", token="other")), first)
+        self.assertEqual(await self.open(structs.replace(first, sid="other", token_digests="other")), first)
         self.assertIsNone(await self.storage.sessions.get("other"))
 
-    async def test_sessions_differ_by_address_medium_and_secret(self) -> None:
+    async def test_sessions_differ_by_secret(self) -> None:
         first = session()
         await self.open(first)
-        for changes in ({"address": "bob@example.com"}, {"medium": "msisdn"}, {"client_secret": "another"}):
-            other = structs.replace(first, sid=f"other {changes}", **changes)
-            self.assertEqual(await self.open(other), other)
+        other = structs.replace(first, sid="other", secret_digest="another")
+        self.assertEqual(await self.open(other), other)
 
     async def test_a_session_is_alive_until_its_time_has_passed(self) -> None:
         first = session(modified=NOW)
@@ -132,27 +131,36 @@ class StorageContract(TestCase):
         await self.open(kept)
         # Clients may count from 0; 10 is greater than 9, although not as a text.
         for attempt, claimed in ((0, True), (0, False), (9, True), (10, True), (9, False), (10, False)):
-            self.assertIs(await sessions.claim_attempt(kept.sid, attempt, f"https://example.org/{attempt}"), claimed)
-        after = await sessions.get(kept.sid)
-        self.assertEqual(after, structs.replace(kept, send_attempt=10, next_link="https://example.org/10"))
-        self.assertTrue(await sessions.claim_attempt(kept.sid, 11, None))
-        self.assertEqual(await sessions.get(kept.sid), structs.replace(kept, send_attempt=11, next_link=None))
+            link = f"https://example.org/{attempt}"
+            self.assertIs(await sessions.claim_attempt(kept.sid, attempt, link, f"d{attempt}"), claimed)
+        after = structs.replace(kept, send_attempt=10, next_link="https://example.org/10", token_digests="d10 d9 d0")
+        self.assertEqual(await sessions.get(kept.sid), after)
+
+    async def test_the_last_three_tokens_are_kept(self) -> None:
+        sessions, kept = self.storage.sessions, session()
+        await self.open(kept)
+        for attempt, valid in ((1, "d1"), (2, "d2 d1"), (3, "d3 d2 d1"), (4, "d4 d3 d2"), (5, "d5 d4 d3")):
+            self.assertTrue(await sessions.claim_attempt(kept.sid, attempt, None, f"d{attempt}"))
+            after = structs.replace(kept, send_attempt=attempt, token_digests=valid)
+            self.assertEqual(await sessions.get(kept.sid), after)
+            self.assertEqual(await self.open(structs.replace(kept, sid="other")), after)
 
     async def test_two_claims_of_one_attempt_at_once(self) -> None:
         kept = session()
         await self.open(kept)
-        claims = await together(*(self.storage.sessions.claim_attempt(kept.sid, 1, None) for _ in range(5)))
+        claim = self.storage.sessions.claim_attempt
+        claims = await together(*(claim(kept.sid, 1, None, f"d{number}") for number in range(5)))
         self.assertEqual(sorted(claims), [False] * 4 + [True])
 
     async def test_a_released_attempt_can_be_made_again_unless_a_later_one_was(self) -> None:
         sessions, kept = self.storage.sessions, session()
         await self.open(kept)
-        await sessions.claim_attempt(kept.sid, 1, None)
+        await sessions.claim_attempt(kept.sid, 1, None, "d")
         await sessions.release_attempt(kept.sid, 1, -1)
-        self.assertTrue(await sessions.claim_attempt(kept.sid, 1, None))
-        await sessions.claim_attempt(kept.sid, 2, None)
+        self.assertTrue(await sessions.claim_attempt(kept.sid, 1, None, "d"))
+        await sessions.claim_attempt(kept.sid, 2, None, "d")
         await sessions.release_attempt(kept.sid, 1, -1)
-        self.assertFalse(await sessions.claim_attempt(kept.sid, 2, None))
+        self.assertFalse(await sessions.claim_attempt(kept.sid, 2, None, "d"))
 
     async def test_every_guess_counts_even_when_many_are_made_at_once(self) -> None:
         kept = session()
@@ -893,13 +901,24 @@ class StorageContract(TestCase):
 
     async def test_a_transaction_is_done_once_and_forgotten_in_time(self) -> None:
         transactions = self.storage.transactions
-        self.assertFalse(await transactions.is_done("1"))
-        await transactions.done("1", NOW)
-        await transactions.done("1", NOW + HOUR)
-        await transactions.done("01", NOW + 1)
-        self.assertEqual([await transactions.is_done(txn) for txn in ("1", "01", "2")], [True, True, False])
+        self.assertFalse(await transactions.is_done("1", "a"))
+        await transactions.done("1", "a", NOW)
+        await transactions.done("1", "a", NOW + HOUR)
+        await transactions.done("01", "a", NOW + 1)
+        self.assertEqual([await transactions.is_done(txn, "a") for txn in ("1", "01", "2")], [True, True, False])
         self.assertEqual(await transactions.purge(NOW + 1), 1)
-        self.assertEqual([await transactions.is_done(txn) for txn in ("1", "01")], [False, True])
+        self.assertEqual([await transactions.is_done(txn, "a") for txn in ("1", "01")], [False, True])
+
+    async def test_transactions_of_one_id_differ_by_what_is_in_them(self) -> None:
+        transactions = self.storage.transactions
+        await transactions.done("1", "a", NOW)
+        self.assertFalse(await transactions.is_done("1", "b"))
+        await transactions.done("1", "b", NOW)
+        for txn_id in AWKWARD:
+            self.assertFalse(await transactions.is_done(txn_id, "a"))
+            await transactions.done(txn_id, "a", NOW)
+        known = [await transactions.is_done(txn_id, digest) for txn_id in ("1", *AWKWARD) for digest in ("a", "b")]
+        self.assertEqual(known, [True, True] + [True, False] * len(AWKWARD))
 
     # Cooldowns.
 
@@ -948,7 +967,7 @@ class StorageContract(TestCase):
         await self.lists("sql", {"listed": BOB})
         await self.storage.accounts.register("aa", ALICE, NOW)
         await self.storage.accounts.accept_terms(ALICE, ["https://example.org/a"], NOW)
-        await self.storage.transactions.done("1", NOW)
+        await self.storage.transactions.done("1", "a", NOW)
         (claimed,) = await self.claim("onbind")
         await self.restart()
         storage = self.storage
@@ -959,7 +978,7 @@ class StorageContract(TestCase):
         self.assertEqual(await storage.hashes.find("pepper", [bound, "listed"]), {bound: ALICE, "listed": BOB})
         self.assertEqual(await storage.accounts.user_of("aa"), ALICE)
         self.assertEqual(await storage.accounts.accepted_terms(ALICE), frozenset({"https://example.org/a"}))
-        self.assertTrue(await storage.transactions.is_done("1"))
+        self.assertTrue(await storage.transactions.is_done("1", "a"))
         self.assertEqual([message.token for message in await self.claim("message")], [kept.token])
         self.assertTrue(await storage.outbox.close(claimed, "done", "200", NOW))
 
@@ -980,7 +999,9 @@ async def keep_both_spellings(storage: Storage) -> None:
                 resend_before=0,
             )
         await storage.sessions.open(
-            session(sid=threepid.address, address=threepid.address, client_secret="s"), alive_since=NOW, max_guesses=5
+            session(sid=threepid.address, address=threepid.address, secret_digest=secret_digest(*threepid, "s")),
+            alive_since=NOW,
+            max_guesses=5,
         )
     # Their own invites have been waiting elsewhere.
     older, newer = ThreePid("email", "dora@bücher.example"), ThreePid("email", "dora@xn--bcher-kva.example")
@@ -1018,8 +1039,5 @@ async def check_one_spelling(case: SynchronousTestCase, storage: Storage) -> Non
     for sid in (OLD.address, A_LABELS.address):
         kept = await storage.sessions.get(sid)
         case.assertEqual(kept and kept.threepid, A_LABELS)
-    again = session(address=A_LABELS.address, client_secret="s")
-    known = await storage.sessions.open(again, alive_since=NOW, max_guesses=5)
-    case.assertNotEqual(known.sid, again.sid)
     ended = await storage.bindings.bind(binding(A_LABELS, BOB, NOW + 9), "example.org")
     case.assertEqual(len(ended), 3)

@@ -81,7 +81,7 @@ class CopyCase(TestCase):
         ]
         await storage.accounts.register("aa", ALICE, NOW)
         await storage.accounts.accept_terms(ALICE, ["https://example.org/ä", "b"], NOW)
-        await storage.transactions.done("1", NOW)
+        await storage.transactions.done("1", "a", NOW)
         await storage.cooldowns.take("once", NOW, HOUR)
 
     async def check(self, storage: Storage) -> None:
@@ -110,7 +110,7 @@ class CopyCase(TestCase):
         self.assertGreater(int(fresh.id), max(int(each.id) for each in taken))
         self.assertEqual(await storage.accounts.user_of("aa"), ALICE)
         self.assertEqual(await storage.accounts.accepted_terms(ALICE), {"https://example.org/ä", "b"})
-        self.assertTrue(await storage.transactions.is_done("1"))
+        self.assertTrue(await storage.transactions.is_done("1", "a"))
         self.assertFalse(await storage.cooldowns.take("once", NOW + HOUR - 1, HOUR))
         ended_too = await storage.invites.end(self.pending.token, "cancelled", None, None, NOW)
         self.assertIsNotNone(ended_too)

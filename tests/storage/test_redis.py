@@ -15,7 +15,7 @@ from mxisd.config.engine.section import Secret
 from mxisd.config.storage import Redis as Settings
 from mxisd.matrix.hashing import digest
 from mxisd.storage.contract import Portion, StorageUnavailable
-from mxisd.storage.records import Kind, Pepper
+from mxisd.storage.records import Kind, Pepper, Session, secret_digest, token_digest
 from mxisd.storage.redis import RedisService, peppers
 from tests.make import ALICE, EMAIL, NOW, binding, invite, session
 from tests.servers.redis import RedisServer, shared
@@ -71,7 +71,7 @@ class KeyTests(TestCase):
     async def test_sessions_go_away_by_themselves(self) -> None:
         kept = session()
         await self.storage.sessions.open(kept, alive_since=NOW, max_guesses=5)
-        keys = {f"mxisd:session:{kept.sid}", f"mxisd:session-of:email:{kept.client_secret}:{kept.address}"}
+        keys = {f"mxisd:session:{kept.sid}", f"mxisd:session-of:{kept.secret_digest}"}
         self.assertEqual(self.keys(), keys)
         for key in keys:
             self.assertTrue(REMEMBER - 60_000 < self.life(key) <= REMEMBER)
@@ -116,7 +116,7 @@ class KeyTests(TestCase):
         await self.storage.invites.add(invite(), resend_before=0)
         await self.storage.accounts.register("aa", ALICE, NOW)
         await self.storage.accounts.accept_terms(ALICE, ["https://example.org"], NOW)
-        await self.storage.transactions.done("1", NOW)
+        await self.storage.transactions.done("1", "a", NOW)
         await self.storage.cooldowns.take("a", NOW, 1)
 
     async def rotate(self, pepper: str) -> None:
@@ -204,6 +204,23 @@ class KeyTests(TestCase):
         await contract.check_one_spelling(self, self.service.storage)
         self.assertEqual(self.redis.ask("HLEN", "mxisd:hashes:pepper"), ":7\r\n")
         self.assertEqual({key for key in self.keys() if "-of:" in key and "bücher" in key}, set())
+
+    async def test_sessions_of_the_second_schema_go_on(self) -> None:
+        key = "mxisd:session:sid"
+        written = {"sid": "sid", "client_secret": "s3cret", "medium": "email", "address": "a@b.c", "token": "123456"}
+        for name, value in {**written, "modified": str(NOW), "send_attempt": "1", "guesses": "0"}.items():
+            self.redis.ask("HSET", key, name, value)
+        sessions = self.storage.sessions
+        await sessions.take_guess("sid")
+        await sessions.validate("sid", NOW + 1)
+        (packed,), _ = await self.storage.archive.pack(Session, "")
+        found = await sessions.get("sid")
+        self.assertEqual(found, packed)
+        assert found is not None
+        self.assertEqual(
+            (found.secret_digest, found.token_digests, found.guesses, found.validated_at),
+            (secret_digest("email", "a@b.c", "s3cret"), token_digest("sid", "s3cret", "123456"), 0, NOW + 1),
+        )
 
     async def test_the_data_of_a_newer_mxisd_is_left_alone(self) -> None:
         await self.storage.bindings.bind(binding(), "example.org")

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.contract import StorageUnavailable
-from mxisd.storage.records import Session
+from mxisd.storage.records import Session, secret_digest, token_digest
 from mxisd.storage.sqlite import SQLiteService, hashes, schema
 from mxisd.storage.sqlite.schema import UnusableDatabase, open_connection, upgrade
 from mxisd.storage.sqlite.worker import Job, ThreadWorker, run_writes
@@ -201,6 +201,8 @@ OF_SCHEMA_1 = """
     INSERT INTO deliveries (kind, destination, medium, address, token, mxid, created, due)
         VALUES ('onbind', 'example.org', 'email', 'bob@example.com', 'token', '@bob:example.org', 2, 2);
     INSERT INTO occasions VALUES ('warning', 3);
+    INSERT INTO transactions VALUES ('1', 1);
+    INSERT INTO sessions VALUES ('sid', 's3cret', 'email', 'bob@example.com', '123456', 1, 1, NULL, NULL, 0);
 """
 
 
@@ -213,7 +215,7 @@ class SchemaTests(SynchronousTestCase):
     def test_a_new_file_is_for_its_owner_only(self) -> None:
         upgrade(self.path)
         with closing(open_connection(self.path)) as database:
-            result(storage_of(database).transactions.done("1", 1))
+            result(storage_of(database).transactions.done("1", "a", 1))
             files = [self.path, *self.path.parent.glob(f"{self.path.name}-*")]
             self.assertEqual({file.stat().st_mode & 0o777 for file in files}, {0o600})
             self.assertGreater(len(files), 1)
@@ -226,13 +228,13 @@ class SchemaTests(SynchronousTestCase):
     def test_an_older_database_is_upgraded_and_a_copy_is_kept(self) -> None:
         upgrade(self.path)
         with closing(open_connection(self.path)) as database:
-            result(storage_of(database).transactions.done("kept", 1))
+            result(storage_of(database).transactions.done("kept", "a", 1))
         old = schema.migrations()
         self.patch(schema, "migrations", lambda: [*old, "ALTER TABLE transactions ADD COLUMN extra TEXT"])
         upgrade(self.path)
         copy = self.path.with_name(f"{self.path.name}.v{len(old)}")
         self.assertEqual(copy.stat().st_mode & 0o777, 0o600)
-        for path, columns in ((self.path, 3), (copy, 2)):
+        for path, columns in ((self.path, 4), (copy, 3)):
             with closing(sqlite3.connect(path)) as database:
                 (row,) = database.execute("SELECT * FROM transactions")
                 self.assertEqual((row[0], len(row)), ("kept", columns))
@@ -257,6 +259,11 @@ class SchemaTests(SynchronousTestCase):
         # Nobody knows who sent it.
         self.assertIs(ended.proven, False)
         self.assertEqual([result(storage.cooldowns.take("warning", now, 1)) for now in (2, 3)], [False, True])
+        session = result(storage.sessions.get("sid"))
+        assert session is not None
+        self.assertEqual(session.secret_digest, secret_digest("email", "bob@example.com", "s3cret"))
+        self.assertEqual(session.token_digests, token_digest("sid", "s3cret", "123456"))
+        self.assertEqual(result(storage.sessions.open(session, alive_since=1, max_guesses=5)), session)
         with closing(sqlite3.connect(self.path.with_name(f"{self.path.name}.v1"))) as copy:
             self.assertEqual(copy.execute("SELECT mxid FROM bindings").fetchall(), [(BOB,)])
 
@@ -267,12 +274,22 @@ class SchemaTests(SynchronousTestCase):
         with closing(open_connection(self.path)) as database:
             result(contract.keep_both_spellings(storage_of(database)))
             # Back to schema 2: what came with later ones is taken away.
-            database.executescript("ALTER TABLE invites DROP COLUMN proven; PRAGMA user_version = 2")
+            database.executescript(
+                "ALTER TABLE invites DROP COLUMN proven; PRAGMA user_version = 2;"
+                "ALTER TABLE sessions RENAME COLUMN secret_digest TO client_secret;"
+                "ALTER TABLE sessions RENAME COLUMN token_digests TO token;"
+                "UPDATE sessions SET client_secret = 's'"
+            )
         hashing.restore()
         upgrade(self.path)
         database = open_connection(self.path)
         self.addCleanup(database.close)
-        result(contract.check_one_spelling(self, storage_of(database)))
+        storage = storage_of(database)
+        result(contract.check_one_spelling(self, storage))
+        a_labels = contract.A_LABELS
+        again = session(address=a_labels.address, secret_digest=secret_digest(*a_labels, "s"))
+        known = result(storage.sessions.open(again, alive_since=NOW, max_guesses=5))
+        self.assertNotEqual(known.sid, again.sid)
         self.assertEqual(database.execute("SELECT count(*) FROM hashes").fetchone()[0], 7)
 
     def test_a_script_that_fails_changes_nothing(self) -> None:

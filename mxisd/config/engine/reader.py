@@ -8,6 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from msgspec import UNSET
 
+from ...masking import masked
 from . import document
 from .document import Scalar, Tree
 from .problems import ConfigError, join, suggestion
@@ -177,8 +178,8 @@ class _Reader:
         try:
             return shape.parse(text) if shape.parse else text
         except Unfit as unfit:
-            shown = "" if shape.base is Secret else f", found {text!r}"
-            return self._problem(path, f"expected {unfit}{shown}")
+            found = masked(text) if unfit.found is None else unfit.found
+            return self._problem(path, f"expected {unfit}" + ("" if shape.base is Secret else f", found {found!r}"))
 
     def _from_file(self, shape: Shape, tree: Tree, path: str) -> Any:
         """A secret from the file that a key names, without the newline at its end."""
@@ -199,7 +200,7 @@ class _Reader:
 
     def _problem(self, path: str, text: str) -> Any:
         line = self._line(path)
-        self.problems.append((line, f"{path}: {text}" + (f" (line {line})" if line else "")))
+        self.problems.append((line, f"{masked(path)}: {text}" + (f" (line {line})" if line else "")))
         return _WRONG
 
     def _line(self, path: str) -> int:

@@ -7,6 +7,10 @@ from typing import NamedTuple, dataclass_transform
 
 import msgspec
 
+from ...masking import Secret
+
+__all__ = ["Alias", "Finding", "Secret", "Section", "Unfit", "Value"]
+
 
 class Finding(NamedTuple):
     """Something to say about a key, which is relative to the section that says it."""
@@ -30,7 +34,15 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_
 
 
 class Unfit(ValueError):
-    """A value that is not what a key expects; the message completes "expected …"."""
+    """
+    A value that is not what a key expects; the message completes "expected …".
+
+    ``found`` is how to show the value, if not as any other.
+    """
+
+    def __init__(self, expected: str, found: str | None = None) -> None:
+        super().__init__(expected)
+        self.found = found
 
 
 class Value(NamedTuple):
@@ -43,12 +55,3 @@ class Alias(NamedTuple):
     """Annotates a type with a second spelling of the key."""
 
     name: str
-
-
-class Secret(str):
-    """A value that no message and no ``repr`` shows; beside its key ``x`` there is ``xFile``, to read it from."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'…'"

@@ -12,7 +12,7 @@ from ..records import Binding, Delivery, Invite, Session
 from .bindings import field_of, read_binding, threepid_of, value_of
 from .client import Redis, together
 from .connection import Argument
-from .records import fields, read
+from .records import fields, read, read_session
 
 STEP = 500
 
@@ -93,7 +93,8 @@ def _member(kind: type[Kept], name: bytes, value: bytes) -> Kept:
         created, _, user_id = value.decode().partition(" ")
         return AccessToken(digest=name.decode(), user_id=user_id, created=int(created))
     if kind is Transaction:
-        return Transaction(txn_id=name.decode(), done_at=int(value))
+        digest, _, txn_id = name.decode().partition(" ")
+        return Transaction(txn_id=txn_id, digest=digest, done_at=int(value))
     return Cooldown(name=name.decode(), until=int(value))
 
 
@@ -104,7 +105,7 @@ def _pair(record: Kept) -> tuple[Argument, Argument]:
     if isinstance(record, AccessToken):
         return record.digest, f"{record.created} {record.user_id}"
     if isinstance(record, Transaction):
-        return record.done_at, record.txn_id
+        return record.done_at, f"{record.digest} {record.txn_id}"
     if not isinstance(record, Cooldown):
         raise TypeError(f"{type(record).__name__} is not in a collection")
     return record.until, record.name
@@ -121,4 +122,4 @@ def _records(kind: type[Kept], name: str, hash_: Sequence[bytes]) -> list[Kept]:
         delivery = read(Delivery, hash_)
         lost = delivery.lost + (b"claimed" in hash_[::2])
         return [structs.replace(delivery, id=str(int(delivery.id)), lost=lost)]
-    return [read(kind, hash_)]
+    return [read_session(hash_) if kind is Session else read(kind, hash_)]

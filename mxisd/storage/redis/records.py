@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from msgspec import Struct, json
 
+from ..records import Session, secret_digest, token_digest
 from .connection import Argument
 
 Record = TypeVar("Record", bound=Struct)
@@ -42,6 +43,18 @@ def read(record: type[Record], answer: Sequence[bytes]) -> Record:
         if name in readers:
             values[name.decode()] = readers[name](value)
     return record(**values)
+
+
+def read_session(answer: Sequence[bytes]) -> Session:
+    """The same for a session, perhaps one that an older mxisd wrote, with its secrets."""
+    old = dict(zip(answer[::2], answer[1::2], strict=True))
+    if b"client_secret" not in old:
+        return read(Session, answer)
+    sid, medium, address, secret, token = (
+        old[name].decode() for name in (b"sid", b"medium", b"address", b"client_secret", b"token")
+    )
+    digests = secret_digest(medium, address, secret), token_digest(sid, secret, token)
+    return read(Session, [*answer, b"secret_digest", digests[0].encode(), b"token_digests", digests[1].encode()])
 
 
 @cache

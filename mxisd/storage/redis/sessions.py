@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..records import Session
+from ..records import VALID_TOKENS, Session
 from .client import Redis
-from .records import fields, read
+from .records import fields, read_session
 
 
 class RedisSessions:
@@ -21,23 +21,23 @@ class RedisSessions:
     async def open(self, session: Session, *, alive_since: int, max_guesses: int) -> Session:
         known = await self._redis.run(
             "session_open",
-            session.medium,
-            session.client_secret,
-            session.address,
+            session.secret_digest,
             alive_since,
             max_guesses,
             self._remember,
             *fields(session),
         )
-        return read(Session, known) if known else session
+        return read_session(known) if known else session
 
     async def get(self, sid: str) -> Session | None:
         answer = await self._redis.command("HGETALL", self._redis.key("session", sid))
-        return read(Session, answer) if answer else None
+        return read_session(answer) if answer else None
 
-    async def claim_attempt(self, sid: str, send_attempt: int, next_link: str | None) -> bool:
+    async def claim_attempt(self, sid: str, send_attempt: int, next_link: str | None, token_digest: str) -> bool:
         link = [] if next_link is None else [next_link]
-        return bool(await self._redis.run("session_claim_attempt", sid, send_attempt, *link))
+        return bool(
+            await self._redis.run("session_claim_attempt", sid, send_attempt, token_digest, VALID_TOKENS, *link)
+        )
 
     async def release_attempt(self, sid: str, send_attempt: int, previous: int) -> None:
         await self._redis.run("session_release_attempt", sid, send_attempt, previous)

@@ -1,4 +1,4 @@
-"""IDs of the homeserver's transactions to our application service."""
+"""The homeserver's transactions to our application service."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class RedisTransactions:
         self._redis = redis
         self._key = redis.key("transactions")
 
-    async def is_done(self, txn_id: str) -> bool:
-        return await self._redis.command("ZSCORE", self._key, txn_id) is not None
+    async def is_done(self, txn_id: str, digest: str) -> bool:
+        return await self._redis.command("ZSCORE", self._key, f"{digest} {txn_id}") is not None
 
-    async def done(self, txn_id: str, now: int) -> None:
-        await self._redis.command("ZADD", self._key, "NX", now, txn_id)
+    async def done(self, txn_id: str, digest: str, now: int) -> None:
+        await self._redis.command("ZADD", self._key, "NX", now, f"{digest} {txn_id}")
 
     async def purge(self, done_before: int) -> int:
         return int(await self._redis.command("ZREMRANGEBYSCORE", self._key, "-inf", f"({done_before}"))

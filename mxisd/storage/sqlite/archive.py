@@ -31,7 +31,7 @@ TABLES: dict[type[Kept], ArchiveTable] = {
     Delivery: ArchiveTable("deliveries", ("id",)),
     AccessToken: ArchiveTable("access_tokens", ("digest",)),
     AcceptedTerms: ArchiveTable("accepted_terms", ("user_id", "url")),
-    Transaction: ArchiveTable("transactions", ("txn_id",)),
+    Transaction: ArchiveTable("transactions", ("txn_id", "digest")),
     Cooldown: ArchiveTable("cooldowns", ("name",)),
 }
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ...errors import StartError
 from ...log import Logger
+from ..records import sha256_of
 from .respelling import respell
 
 log = Logger()
@@ -138,6 +139,7 @@ def _copy(connection: sqlite3.Connection, path: Path) -> None:
 def migrate(connection: sqlite3.Connection) -> None:
     """Run the scripts that are newer than the database, each in one transaction together with its version."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.create_function("sha256", 1, sha256_of, deterministic=True)
     for number, script in enumerate(migrations()[version:], start=version + 1):
         connection.executescript(
             f"BEGIN; {script}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from ..records import Session
+from ..records import VALID_TOKENS, Session
 from .database import SQLiteDatabase
 from .rows import parameters, read
 
@@ -21,8 +21,8 @@ class SQLiteSessions:
     async def get(self, sid: str) -> Session | None:
         return await self._database.read(_get, sid)
 
-    async def claim_attempt(self, sid: str, send_attempt: int, next_link: str | None) -> bool:
-        return await self._database.write(_claim_attempt, sid, send_attempt, next_link)
+    async def claim_attempt(self, sid: str, send_attempt: int, next_link: str | None, token_digest: str) -> bool:
+        return await self._database.write(_claim_attempt, sid, send_attempt, next_link, token_digest)
 
     async def release_attempt(self, sid: str, send_attempt: int, previous: int) -> None:
         await self._database.write(_release_attempt, sid, send_attempt, previous)
@@ -40,15 +40,15 @@ class SQLiteSessions:
 def _open(db: sqlite3.Connection, session: Session, alive_since: int, max_guesses: int) -> Session:
     row = db.execute(
         """SELECT * FROM sessions
-            WHERE client_secret = ? AND address = ? AND medium = ? AND modified >= ? AND guesses < ?
+            WHERE secret_digest = ? AND modified >= ? AND guesses < ?
             ORDER BY modified DESC LIMIT 1""",
-        (session.client_secret, session.address, session.medium, alive_since, max_guesses),
+        (session.secret_digest, alive_since, max_guesses),
     ).fetchone()
     if row:
         return read(Session, row)
     db.execute(
-        """INSERT INTO sessions VALUES (:sid, :client_secret, :medium, :address, :token, :modified, :send_attempt,
-               :next_link, :validated_at, :guesses)""",
+        """INSERT INTO sessions VALUES (:sid, :secret_digest, :medium, :address, :token_digests, :modified,
+               :send_attempt, :next_link, :validated_at, :guesses)""",
         parameters(session),
     )
     return session
@@ -59,13 +59,20 @@ def _get(db: sqlite3.Connection, sid: str) -> Session | None:
     return read(Session, row) if row else None
 
 
-def _claim_attempt(db: sqlite3.Connection, sid: str, send_attempt: int, next_link: str | None) -> bool:
-    return bool(
-        db.execute(
-            "UPDATE sessions SET send_attempt = ?, next_link = ? WHERE sid = ? AND send_attempt < ?",
-            (send_attempt, next_link, sid, send_attempt),
-        ).rowcount
+def _claim_attempt(
+    db: sqlite3.Connection, sid: str, send_attempt: int, next_link: str | None, token_digest: str
+) -> bool:
+    row = db.execute(
+        "SELECT token_digests FROM sessions WHERE sid = ? AND send_attempt < ?", (sid, send_attempt)
+    ).fetchone()
+    if row is None:
+        return False
+    digests = " ".join([token_digest, *row["token_digests"].split()][:VALID_TOKENS])
+    db.execute(
+        "UPDATE sessions SET send_attempt = ?, next_link = ?, token_digests = ? WHERE sid = ?",
+        (send_attempt, next_link, digests, sid),
     )
+    return True
 
 
 def _release_attempt(db: sqlite3.Connection, sid: str, send_attempt: int, previous: int) -> None:

@@ -179,9 +179,11 @@ def _understood(options: Mapping[str, str], read: Callable[[str, str], dict[str,
         try:
             read_as = read(name, value)
         except ValueError:
-            raise BadLocation(f"{name}: {value!r} is not a value that it can have") from None
+            raise BadLocation(f"{name} has a value that it cannot have") from None
         if read_as is None:
-            log.warn("the option {option} of a database connection has no meaning here", option=name)
+            # Without a value it may be the end of a password.
+            shown = name if value else "without a value (or an & in one, which is written %26)"
+            log.warn("the option {option} of a database connection has no meaning here", option=shown)
         else:
             arguments |= read_as
     return arguments

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import partial
+from hashlib import sha256
 from html import unescape
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -13,6 +14,7 @@ from twisted.internet.defer import Deferred
 from mxisd.clock import now
 from mxisd.config.session import NextLink, SessionPolicy
 from mxisd.notify import SendFailed
+from mxisd.storage.records import token_digest
 from mxisd.threepids.validation import SEND_TIMEOUT
 from tests.web.app import PUBLIC_URL, V1, V2, AppTestCase, Response
 
@@ -59,6 +61,32 @@ class EmailSessionTests(AppTestCase):
         self.assertEqual(len(self.app.mailbox.messages), 2)
         self.assertNotEqual(self.open_session(secret="other"), sid)
         self.assertNotEqual(self.open_session("bob@example.com"), sid)
+
+    def test_each_message_has_its_own_token_and_the_last_three_are_valid(self) -> None:
+        for attempt in range(4):
+            sid = self.open_session(attempt=attempt)
+        first, *valid = (message.token for message in self.app.mailbox.messages)
+        self.assertEqual(len({first, *valid}), 4)
+        self.assert_error(self.submit(sid, token=first), 400, "M_TOKEN_INCORRECT")
+        for token in valid:
+            self.assertEqual(self.submit(sid, token=token).json, {"success": True})
+
+    def test_more_messages_give_no_more_guesses(self) -> None:
+        for attempt in range(5):
+            sid = self.open_session(attempt=attempt)
+            self.assert_error(self.submit(sid, token="wrong"), 400, "M_TOKEN_INCORRECT")
+        self.assert_error(self.submit(sid), 400, "M_SESSION_EXPIRED")
+
+    def test_what_is_stored_gives_neither_token_nor_secret_away(self) -> None:
+        # Clients put the secret into the link too, to go on with when they are opened by it.
+        sid = self.request_token(client_secret="a.secret", next_link="https://app.example/?s=a.secret#a").json["sid"]
+        token = self.app.mailbox.messages[0].token
+        stored = str(self.successResultOf(Deferred.fromCoroutine(self.app.storage.sessions.get(sid))))
+        self.assertIn("alice@example.com", stored)
+        for hidden in (token, "a.secret", sha256(token.encode()).hexdigest(), sha256(b"a.secret").hexdigest()):
+            self.assertNotIn(hidden, stored)
+        # Nor do the same secret and token look alike in another session.
+        self.assertNotEqual(token_digest(sid, "a.secret", "1"), token_digest("other", "a.secret", "1"))
 
     def test_first_attempt_may_be_zero(self) -> None:
         self.open_session(attempt=0)
@@ -362,6 +390,10 @@ class LinkTests(LinksTestCase):
         answer = self.follow(link + "&next_link=https://evil.example/")
         self.assertEqual(answer.status, 302)
         self.assertEqual(answer.header("Location"), "https://app.example.org/done?x=1&y=%20#z")
+
+    def test_next_link_with_the_client_secret(self) -> None:
+        link = self.link(next_link="https://app.example.org/?client_secret=secret#secret")
+        self.assertEqual(self.follow(link).header("Location"), "https://app.example.org/?client_secret=secret#secret")
 
     def test_failure_is_a_page(self) -> None:
         link = self.link(next_link="https://app.example.org/done")

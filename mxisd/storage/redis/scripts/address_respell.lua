@@ -8,13 +8,8 @@ if address ~= old then
     return 0
 end
 local cancelled = 0
-if kind == 'session' then
-    local secret = call('HGET', record, 'client_secret')
-    local was, index = key('session-of', medium, secret, old), key('session-of', medium, secret, new)
-    if call('GET', was) == id and call('RENAMENX', was, index) == 0 then
-        call('DEL', was)
-    end
-elseif kind == 'invite' and call('ZSCORE', key('pending'), id) then
+-- Nothing finds a session of an older schema but its sid.
+if kind == 'invite' and call('ZSCORE', key('pending'), id) then
     local room, sender, created = unpack(call('HMGET', record, 'room_id', 'sender', 'created'))
     local other = call('HGET', key('invites-of', medium, new), sender .. ' ' .. room)
     if other then

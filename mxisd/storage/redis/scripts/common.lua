@@ -2,7 +2,7 @@
 --
 -- Keys, and what is in them:
 --   session:<sid>                      hash     a session
---   session-of:<medium>:<secret>:<address>      the sid of the newest session for these
+--   session-of:<secret digest>                  the sid of the newest session with this digest
 --   bindings                           hash     "<medium> <address>" -> "<user ID> <bound at> <signed>"
 --   peppers                            list     "<made at> <pepper>" of those in use, the current one first
 --   prepared                                    the same for the pepper that is being prepared and not in use yet
@@ -22,7 +22,7 @@
 --   queues:<kind>                      sorted   destinations that something is queued to, by when the next is due
 --   tokens                             hash     digest of an access token -> "<created> <user ID>"
 --   terms:<user ID>                    hash     URL -> when it was accepted
---   transactions                       sorted   transaction IDs by when they were done
+--   transactions                       sorted   "<digest> <transaction ID>" by when they were done
 --   cooldowns                          sorted   names of what may happen once in a while, by when it may happen again
 --   copied                             hash     how far a copy from another engine has come
 --   signing-keys                                the content of a file of signing keys
@@ -33,6 +33,8 @@
 -- is renamed when a newer mxisd first connects (upgrade.lua).  Invites and deliveries are not rewritten, since that would
 -- block Redis; both names are read (records.py).  Schema 2 had domains of email addresses in folded case instead of
 -- A-labels, and hashes of one spelling only: both are mended in small steps by whoever starts first (respelling.py).
+-- It kept client secrets and tokens of sessions instead of digests; such sessions can still be validated, and go away
+-- within a week.  Its transactions had no digests, and are forgotten (upgrade.lua).
 --
 -- Optional arguments are '' if they are missing.  Values that are joined with spaces have no spaces in them, except
 -- perhaps the last one.

@@ -1,8 +1,8 @@
--- Arguments: medium, client secret, address, alive since, guesses allowed, ms until it is deleted, and the fields
+-- Arguments: secret digest, alive since, guesses allowed, ms until it is deleted, and the fields
 -- of the session.
--- Returns the living session of the same three if there is one; otherwise the new one is kept.
-local medium, secret, address, alive_since, max_guesses, remember = unpack(ARGV, 1, 6)
-local index = key('session-of', medium, secret, address)
+-- Returns the living session of the same digest if there is one; otherwise the new one is kept.
+local digest, alive_since, max_guesses, remember = unpack(ARGV, 1, 4)
+local index = key('session-of', digest)
 local known = call('GET', index)
 if known then
     local session = key('session', known)
@@ -11,8 +11,8 @@ if known then
         return call('HGETALL', session)
     end
 end
-local sid = ARGV[8] -- the first field is the sid
+local sid = ARGV[6] -- the first field is the sid
 local session = key('session', sid)
-call('HSET', session, unpack(ARGV, 7))
+call('HSET', session, unpack(ARGV, 5))
 call('PEXPIRE', session, remember)
 call('SET', index, sid, 'PX', remember)

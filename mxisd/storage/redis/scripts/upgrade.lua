@@ -2,6 +2,9 @@
 if call('EXISTS', key('occasions')) == 1 then
     call('RENAME', key('occasions'), key('cooldowns'))
 end
+if tonumber(call('GET', key('schema')) or 0) < 3 then
+    call('DEL', key('transactions'))
+end
 -- Addresses are rewritten in many small steps (respelling.py).
 call('SET', key('respelling'), 1)
 call('SET', key('schema'), ARGV[1])
