@@ -48,6 +48,9 @@ MESSAGES = {
         mail({"identity.from": "a..b@example.org"}), "identity.from: no mail can be"
     ),
     "mail from an impossible domain": Row(mail({"identity.from": "a@b..org"}), "identity.from: no mail can be"),
+    "mail by a host with a port": Row(
+        mail({"connectors.smtp.host": "mail.example.org:587"}), "smtp.host: expected the name or the address of a host"
+    ),
     "mail from half an address": Row(mail({"identity.from": "mxisd"}), "identity.from: expected an email address"),
     "mail from a name of two lines": Row(mail({"identity.name": "a\nb"}), "identity.name: expected a name in one line"),
     "mail with bad authorities": Row({**mail(), "outbound.caFile": "garbage"}, "outbound.caFile: FOLDER/garbage holds"),
