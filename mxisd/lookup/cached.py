@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from twisted.internet.interfaces import IReactorTime
 
+from ..cache import OldestOut
 from ..matrix.threepid import ThreePid
 from .source import Source, Unavailable
 
@@ -24,8 +25,7 @@ class Answers:
         self._clock = clock
         self._found = found
         self._missed = missed
-        self._capacity = capacity
-        self._answers: dict[tuple[str, ThreePid], tuple[str | None, float]] = {}
+        self._answers: OldestOut[tuple[str, ThreePid], tuple[str | None, float]] = OldestOut(capacity)
 
     def recall(self, source: str, threepids: Iterable[ThreePid]) -> dict[ThreePid, str | None]:
         """The user IDs behind those of the addresses that were asked lately; ``None`` for those not known there."""
@@ -41,10 +41,7 @@ class Answers:
         now = self._clock.seconds()
         for threepid in asked:
             user_id = answer.get(threepid)
-            self._answers.pop((source, threepid), None)
             self._answers[source, threepid] = (user_id, now + (self._missed if user_id is None else self._found))
-        while len(self._answers) > self._capacity:
-            del self._answers[next(iter(self._answers))]
 
 
 class Cached:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
+from ..cache import OldestOut
 from ..log import Logger
 from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, server_of
@@ -83,7 +84,7 @@ class LoginRateLimit:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._users: dict[str, tuple[int, float]] = {}
+        self._users: OldestOut[str, tuple[int, float]] = OldestOut(MAX_USERS)
 
     def begin(self, user_id: str) -> None:
         """
@@ -98,11 +99,7 @@ class LoginRateLimit:
             raise MatrixError(429, "M_LIMIT_EXCEEDED", "Too many attempts to log in", retry_after_ms=left)
         count = count + 1 if now - may_begin < FORGOTTEN_AFTER else 1
         wait = min(2.0 ** (count - FREE), LONGEST_WAIT) if count >= FREE else 0.0
-        # The one that was tried longest ago is first.
-        self._users.pop(user_id, None)
         self._users[user_id] = (count, now + wait)
-        if len(self._users) > MAX_USERS:
-            del self._users[next(iter(self._users))]
 
     def succeeded(self, user_id: str) -> None:
         """Begin to count anew."""
