@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import LogLevel
 
 from ..log import Logger
 from ..matrix.ids import InvalidIdentifier, server_of
 from ..matrix.threepid import ThreePid
+from ..waiting import within
 from .source import Source, Unavailable
 
 log = Logger()
@@ -61,16 +61,13 @@ class CircuitBreaker:
             self._peace_until = now + self._seconds + PEACE
         self.counts.asked += 1
         try:
-            answer = await self._in_time(threepids)
+            late = TimeoutError(f"no answer within {self._seconds:g} seconds")
+            answer = await within(self._seconds, self._clock, self._source.lookup(threepids), late)
         except Exception as error:
             self._failed(error)
             raise Unavailable(f"{self.name} could not be asked") from error
         self._worked()
         return {threepid: answer[threepid] for threepid in threepids if self._is_user_id(answer.get(threepid))}
-
-    async def _in_time(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
-        asked = Deferred.fromCoroutine(_lookup(self._source, threepids))
-        return await asked.addTimeout(self._seconds, self._clock)
 
     def _failed(self, error: Exception) -> None:
         self.counts.failed += 1
@@ -105,7 +102,3 @@ class CircuitBreaker:
             log.emit(self._level, "{source} names a user who cannot exist: {error}", source=self.name, error=error)
             return False
         return True
-
-
-async def _lookup(source: Source, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
-    return await source.lookup(threepids)

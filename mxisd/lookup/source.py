@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
+from twisted.internet.interfaces import IReactorTime
+
 from ..log import Logger
 from ..matrix.threepid import ThreePid
+from ..waiting import spread
 
 log = Logger()
 
@@ -70,3 +73,20 @@ async def ask(sources: Iterable[Source], threepids: Sequence[ThreePid]) -> tuple
             log.debug("{error}; the lookup goes on without it", error=error)
             unavailable.append(source)
     return found, unavailable
+
+
+async def ask_each(
+    questions: Iterable[tuple[Source, Sequence[ThreePid]]], at_once: int, seconds: float, clock: IReactorTime
+) -> dict[ThreePid, str]:
+    """Ask guarded sources, some at once; what comes later than in ``seconds``, or not at all, is not in the answer."""
+
+    async def answer(source: Source, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
+        try:
+            return await source.lookup(threepids)
+        except Unavailable:
+            return {}
+
+    found: dict[ThreePid, str] = {}
+    for each in await spread((answer(*question) for question in questions), at_once, seconds, clock):
+        found |= each
+    return found

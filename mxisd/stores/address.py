@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from ..matrix.threepid import MSISDN, ThreePid, fold
+from ..waiting import Work, gather
 
 _PUNCTUATION = re.compile(r"[\s().\-/]+")
 
@@ -29,3 +30,9 @@ def findable(threepids: Iterable[ThreePid]) -> list[ThreePid]:
     Control characters are in no address, and one in a query would fail it for all others.
     """
     return [threepid for threepid in threepids if threepid.address and threepid.address.isprintable()]
+
+
+async def one_by_one(lookup: Callable[[ThreePid], Work[str | None]], asked: Sequence[ThreePid]) -> dict[ThreePid, str]:
+    """What a function finds that looks up a single address; it limits by itself how many are under way at a time."""
+    found = await gather(map(lookup, asked))
+    return {threepid: user_id for threepid, user_id in zip(asked, found, strict=True) if user_id is not None}

@@ -10,11 +10,10 @@ from twisted.internet.defer import DeferredSemaphore
 from ..config.rest import Rest
 from ..matrix.threepid import ThreePid
 from ..net.http_client import Http
-from .address import findable
+from .address import findable, one_by_one
 from .bodies import AuthAnswer, BulkAnswer, ProfileAnswer, ProfileFields, Reader, SearchAnswer, SingleAnswer, user_parts
 from .localpart import UserIds
 from .store import Entry, Profile, Store
-from .together import one_by_one
 
 T = TypeVar("T")
 
@@ -66,10 +65,11 @@ class RestStore:
             body = {"lookup": [threepid._asdict() for threepid in asked]}
             answer = await self._post("identity.bulk", body, BulkAnswer)
             return self._reader.found(answer.lookup, asked) if answer else {}
-        return await one_by_one(self._lookup_one, asked, self._places)
+        return await one_by_one(self._lookup_one, asked)
 
     async def _lookup_one(self, threepid: ThreePid) -> str | None:
-        answer = await self._post("identity.single", {"lookup": threepid._asdict()}, SingleAnswer)
+        async with self._places:
+            answer = await self._post("identity.single", {"lookup": threepid._asdict()}, SingleAnswer)
         # It was asked about one address only, which it need not repeat.
         return self._reader.user_id(answer.lookup.id) if answer and answer.lookup and answer.lookup.id else None
 

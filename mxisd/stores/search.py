@@ -6,12 +6,11 @@ from collections.abc import Coroutine, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import Any, TypeAlias
 
-from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
 from ..config.directory import Exclude
 from ..log import Logger
-from ..waiting import within
+from ..waiting import gather, within
 from .store import Directory, Entry
 
 log = Logger()
@@ -44,7 +43,7 @@ class StoreSearch:
         searches = [self._stores.search_by_name]
         if not self._exclude.threepid:
             searches.append(self._stores.search_by_threepid)
-        found = await gatherResults([Deferred.fromCoroutine(self._in_time(search(term, limit))) for search in searches])
+        found = await gather(self._in_time(search(term, limit)) for search in searches)
         return list({entry.user_id: entry for entry in chain.from_iterable(found)}.values())[:limit]
 
     async def _in_time(self, search: Coroutine[Any, Any, Sequence[Entry]]) -> Sequence[Entry]:

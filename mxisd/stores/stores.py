@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from itertools import chain
 from typing import Any, TypeVar
-
-from twisted.internet.defer import Deferred, DeferredList
-from twisted.python.failure import Failure
 
 from ..log import Logger
 from ..lookup.source import Listing, Source
 from ..matrix.threepid import ThreePid
+from ..waiting import gather
 from .store import Directory, Entry, Profile, Profiles, Store
 
 log = Logger()
@@ -97,16 +96,19 @@ class Stores:
 
     async def _ask(self, what: str, question: Question[T]) -> tuple[list[T], list[str]]:
         """Ask all stores at once: their answers, and the names of those that failed."""
-        asked = [(store, coroutine) for store in self._stores if (coroutine := question(store)) is not None]
-        results = await DeferredList([Deferred.fromCoroutine(coroutine) for _, coroutine in asked], consumeErrors=True)
-        answers, failed = [], []
-        for (store, _), (_, result) in zip(asked, results, strict=True):
-            if isinstance(result, Failure):
-                log.failure("{store} could not be asked ({what})", failure=result, store=store.name, what=what)
+        failed: list[str] = []
+
+        async def ask(store: Store, coroutine: Coroutine[Any, Any, T]) -> list[T]:
+            try:
+                return [await coroutine]
+            except Exception:
+                log.failure("{store} could not be asked ({what})", store=store.name, what=what)
                 failed.append(store.name)
-            else:
-                answers.append(result)
-        return answers, failed
+                return []
+
+        asked = [(store, coroutine) for store in self._stores if (coroutine := question(store)) is not None]
+        answers = await gather(ask(*each) for each in asked)
+        return list(chain.from_iterable(answers)), failed
 
 
 def _of_profiles(question: Callable[[Profiles], Coroutine[Any, Any, T]]) -> Question[T]:

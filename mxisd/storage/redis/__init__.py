@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 
 from ...config.storage import Redis as Settings
 from ...log import Logger
 from ...reactor import IReactor
 from ...services import Service
+from ...waiting import background
 from ..contract import StorageUnavailable
 from .accounts import RedisAccounts
 from .archive import RedisArchive
@@ -64,8 +66,7 @@ class RedisService(Service):
     def startService(self) -> None:
         super().startService()
         self._redis.startService()
-        self._look = Deferred.fromCoroutine(self._warn())
-        self._look.addErrback(lambda failure: failure.trap(CancelledError, StorageUnavailable))
+        self._look = background("the look at the settings of Redis", self._warn())
 
     def stopService(self) -> Deferred[Any]:
         super().stopService()
@@ -74,5 +75,6 @@ class RedisService(Service):
 
     async def _warn(self) -> None:
         await self._redis.ready()
-        for caution in await cautions(self._redis):
-            log.warn("Redis {caution}", caution=caution)
+        with suppress(StorageUnavailable):
+            for caution in await cautions(self._redis):
+                log.warn("Redis {caution}", caution=caution)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...matrix.threepid import ThreePid
+from ...waiting import gather
 from ..records import Binding, Invite
-from .client import Redis, together
+from .client import Redis
 from .invites import read_invites
 from .peppers import Peppers
 
@@ -28,7 +29,7 @@ class RedisBindings:
 
     async def users_of(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
         portions = [threepids[first : first + PORTION] for first in range(0, len(threepids), PORTION)]
-        answers = await together(self._redis.command("HMGET", self._key, *map(field_of, each)) for each in portions)
+        answers = await gather(self._redis.command("HMGET", self._key, *map(field_of, each)) for each in portions)
         found = zip(threepids, (value for answer in answers for value in answer), strict=True)
         return {threepid: value[: value.index(b" ")].decode() for threepid, value in found if value is not None}
 

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import DeferredSemaphore
 
 from ...config.exec import Exec, Process
 from ...lookup.source import Batch
 from ...matrix.threepid import ThreePid
 from ...reactor import IReactor
-from ..address import findable
+from ..address import findable, one_by_one
 from ..bodies import (
     AuthAnswer,
     AuthFields,
@@ -29,8 +29,7 @@ from ..bodies import (
 )
 from ..localpart import UserIds
 from ..store import Entry, Profile, Store
-from ..together import one_by_one
-from .program import Ended, ProgramFailed, run
+from .program import ProgramFailed, run
 from .request import Request
 
 T = TypeVar("T")
@@ -81,7 +80,7 @@ class ExecStore:
         if commands.bulk.command and (len(asked) > 1 or not commands.single.command):
             answers = await self._bulk(asked)
             return self._reader.found(answers, asked)
-        return await one_by_one(self._lookup_one, asked, self._lookups)
+        return await one_by_one(self._lookup_one, asked)
 
     async def batches(self) -> AsyncIterator[Batch]:
         # Asked for nobody in particular, the program lists everybody.
@@ -123,7 +122,8 @@ class ExecStore:
 
     async def _lookup_one(self, threepid: ThreePid) -> str | None:
         process = self._config.identity.lookup.single
-        output = await self._ask(process, _request(threepid._asdict(), "medium address"))
+        async with self._lookups:
+            output = await self._ask(process, _request(threepid._asdict(), "medium address"))
         if not output:
             return None
         if process.output.type in {"plain", "multilines"}:
@@ -159,11 +159,8 @@ class ExecStore:
         command = request.command(process, tokens)
         environment = {**self._environment, **request.environment(process, tokens)}
         input_ = request.input(process, tokens)
-
-        async def ended() -> Ended:
-            return await run(self._reactor, command, environment, input_, self._config.timeout)
-
-        result = await self._places.run(lambda: Deferred.fromCoroutine(ended()))
+        async with self._places:
+            result = await run(self._reactor, command, environment, input_, self._config.timeout)
         if result.code in process.exit.success:
             return result.output.rstrip()
         if result.code in process.exit.failure:
