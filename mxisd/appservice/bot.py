@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Coroutine
-from typing import Any
-
-from twisted.internet.defer import Deferred
+from collections.abc import Collection
 
 from ..log import Logger
 from ..matrix.homeserver import Homeserver, HomeserverRefused
 from ..matrix.ids import InvalidIdentifier, server_of
 from ..stores.store import Roles
+from ..waiting import background
 from .commands import Commands
 from .events import Event
 from .users import Users
@@ -52,14 +50,9 @@ class Bot:
         if event.sender == self._user_id:
             return
         if event.invites(self._user_id):
-            self._begin(self._answer_invite(event), event)
+            background(f"the answer to the invite {event.event_id}", self._answer_invite(event))
         elif _is_command(event):
-            self._begin(self._answer_message(event), event)
-
-    def _begin(self, action: Coroutine[Deferred[Any], Any, None], event: Event) -> None:
-        Deferred.fromCoroutine(action).addErrback(
-            lambda failure: log.failure("no reaction to {event_id}", failure=failure, event_id=event.event_id)
-        )
+            background(f"the answer to the message {event.event_id}", self._answer_message(event))
 
     async def _answer_invite(self, event: Event) -> None:
         await self._users.register(self._user_id)

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 from twisted.internet import task
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from ..log import Logger
@@ -17,6 +16,7 @@ from ..matrix.threepid import EMAIL
 from ..net.errors import OutboundError
 from ..notify import MatrixIdInvite, MessageSender, SendFailed
 from ..stores.store import UserAddresses
+from ..waiting import background
 from .events import Event
 
 log = Logger()
@@ -48,9 +48,7 @@ class InviteMail:
     async def see(self, event: Event) -> None:
         """See :class:`~mxisd.appservice.events.Reaction`; sends by itself, since a mail server can take long."""
         if event.state_key is not None and event.invites(event.state_key) and self._is_news(event, event.state_key):
-            Deferred.fromCoroutine(self._write(event, event.state_key)).addErrback(
-                lambda failure: log.failure("no mail about {event_id}", failure=failure, event_id=event.event_id)
-            )
+            background(f"mail about the invite {event.event_id}", self._write(event, event.state_key))
 
     def _is_news(self, event: Event, user_id: str) -> bool:
         before = event.unsigned.get("prev_content")

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 from twisted.internet import task
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure as Unexpected
 
 from ..clock import HOUR, Random, now
 from ..log import Logger
 from ..services import Service
 from ..storage.contract import OutboxStorage, StorageUnavailable
 from ..storage.records import Delivery, Failure, State
+from ..waiting import Alarm, background
 from .courier import Courier, Outcome
 
 log = Logger()
@@ -68,19 +68,18 @@ class OutboxWorker(Service):
         self._per_destination = per_destination
         self._at_once = at_once
         self._under_way: dict[str, tuple[Delivery, Deferred[None]]] = {}
-        self._idle: Deferred[None] = Deferred()
+        self._due = Alarm(clock)
         self._renewal = task.LoopingCall(lambda: Deferred.fromCoroutine(self._renew()))
         self._renewal.clock = clock
 
     def wake(self) -> None:
         """Something was queued: look for it now."""
-        if not self._idle.called:
-            self._idle.callback(None)
+        self._due.ring()
 
     def startService(self) -> None:
         super().startService()
         self._renewal.start(LEASE / 3000, now=False)
-        Deferred.fromCoroutine(self._work()).addErrback(_failed)
+        background(f"the delivery ({self._courier.kind})", self._work())
 
     def stopService(self) -> Deferred[Any]:
         """Begin nothing more, and let what is under way come to an end, if that does not take long."""
@@ -93,16 +92,12 @@ class OutboxWorker(Service):
 
     async def _work(self) -> None:
         while self.running:
-            self._idle = Deferred()
             try:
                 wait = await self._begin_due()
             except Exception as error:
                 log.error("deliveries ({kind}) wait for the store: {error}", kind=self._courier.kind, error=error)
                 wait = POLL
-            timer = self._clock.callLater(wait, self.wake)
-            await self._idle
-            if timer.active():
-                timer.cancel()
+            await self._due.wait(wait)
 
     async def _begin_due(self) -> float:
         """Begin as many of the due deliveries as may be under way; return after how many seconds to look again."""
@@ -127,14 +122,12 @@ class OutboxWorker(Service):
                 self._begin(delivery)
 
     def _begin(self, delivery: Delivery) -> None:
-        attempt = Deferred.fromCoroutine(self._attempt(delivery))
+        attempt = background(f"the {delivery.kind} delivery {delivery.id}", self._attempt(delivery))
         self._under_way[delivery.id] = delivery, attempt
-        attempt.addBoth(self._end, delivery.id)
+        attempt.addCallback(self._end, delivery.id)
 
-    def _end(self, outcome: object, id_: str) -> None:
+    def _end(self, _: None, id_: str) -> None:
         del self._under_way[id_]
-        if isinstance(outcome, Unexpected):
-            _failed(outcome)
         self.wake()
 
     async def _attempt(self, delivery: Delivery) -> None:
@@ -232,7 +225,3 @@ class OutboxWorker(Service):
 
 _CONCLUSIVE: dict[str, State] = {"done": "done", "refused": "refused", "moot": "abandoned"}
 _COUNTED: dict[str, Failure] = {"lost": "lost", "error": "errors"}
-
-
-def _failed(failure: Unexpected) -> None:
-    log.failure("a delivery ended in an unforeseen way", failure=failure)
