@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from ..log import Logger
 from ..matrix.homeserver import Homeserver, HomeserverRefused
-from ..matrix.ids import InvalidIdentifier, server_of
+from ..matrix.ids import is_user_of, server_of
 from ..stores.store import Roles
 from ..waiting import background
 from .commands import Commands
@@ -112,10 +112,7 @@ class Bot:
         return not set(self._allowed_roles).isdisjoint(await self._profiles.roles(user_id))
 
     def _is_local(self, user_id: str) -> bool:
-        try:
-            return server_of(user_id) == server_of(self._user_id)
-        except InvalidIdentifier:
-            return False
+        return is_user_of(user_id, server_of(self._user_id))
 
 
 def _is_command(event: Event) -> bool:

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..log import Logger
 from ..matrix.homeserver import Homeserver, HomeserverRefused, StrippedEvent
-from ..matrix.ids import InvalidIdentifier, server_of
+from ..matrix.ids import is_user_of
 from ..matrix.threepid import EMAIL
 from ..net.errors import OutboundError
 from ..notify import MatrixIdInvite, MessageSender, SendFailed
@@ -53,7 +53,7 @@ class InviteMail:
     def _is_news(self, event: Event, user_id: str) -> bool:
         before = event.unsigned.get("prev_content")
         return (
-            self._is_local(user_id)
+            is_user_of(user_id, self._domain)
             and user_id not in self._own_users
             # Whoever was invited by address has had mail.
             and "third_party_invite" not in event.content
@@ -99,7 +99,7 @@ class InviteMail:
 
     async def _room_name(self, event: Event) -> str:
         # Who was invited cannot look into the room yet, but who invited them can.
-        if self._is_local(event.sender):
+        if is_user_of(event.sender, self._domain):
             try:
                 name = (await self._homeserver.state(event.sender, event.room_id, "m.room.name")).get("name")
             except (HomeserverRefused, OutboundError):
@@ -107,12 +107,6 @@ class InviteMail:
             if isinstance(name, str) and name:
                 return name
         return _told(event, "m.room.name", "", "name")
-
-    def _is_local(self, user_id: str) -> bool:
-        try:
-            return server_of(user_id) == self._domain
-        except InvalidIdentifier:
-            return False
 
 
 def _told(event: Event, type_: str, state_key: str, field: str) -> str:

@@ -8,7 +8,7 @@ from twisted.internet.task import deferLater
 from ..cache import OldestOut
 from ..log import Logger
 from ..matrix.error import MatrixError
-from ..matrix.ids import InvalidIdentifier, server_of
+from ..matrix.ids import is_user_of
 from ..waiting import within
 from .store import Authentication, Profile
 from .stores import StoreFailed
@@ -47,19 +47,13 @@ class Passwords:
         """
         began = self._clock.seconds()
         try:
-            profile = await self._ask(user_id, password) if self._is_ours(user_id) else None
+            profile = await self._ask(user_id, password) if is_user_of(user_id, self._domain) else None
         except StoreFailed:
             await self._on_the_beat(began)
             raise
         if profile is None:
             await self._on_the_beat(began)
         return profile
-
-    def _is_ours(self, user_id: str) -> bool:
-        try:
-            return server_of(user_id) == self._domain
-        except InvalidIdentifier:
-            return False
 
     async def _ask(self, user_id: str, password: str) -> Profile | None:
         # Stores may not care about case: there are not more attempts for a name in capitals.
