@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-from msgspec import DecodeError, Struct, json
-
 from ..clock import DAY
 from ..matrix.association import association
+from ..matrix.error import ErrorBody, read_error
 from ..matrix.ids import InvalidIdentifier
 from ..matrix.signing import Signer
 from ..net.errors import OutboundError
@@ -37,14 +36,6 @@ class OnbindClient(Protocol):
     async def onbind(self, server_name: str, body: Mapping[str, object], timeout: float) -> HttpResponse:
         """Raises :class:`OutboundError`; :class:`InvalidIdentifier` for what is no server name."""
         ...
-
-
-class _Error(Struct):
-    """The standard error body."""
-
-    errcode: str = ""
-    error: str = ""
-    retry_after_ms: int = 0
 
 
 class OnbindDelivery:
@@ -99,10 +90,7 @@ def judge(answer: HttpResponse) -> Outcome:
     """What a homeserver's answer means for the delivery."""
     if 200 <= answer.status < 300:
         return Outcome("done", str(answer.status))
-    try:
-        error = json.decode(answer.body, type=_Error)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        error = _Error()
+    error = read_error(answer.body)
     text = f"{answer.status} {error.errcode} {error.error}".strip()[:MAX_TEXT]
     if answer.status in _GATEWAY_TIMEOUTS:
         return Outcome("lost", text)
@@ -113,8 +101,8 @@ def judge(answer: HttpResponse) -> Outcome:
     return Outcome("later", text, retry_after=_retry_after(answer, error))
 
 
-def _retry_after(answer: HttpResponse, error: _Error) -> int:
+def _retry_after(answer: HttpResponse, error: ErrorBody) -> int:
     """Milliseconds, from the header or, as it was before version 1.10, from the body."""
     header = answer.headers.get("retry-after", "")
-    asked = int(header) * 1000 if _SECONDS.fullmatch(header) else error.retry_after_ms
+    asked = int(header) * 1000 if _SECONDS.fullmatch(header) else int(error.retry_after_ms)
     return min(max(asked, 0), DAY)
