@@ -52,14 +52,19 @@ number = count(STOCK)
 
 def binding(n: int) -> Binding:
     address, signed = f"person{n}@example.com", SIGNED.format(n).encode()
-    return Binding(medium="email", address=address, user_id=USER.format(n), bound_at=NOW, signed=signed)
+    return Binding(threepid=ThreePid("email", address), user_id=USER.format(n), bound_at=NOW, signed=signed)
 
 
 def session(n: int) -> Session:
     random = f"{n:043}"
     address = f"person{n}@example.com"
     return Session(
-        sid=random, client_secret=random, medium="email", address=address, token=random, modified=NOW, send_attempt=1
+        sid=random,
+        client_secret=random,
+        threepid=ThreePid("email", address),
+        token=random,
+        modified=NOW,
+        send_attempt=1,
     )
 
 
@@ -83,8 +88,7 @@ def invite(n: int) -> Invite:
     }
     return Invite(
         token=f"{n:043}",
-        medium="email",
-        address=address,
+        threepid=ThreePid("email", address),
         room_id="!abcdefghijklmnopqr:example.org",
         sender=USER.format(n),
         created=NOW,

@@ -105,12 +105,12 @@ class Commands:
 
 
 def _line(invite: Invite) -> str:
-    return f"{invite.token}: {invite.address} to {invite.room_id} by {invite.sender}, {_time(invite.created)}"
+    return f"{invite.token}: {invite.threepid.address} to {invite.room_id} by {invite.sender}, {_time(invite.created)}"
 
 
 def _details(invite: Invite) -> list[str]:
     lines = [
-        f"{invite.medium} {invite.address}",
+        f"{invite.threepid.medium} {invite.threepid.address}",
         f"Room: {invite.room_id}",
         f"Invited by: {invite.sender}",
         f"Since: {_time(invite.created)}",
@@ -131,7 +131,7 @@ def _delivery(delivery: Delivery) -> str:
 def _ended(invite: Invite | None) -> str:
     if invite is None:
         return "No invite with this ID is pending."
-    return f"Done: the invite of {invite.address} to {invite.room_id} goes to {invite.user_id}."
+    return f"Done: the invite of {invite.threepid.address} to {invite.room_id} goes to {invite.user_id}."
 
 
 def _time(milliseconds: int) -> str:

@@ -116,8 +116,8 @@ class InviteMessage(Struct, frozen=True):
             "WEB_CLIENT_LOCATION": url(fields.get("org.matrix.web_client_location", "")),
             "GUEST_ACCESS_TOKEN": fields.get("guest_access_token", ""),
             "GUEST_USER_ID": fields.get("guest_user_id", ""),
-            "INVITE_MEDIUM": invite.medium,
-            "INVITE_ADDRESS": invite.address,
+            "INVITE_MEDIUM": invite.threepid.medium,
+            "INVITE_ADDRESS": invite.threepid.address,
             "INVITE_TOKEN": invite.token,
             "INVITE_PRIVATE_KEY": key,
             # v1: whoever follows it from a mail has no access token, which v2 asks for.

@@ -77,8 +77,8 @@ class OnbindDelivery:
 
     def _invite(self, invite: Invite, user_id: str) -> dict[str, object]:
         return {
-            "medium": invite.medium,
-            "address": invite.address,
+            "medium": invite.threepid.medium,
+            "address": invite.threepid.address,
             "mxid": user_id,
             "room_id": invite.room_id,
             "sender": invite.sender,

@@ -18,8 +18,7 @@ class Session(Struct, frozen=True, kw_only=True):
 
     sid: str
     client_secret: str
-    medium: str
-    address: str
+    threepid: ThreePid
     token: str
     modified: int
     """When it was created or, later, validated: its life is counted from here."""
@@ -30,24 +29,15 @@ class Session(Struct, frozen=True, kw_only=True):
     guesses: int = 0
     """How many wrong tokens were submitted."""
 
-    @property
-    def threepid(self) -> ThreePid:
-        return ThreePid(self.medium, self.address)
-
 
 class Binding(Struct, frozen=True, kw_only=True):
     """The published association of an address with a user ID."""
 
-    medium: str
-    address: str
+    threepid: ThreePid
     user_id: str
     bound_at: int
     signed: bytes
     """The association as signed JSON, ready to be served."""
-
-    @property
-    def threepid(self) -> ThreePid:
-        return ThreePid(self.medium, self.address)
 
 
 class Pepper(Struct, frozen=True, kw_only=True):
@@ -64,8 +54,7 @@ class Invite(Struct, frozen=True, kw_only=True):
     """An invitation of an address into a room; pending until ``ended`` says how it ended."""
 
     token: str
-    medium: str
-    address: str
+    threepid: ThreePid
     room_id: str
     sender: str
     created: int
@@ -87,10 +76,6 @@ class Invite(Struct, frozen=True, kw_only=True):
     user_id: str | None = None
     """The user ID it was resolved to."""
 
-    @property
-    def threepid(self) -> ThreePid:
-        return ThreePid(self.medium, self.address)
-
 
 Kind = Literal["onbind", "message", "reminder"]
 State = Literal["queued", "done", "refused", "abandoned", "unknown"]
@@ -109,8 +94,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     kind: Kind
     destination: str
     """Whom it goes to, for limits on what is under way at once: a server name, or a medium."""
-    medium: str
-    address: str
+    threepid: ThreePid
     token: str | None
     """The invite it is about; ``None`` for the notice of a binding that no invite waited for."""
     user_id: str | None
@@ -124,7 +108,3 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """How many attempts were answered with an internal error (HTTP 500), which may never pass."""
     answer: str | None = None
     """The last answer or error, for the administrator."""
-
-    @property
-    def threepid(self) -> ThreePid:
-        return ThreePid(self.medium, self.address)

@@ -95,7 +95,7 @@ class ValidationSessions:
         Raises :class:`MatrixError`: ``M_NO_VALID_SESSION``, ``M_SESSION_EXPIRED``, ``M_TOKEN_INCORRECT``.
         """
         session = await self._living(sid, client_secret)
-        if session.medium != medium:
+        if session.threepid.medium != medium:
             raise _no_session()
         # Counted before it is compared, so that many submitted at once are not all free.
         if await self._sessions.take_guess(sid) > MAX_GUESSES:
@@ -125,8 +125,7 @@ class ValidationSessions:
         session = Session(
             sid=token(self._random),
             client_secret=client_secret,
-            medium=threepid.medium,
-            address=threepid.address,
+            threepid=threepid,
             token=self._token(threepid.medium),
             modified=current,
         )

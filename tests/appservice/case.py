@@ -63,8 +63,7 @@ class Case(SynchronousTestCase):
         """A new pending invite."""
         kept = Invite(
             token=token,
-            medium="email",
-            address="bob@example.com",
+            threepid=ThreePid("email", "bob@example.com"),
             room_id=room_id,
             sender="@alice:example.org",
             created=self.now(),

@@ -78,8 +78,7 @@ class ResolutionTest(SynchronousTestCase):
         token = f"token{next(self.numbers)}"
         kept = Invite(
             token=token,
-            medium="email",
-            address=address,
+            threepid=ThreePid("email", address),
             room_id=room or f"!{token}:example.org",
             sender="@alice:example.org",
             created=self.now(),
@@ -121,7 +120,7 @@ class ResolutionTest(SynchronousTestCase):
 
     def test_a_binding_made_while_the_invite_was_on_its_way_counts(self) -> None:
         binding = Binding(
-            medium="email", address="bob@example.com", user_id="@bob:example.org", bound_at=self.now(), signed=b"{}"
+            threepid=ThreePid("email", "bob@example.com"), user_id="@bob:example.org", bound_at=self.now(), signed=b"{}"
         )
         self.result(self.storage.bindings.bind(binding, "example.org"))
         token = self.invite()

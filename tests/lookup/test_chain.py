@@ -36,9 +36,7 @@ class ChainTests(SynchronousTestCase):
         self.lookup = Lookup(self.storage.bindings, [self.first, self.second], self.signer, self.clock)
 
     def bind(self, threepid: ThreePid, user_id: str) -> None:
-        binding = Binding(
-            medium=threepid.medium, address=threepid.address, user_id=user_id, bound_at=0, signed=b'{"as":"signed"}'
-        )
+        binding = Binding(threepid=threepid, user_id=user_id, bound_at=0, signed=b'{"as":"signed"}')
         self.result(self.storage.bindings.bind(binding, "example.org"))
 
     def result(self, coroutine: Any) -> Any:

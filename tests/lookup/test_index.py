@@ -103,7 +103,7 @@ class IndexTests(SynchronousTestCase):
         self.assertEqual(self.found(threepids=many), self.staff.people)
 
     def test_there_is_a_pepper_before_stores_are_listed(self) -> None:
-        binding = Binding(medium="email", address=CARL.address, user_id=BOB, bound_at=0, signed=b"{}")
+        binding = Binding(threepid=CARL, user_id=BOB, bound_at=0, signed=b"{}")
         self.result(self.storage.bindings.bind(binding, "example.org"))
         self.assertRegex(self.pepper(), r"^[0-9a-zA-Z_-]{20}$")
         self.assertEqual(self.found(), {CARL: BOB})

@@ -29,8 +29,7 @@ SITE = MessageContext(
 )
 INVITE = Invite(
     token="tok-en",
-    medium="email",
-    address="bob+x@example.com",
+    threepid=ThreePid("email", "bob+x@example.com"),
     room_id="!room:example.org",
     sender="@alice:example.org",
     created=0,

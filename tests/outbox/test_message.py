@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY, HOUR
 from mxisd.config.invite import Expiration, Invite, Reminder
+from mxisd.matrix.threepid import ThreePid
 from mxisd.notify import InviteMessage, SendFailed
 from mxisd.notify import Reminder as ReminderMessage
 from mxisd.outbox.courier import Outcome
@@ -24,8 +25,7 @@ T = TypeVar("T")
 
 INVITE = InviteRecord(
     token="token",
-    medium="email",
-    address="bob@example.com",
+    threepid=ThreePid("email", "bob@example.com"),
     room_id="!room",
     sender="@alice:example.org",
     created=1_700_000_000_000,

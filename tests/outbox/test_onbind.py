@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mxisd.clock import DAY
 from mxisd.matrix.ids import InvalidIdentifier
 from mxisd.matrix.signing import Signer, verify
+from mxisd.matrix.threepid import ThreePid
 from mxisd.net.errors import ConnectionFailed, OutboundError, TimedOut
 from mxisd.net.http_client import HttpResponse
 from mxisd.outbox.courier import Outcome
@@ -26,8 +27,7 @@ SIGNER = Signer(DOMAIN, [SIGNING_KEY])
 BOB = "@bob:elsewhere.example"
 INVITE = Invite(
     token="token",
-    medium="email",
-    address="bob@example.com",
+    threepid=ThreePid("email", "bob@example.com"),
     room_id="!opaque",
     sender="@alice:example.org",
     created=1000,
@@ -70,8 +70,7 @@ class OnbindTest(SynchronousTestCase):
             id="1",
             kind="onbind",
             destination="elsewhere.example",
-            medium="email",
-            address="bob@example.com",
+            threepid=ThreePid("email", "bob@example.com"),
             token=token,
             user_id=BOB,
             created=2000,

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY, HOUR
+from mxisd.matrix.threepid import ThreePid
 from mxisd.outbox.courier import Outcome
 from mxisd.outbox.worker import LEASE, MAX_ERRORS, PATIENCE, POLL, REPEAT_WITHIN, OutboxWorker
 from mxisd.storage.contract import StorageUnavailable
@@ -86,8 +87,7 @@ class Case(SynchronousTestCase):
         token = f"t{next(self.numbers)}"
         invite = Invite(
             token=token,
-            medium="email",
-            address="bob@example.com",
+            threepid=ThreePid("email", "bob@example.com"),
             room_id=f"!{token}:example.org",
             sender="@alice:example.org",
             created=self.now(),
@@ -363,7 +363,7 @@ class DeliveriesTest(Case):
 class NoticesTest(Case):
     def test_the_notice_of_a_binding_that_no_invite_waited_for_is_forgotten_once_it_is_over(self) -> None:
         binding = Binding(
-            medium="email", address="bob@example.com", user_id="@bob:example.org", bound_at=self.now(), signed=b"{}"
+            threepid=ThreePid("email", "bob@example.com"), user_id="@bob:example.org", bound_at=self.now(), signed=b"{}"
         )
         self.run_now(self.storage.bindings.bind(binding, "example.org"))
         self.deliveries.wake()

@@ -18,8 +18,7 @@ class Invites:
         return [
             Invite(
                 token="t",
-                medium=threepid.medium,
-                address=threepid.address,
+                threepid=threepid,
                 room_id="!r:b",
                 sender="@a:b",
                 created=0,

@@ -29,6 +29,8 @@ LEASE = 30_000
 ALICE = "@alice:example.org"
 BOB = "@bob:example.org"
 EMAIL = ThreePid("email", "alice@example.com")
+BOBS = ThreePid("email", "bob@example.com")
+SAME_TEXT = ThreePid("msisdn", EMAIL.address)
 PHONE = ThreePid("msisdn", "491510000000")
 
 # Each has been taken for a number, a pattern, a separator or an end of text by some client or store.
@@ -62,8 +64,7 @@ def session(**changes: Any) -> Session:
     fields: dict[str, Any] = {
         "sid": f"sid{number}",
         "client_secret": f"secret{number}",
-        "medium": EMAIL.medium,
-        "address": EMAIL.address,
+        "threepid": EMAIL,
         "token": f"token{number}",
         "modified": NOW,
     }
@@ -72,7 +73,7 @@ def session(**changes: Any) -> Session:
 
 def binding(threepid: ThreePid = EMAIL, user_id: str = ALICE, bound_at: int = NOW) -> Binding:
     signed = b'{"address":"\xc3\xa9","ts":1}'
-    return Binding(medium=threepid.medium, address=threepid.address, user_id=user_id, bound_at=bound_at, signed=signed)
+    return Binding(threepid=threepid, user_id=user_id, bound_at=bound_at, signed=signed)
 
 
 def invite(threepid: ThreePid = EMAIL, **changes: Any) -> Invite:
@@ -80,8 +81,7 @@ def invite(threepid: ThreePid = EMAIL, **changes: Any) -> Invite:
     number = next(_serial)
     fields: dict[str, Any] = {
         "token": f"invite{number}",
-        "medium": threepid.medium,
-        "address": threepid.address,
+        "threepid": threepid,
         "room_id": f"!room{number}:example.org",
         "sender": BOB,
         "created": NOW,
@@ -91,6 +91,10 @@ def invite(threepid: ThreePid = EMAIL, **changes: Any) -> Invite:
         "notified_at": NOW,
     }
     return Invite(**fields | changes)
+
+
+def addresses(deliveries: Sequence[Delivery]) -> list[str]:
+    return [delivery.threepid.address for delivery in deliveries]
 
 
 async def together(*calls: Awaitable[T]) -> list[T]:
@@ -115,7 +119,9 @@ class StorageContract(TestCase):
 
     async def test_a_session_comes_back_as_it_was_kept(self) -> None:
         for address in AWKWARD:
-            kept = session(address=address, next_link="https://example.org/?a=ü&b=1", send_attempt=-1)
+            kept = session(
+                threepid=ThreePid("email", address), next_link="https://example.org/?a=ü&b=1", send_attempt=-1
+            )
             self.assertEqual(await self.storage.sessions.open(kept, alive_since=NOW, max_guesses=5), kept)
             self.assertEqual(await self.storage.sessions.get(kept.sid), kept)
 
@@ -143,7 +149,7 @@ class StorageContract(TestCase):
     async def test_sessions_differ_by_address_medium_and_secret(self) -> None:
         first = session()
         await self.open(first)
-        for changes in ({"address": "bob@example.com"}, {"medium": "msisdn"}, {"client_secret": "another"}):
+        for changes in ({"threepid": BOBS}, {"threepid": SAME_TEXT}, {"client_secret": "another"}):
             other = structs.replace(first, sid=f"other {changes}", **changes)
             self.assertEqual(await self.open(other), other)
 
@@ -269,8 +275,7 @@ class StorageContract(TestCase):
                 id="",
                 kind="onbind",
                 destination="example.org",
-                medium=EMAIL.medium,
-                address=EMAIL.address,
+                threepid=EMAIL,
                 token=None,
                 user_id=ALICE,
                 created=NOW,
@@ -542,8 +547,7 @@ class StorageContract(TestCase):
                 id="",
                 kind="message",
                 destination="msisdn",
-                medium=PHONE.medium,
-                address=PHONE.address,
+                threepid=PHONE,
                 token=kept.token,
                 user_id=None,
                 created=NOW,
@@ -598,8 +602,8 @@ class StorageContract(TestCase):
         for changes in (
             {"room_id": "!another:example.org"},
             {"sender": ALICE},
-            {"address": "bob@example.com"},
-            {"medium": "msisdn"},
+            {"threepid": BOBS},
+            {"threepid": SAME_TEXT},
         ):
             new = invite(room_id=first.room_id)
             other = structs.replace(new, **changes)
@@ -766,9 +770,9 @@ class StorageContract(TestCase):
         for number, offset in enumerate((2, 0, 1, 3)):
             await self.queue(f"{number}", NOW + offset)
         taken = await self.claim("onbind", NOW + 2, limit=2)
-        self.assertEqual([delivery.address for delivery in taken], ["1", "2"])
-        self.assertEqual([delivery.address for delivery in await self.claim("onbind", NOW + 2)], ["0"])
-        self.assertEqual([delivery.address for delivery in await self.claim("onbind", NOW + 3)], ["3"])
+        self.assertEqual(addresses(taken), ["1", "2"])
+        self.assertEqual(addresses(await self.claim("onbind", NOW + 2)), ["0"])
+        self.assertEqual(addresses(await self.claim("onbind", NOW + 3)), ["3"])
 
     async def test_each_kind_has_a_queue_of_its_own(self) -> None:
         await self.add(invite())
@@ -838,11 +842,11 @@ class StorageContract(TestCase):
         for number in range(2):
             await self.queue(f"fast{number}", NOW + 1, "fast.example")
         taken = await self.claim("onbind", NOW + 1, per_destination=3)
-        self.assertEqual([delivery.address for delivery in taken], ["slow0", "slow1", "slow2", "fast0", "fast1"])
+        self.assertEqual(addresses(taken), ["slow0", "slow1", "slow2", "fast0", "fast1"])
         taken = await self.claim("onbind", NOW + 1, busy={"slow.example": 3}, per_destination=3)
         self.assertEqual(taken, [])
         taken = await self.claim("onbind", NOW + 1, busy={"slow.example": 2}, per_destination=3)
-        self.assertEqual([delivery.address for delivery in taken], ["slow3"])
+        self.assertEqual(addresses(taken), ["slow3"])
 
     async def test_a_blocked_destination_does_not_hide_the_others(self) -> None:
         for number in range(300):
@@ -850,7 +854,7 @@ class StorageContract(TestCase):
         await self.queue("last", NOW + 1, "free.example")
         busy = {f"{number}.example": 4 for number in range(60)}
         taken = await self.claim("onbind", NOW + 1, busy=busy, limit=1)
-        self.assertEqual([delivery.address for delivery in taken], ["last"])
+        self.assertEqual(addresses(taken), ["last"])
 
     async def test_when_the_next_delivery_is_due(self) -> None:
         outbox = self.storage.outbox

@@ -68,7 +68,7 @@ class Keys(TestCase):
     async def test_sessions_go_away_by_themselves(self) -> None:
         kept = session()
         await self.storage.sessions.open(kept, alive_since=NOW, max_guesses=5)
-        keys = {f"mxisd:session:{kept.sid}", f"mxisd:session-of:email:{kept.client_secret}:{kept.address}"}
+        keys = {f"mxisd:session:{kept.sid}", f"mxisd:session-of:email:{kept.client_secret}:{kept.threepid.address}"}
         self.assertEqual(self.keys(), keys)
         for key in keys:
             self.assertTrue(REMEMBER - 60_000 < self.life(key) <= REMEMBER)

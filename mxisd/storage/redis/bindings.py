@@ -34,7 +34,7 @@ class RedisBindings:
         return {threepid: value[: value.index(b" ")].decode() for threepid, value in found if value is not None}
 
     async def bind(self, binding: Binding, destination: str) -> list[Invite]:
-        what = (binding.medium, binding.address, binding.user_id, binding.bound_at, binding.signed, destination)
+        what = (*binding.threepid, binding.user_id, binding.bound_at, binding.signed, destination)
         while True:
             answer = await self._redis.run("binding_bind", *what, *self._peppers.digests(binding.threepid))
             if answer and isinstance(answer[0], list):
@@ -68,10 +68,4 @@ def value_of(binding: Binding) -> bytes:
 def read_binding(threepid: ThreePid, value: bytes) -> Binding:
     """Make a binding of what is kept of it."""
     user_id, bound_at, signed = value.split(b" ", 2)
-    return Binding(
-        medium=threepid.medium,
-        address=threepid.address,
-        user_id=user_id.decode(),
-        bound_at=int(bound_at),
-        signed=signed,
-    )
+    return Binding(threepid=threepid, user_id=user_id.decode(), bound_at=int(bound_at), signed=signed)

@@ -1,4 +1,8 @@
-"""Between Redis hashes and records: a hash has a field for each field of its record that is not ``None``."""
+"""
+Between Redis hashes and records: a hash has a field for each field of its record that is not ``None``.
+
+An address is in two fields, which scripts make the names of other keys of.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from msgspec import Struct, json
 
+from ...matrix.threepid import ThreePid
 from .connection import Argument
 
 Record = TypeVar("Record", bound=Struct)
@@ -22,18 +27,23 @@ def fields(record: Struct) -> list[Argument]:
     flat: list[Argument] = []
     for name in record.__struct_fields__:
         value = getattr(record, name)
-        if value is not None:
+        if isinstance(value, ThreePid):
+            flat += ("medium", value.medium, "address", value.address)
+        elif value is not None:
             flat += (name, json.encode(value) if isinstance(value, dict) else value)
     return flat
 
 
 def read(record: type[Record], answer: Sequence[bytes]) -> Record:
     """Make a record of what HGETALL answers; fields that are not the record's are for our scripts only."""
-    readers, values = _readers(record), dict[str, Any].fromkeys(_optional(record))
+    readers = _readers(record)
+    values: dict[str, Any] = dict.fromkeys(_optional(record))
     for written, value in zip(answer[::2], answer[1::2], strict=True):
         name = _FORMERLY.get(written, written)
         if name in readers:
             values[name.decode()] = readers[name](value)
+    if "threepid" in record.__struct_fields__:
+        values["threepid"] = ThreePid(values.pop("medium"), values.pop("address"))
     return record(**values)
 
 
@@ -46,7 +56,10 @@ def _optional(record: type[Struct]) -> tuple[str, ...]:
 @cache
 def _readers(record: type[Struct]) -> dict[bytes, Callable[[bytes], Any]]:
     hints = get_type_hints(record)
-    return {name.encode(): _reader(hints[name]) for name in record.__struct_fields__}
+    readers = {name.encode(): _reader(hints[name]) for name in record.__struct_fields__}
+    if readers.pop(b"threepid", None):
+        readers |= {b"medium": bytes.decode, b"address": bytes.decode}
+    return readers
 
 
 def _reader(kind: Any) -> Callable[[bytes], Any]:

@@ -21,9 +21,9 @@ class RedisSessions:
     async def open(self, session: Session, *, alive_since: int, max_guesses: int) -> Session:
         known = await self._redis.run(
             "session_open",
-            session.medium,
+            session.threepid.medium,
             session.client_secret,
-            session.address,
+            session.threepid.address,
             alive_since,
             max_guesses,
             self._remember,

@@ -83,15 +83,15 @@ def _add(db: sqlite3.Connection, invite: Invite, resend_before: int, reminder_du
                    :notified_at, :ended, :ended_at, :user_id)""",
             parameters(invite),
         )
-        queue(db, "message", invite.medium, invite.threepid, invite.token, None, invite.created)
+        queue(db, "message", invite.threepid.medium, invite.threepid, invite.token, None, invite.created)
         if reminder_due is not None:
-            queue(db, "reminder", invite.medium, invite.threepid, invite.token, None, reminder_due)
+            queue(db, "reminder", invite.threepid.medium, invite.threepid, invite.token, None, reminder_due)
         return invite
     known = read(Invite, row)
     if (known.notified_at or 0) >= resend_before or has_queued_message(db, known.token):
         return known
     db.execute("UPDATE invites SET notified_at = ? WHERE token = ?", (invite.created, known.token))
-    queue(db, "message", known.medium, known.threepid, known.token, None, invite.created)
+    queue(db, "message", known.threepid.medium, known.threepid, known.token, None, invite.created)
     return structs.replace(known, notified_at=invite.created)
 
 

@@ -42,7 +42,7 @@ def _open(db: sqlite3.Connection, session: Session, alive_since: int, max_guesse
         """SELECT * FROM sessions
             WHERE client_secret = ? AND address = ? AND medium = ? AND modified >= ? AND guesses < ?
             ORDER BY modified DESC LIMIT 1""",
-        (session.client_secret, session.address, session.medium, alive_since, max_guesses),
+        (session.client_secret, session.threepid.address, session.threepid.medium, alive_since, max_guesses),
     ).fetchone()
     if row:
         return read(Session, row)
