@@ -105,15 +105,15 @@ def spellings(threepid: ThreePid) -> frozenset[str]:
 
     The domain of an email address has two if it is internationalised (``bücher.example``, ``xn--bcher-kva.example``).
     """
-    forms = {threepid.address}
-    if threepid.medium == EMAIL:
-        local = threepid.address.rpartition("@")[0]
-        try:
-            parts = validate_email(threepid.address, check_deliverability=False, globally_deliverable=False)
-        except EmailNotValidError:
-            return frozenset(forms)
-        forms |= {f"{local}@{domain}" for domain in (parts.domain, parts.ascii_domain) if domain}
-    return frozenset(forms)
+    only = frozenset({threepid.address})
+    local, _, domain = threepid.address.rpartition("@")
+    if threepid.medium != EMAIL or (domain.isascii() and "xn--" not in domain):
+        return only
+    try:
+        parts = validate_email(threepid.address, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError:
+        return only
+    return only | {f"{local}@{domain}" for domain in (parts.domain, parts.ascii_domain) if domain}
 
 
 def redacted(threepid: ThreePid) -> str:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.matrix.threepid import EMAIL, MSISDN, InvalidAddress, canonical, email, fold, phone, redacted
+from mxisd.matrix.threepid import EMAIL, MSISDN, InvalidAddress, canonical, email, fold, phone, redacted, spellings
 
 
 class Email(SynchronousTestCase):
@@ -69,6 +69,18 @@ class Canonical(SynchronousTestCase):
             ("email", "a"),
         ):
             self.assertRaises(InvalidAddress, canonical, medium, address)
+
+
+class Spellings(SynchronousTestCase):
+    def test_domains_of_two_forms(self) -> None:
+        both = {"anna@bücher.example", "anna@xn--bcher-kva.example"}
+        for address in both:
+            self.assertEqual(spellings(email(address)), both)
+
+    def test_all_others_have_one(self) -> None:
+        for threepid in (email("jürgen@example.org"), email("a@localhost"), fold("msisdn", "+4915112345678")):
+            self.assertEqual(spellings(threepid), {threepid.address})
+        self.assertEqual(spellings(fold("email", "no address@bücher.example")), {"no address@bücher.example"})
 
 
 class Redacted(SynchronousTestCase):
