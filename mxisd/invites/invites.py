@@ -8,7 +8,7 @@ from ..clock import MINUTE, Random, now, token
 from ..lookup.source import AddressLookup
 from ..matrix import signing
 from ..matrix.error import MatrixError
-from ..matrix.ids import InvalidIdentifier, check_room_id, server_of
+from ..matrix.ids import InvalidIdentifier, server_of
 from ..matrix.signing import Signer
 from ..matrix.threepid import ThreePid
 from ..outbox.courier import Outbox
@@ -48,13 +48,9 @@ class Invites:
         """
         Keep an invite and queue its message; the one that is there, if it was sent before.
 
-        Raises :class:`MatrixError`: ``M_INVALID_PARAM``, ``M_FORBIDDEN``, ``M_THREEPID_IN_USE`` with the ``mxid``.
+        The caller has checked that these are a room ID and a user ID.  ``fields`` is all else that the homeserver sent,
+        for the message.  Raises :class:`MatrixError`: ``M_FORBIDDEN``, ``M_THREEPID_IN_USE`` with the ``mxid``.
         """
-        try:
-            check_room_id(room_id)
-            server_of(sender)
-        except InvalidIdentifier as error:
-            raise MatrixError(400, "M_INVALID_PARAM", str(error)) from None
         # Once more: not every homeserver has us in front of it.
         await self._policy.require(Attempt(sender, room_id, threepid))
         user_id = await self._lookup.find(threepid)

@@ -10,9 +10,11 @@ from msgspec import Struct
 from ...invites.invites import Invites
 from ...matrix import threepid
 from ...matrix.error import MatrixError
+from ...matrix.ids import InvalidIdentifier, check_room_id, server_of
 from ...matrix.signing import Signer
 from ...matrix.threepid import EMAIL, InvalidAddress, ThreePid
 from ...storage.records import Invite
+from ..body import from_values
 from ..endpoint import Call
 
 _REQUIRED = ("medium", "address", "room_id", "sender")
@@ -58,15 +60,20 @@ class InviteEndpoints:
         return await self._store(call, "/_matrix/identity/v2")
 
     async def _store(self, call: Call, api: str) -> dict[str, object]:
-        asked = call.body(StoreInvite)
+        given = call.body(dict[str, Any])
+        asked = from_values(given, StoreInvite)
         if asked.medium != EMAIL:
             raise MatrixError(400, "M_UNRECOGNIZED", f"Invites to the medium {asked.medium!r} are not supported")
         try:
             address = threepid.email(asked.address)
+            check_room_id(asked.room_id)
+            server_of(asked.sender)
         except InvalidAddress as error:
             raise MatrixError(400, "M_INVALID_EMAIL", str(error)) from None
-        more = {name: value for name, value in call.body(dict[str, Any]).items() if name not in _REQUIRED}
-        invite = await self._invites.store(address, asked.room_id, asked.sender, more)
+        except InvalidIdentifier as error:
+            raise MatrixError(400, "M_INVALID_PARAM", str(error)) from None
+        fields = {name: value for name, value in given.items() if name not in _REQUIRED}
+        invite = await self._invites.store(address, asked.room_id, asked.sender, fields)
         return self._answer(invite, api)
 
     def _answer(self, invite: Invite, api: str) -> dict[str, object]:
