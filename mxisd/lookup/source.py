@@ -33,8 +33,9 @@ class Source(Protocol):
         """
         The user IDs that it knows, by address.
 
-        A source by itself may raise anything, and take its time.  Behind a
-        :class:`~mxisd.lookup.circuit_breaker.CircuitBreaker` it raises :class:`Unavailable`, and in time.
+        A source by itself may raise anything, take its time, and know of others than were asked for: databases that
+        compare by a collation do.  Behind a :class:`~mxisd.lookup.circuit_breaker.CircuitBreaker` it raises
+        :class:`Unavailable`, in time, and only what was asked is answered.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -111,11 +111,6 @@ class Reader:
         if given.type == "mxid":
             return self._user_ids.checked(given.value)
         raise BadAnswer(f"a user is of the type localpart or mxid, not {given.type!r}")
-
-    def found(self, answers: Iterable[LookedUp], asked: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
-        """Who is behind those of the addresses that were asked for.  Raises :class:`BadAnswer`."""
-        all_found = dict(self.pairs(answers))
-        return {threepid: all_found[threepid] for threepid in asked if threepid in all_found}
 
     def pairs(self, answers: Iterable[LookedUp]) -> Iterable[tuple[ThreePid, str]]:
         """Addresses and who is behind them.  Raises :class:`BadAnswer`."""

@@ -64,7 +64,7 @@ class RestStore:
         if self._urls["identity.bulk"] and (len(asked) > 1 or not self._urls["identity.single"]):
             body = {"lookup": [threepid._asdict() for threepid in asked]}
             answer = await self._post("identity.bulk", body, BulkAnswer)
-            return self._reader.found(answer.lookup, asked) if answer else {}
+            return dict(self._reader.pairs(answer.lookup)) if answer else {}
         return await one_by_one(self._lookup_one, asked)
 
     async def _lookup_one(self, threepid: ThreePid) -> str | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from mxisd.config.rest import Endpoints, Identity, Profile, Rest
+from mxisd.lookup.circuit_breaker import CircuitBreaker
 from mxisd.matrix.threepid import EMAIL, ThreePid
 from mxisd.net.dns import Resolver
 from mxisd.net.errors import OutboundError
@@ -113,7 +115,8 @@ class RestTests(
     async def test_takes_no_answer_for_what_was_not_asked(self) -> None:
         others = {"medium": "email", "address": "b@example.org", "id": {"type": "localpart", "value": "b"}}
         self.api.answer = (200, json.dumps({"lookup": [others]}).encode())
-        self.assertEqual(await self.source.lookup([*ALICE.threepids]), {})
+        guarded = CircuitBreaker(self.source, Clock(), 1)
+        self.assertEqual(await guarded.lookup([*ALICE.threepids]), {})
 
     async def test_takes_no_user_id_that_is_none(self) -> None:
         for user in ({"type": "mxid", "value": "alice"}, {"type": "localpart", "value": ""}):

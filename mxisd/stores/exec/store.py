@@ -78,8 +78,7 @@ class ExecStore:
             return {}
         commands = self._config.identity.lookup
         if commands.bulk.command and (len(asked) > 1 or not commands.single.command):
-            answers = await self._bulk(asked)
-            return self._reader.found(answers, asked)
+            return dict(self._reader.pairs(await self._bulk(asked)))
         return await one_by_one(self._lookup_one, asked)
 
     async def batches(self) -> AsyncIterator[Batch]:
