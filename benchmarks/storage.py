@@ -134,8 +134,7 @@ def calls(storage: Storage) -> dict[str, Call]:
         "outbox.next_due": lambda _: outbox.next_due("onbind"),
         "outbox.of_invite": lambda n: outbox.of_invite(invite(n).token),
         "accounts.register": lambda _: accounts.register(f"{next(number):064}", USER, NOW),
-        "accounts.user_of": lambda n: accounts.user_of(f"{n:064}"),
-        "accounts.accepted_terms": lambda n: accounts.accepted_terms(USER.format(n)),
+        "accounts.account_of": lambda n: accounts.account_of(f"{n:064}"),
         "transactions.done": lambda _: storage.transactions.done(f"{next(number)}", NOW),
         "cooldowns.take": lambda _: storage.cooldowns.take(f"{next(number)}", NOW, 1),
     }

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 from ..matrix.threepid import ThreePid
 from .archive import Archive
-from .records import Binding, Delivery, End, Failure, Invite, Kind, Pepper, Session, State
+from .records import Account, Binding, Delivery, End, Failure, Invite, Kind, Pepper, Session, State
 
 Portion: TypeAlias = Sequence[tuple[Sequence[str], str]]
 """Some thousand addresses at most: of each its digests, one for each pepper that was named, and the user ID."""
@@ -224,17 +224,17 @@ class AccountStorage(Protocol):
 
     async def register(self, token_hash: str, user_id: str, now: int) -> None: ...
 
-    async def user_of(self, token_hash: str) -> str | None: ...
+    async def account_of(self, token_hash: str) -> Account | None:
+        """Whose token it is, and what that user has accepted."""
+        ...
 
     async def logout(self, token_hash: str) -> bool:
         """Forget one token; whether it was known."""
         ...
 
     async def accept_terms(self, user_id: str, urls: Iterable[str], now: int) -> None:
-        """Add to the URLs of terms that a user has accepted."""
+        """Add to the URLs of terms that a user has accepted, with whichever token."""
         ...
-
-    async def accepted_terms(self, user_id: str) -> frozenset[str]: ...
 
 
 class TransactionStorage(Protocol):

@@ -40,6 +40,14 @@ class Binding(Struct, frozen=True, kw_only=True):
     """The association as signed JSON, ready to be served."""
 
 
+class Account(Struct, frozen=True, kw_only=True):
+    """Whom an access token belongs to."""
+
+    user_id: str
+    accepted_terms: frozenset[str] = frozenset()
+    """URLs of terms, in whatever language they were accepted."""
+
+
 class Pepper(Struct, frozen=True, kw_only=True):
     """What is mixed into the hashes of addresses for a while."""
 

@@ -20,7 +20,7 @@ from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.archive import END, KINDS, Kept
 from mxisd.storage.contract import Storage
 from mxisd.storage.engine import Engine, engine
-from mxisd.storage.records import Binding, Pepper
+from mxisd.storage.records import Account, Binding, Pepper
 from tests.redis_server import RedisServer
 from tests.storage.contract import ALICE, AWKWARD, BOB, EMAIL, HOUR, LEASE, NOW, binding, invite, session, together
 
@@ -109,8 +109,8 @@ class Case(TestCase):
         await storage.invites.add(self.again, resend_before=0)
         (fresh,) = await storage.outbox.of_invite(self.again.token)
         self.assertGreater(int(fresh.id), max(int(each.id) for each in taken))
-        self.assertEqual(await storage.accounts.user_of("aa"), ALICE)
-        self.assertEqual(await storage.accounts.accepted_terms(ALICE), {"https://example.org/ä", "b"})
+        account = await storage.accounts.account_of("aa")
+        self.assertEqual(account, Account(user_id=ALICE, accepted_terms=frozenset({"https://example.org/ä", "b"})))
         self.assertTrue(await storage.transactions.is_done("1"))
         self.assertFalse(await storage.cooldowns.take("once", NOW + HOUR - 1, HOUR))
         ended_too = await storage.invites.end(self.pending.token, "cancelled", None, None, NOW)

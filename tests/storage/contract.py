@@ -18,7 +18,7 @@ from twisted.trial.unittest import TestCase
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.contract import Portion, Storage
-from mxisd.storage.records import Binding, Delivery, Invite, Kind, Pepper, Session
+from mxisd.storage.records import Account, Binding, Delivery, Invite, Kind, Pepper, Session
 
 T = TypeVar("T")
 
@@ -909,20 +909,26 @@ class StorageContract(TestCase):
         await accounts.register("aa", ALICE, NOW)
         await accounts.register("bb", ALICE, NOW)
         await accounts.register("00123", BOB, NOW)
-        self.assertEqual([await accounts.user_of(token) for token in ("aa", "bb", "00123")], [ALICE, ALICE, BOB])
+        for token, user_id in (("aa", ALICE), ("bb", ALICE), ("00123", BOB)):
+            self.assertEqual(await accounts.account_of(token), Account(user_id=user_id))
         self.assertTrue(await accounts.logout("aa"))
         self.assertFalse(await accounts.logout("aa"))
-        self.assertEqual([await accounts.user_of(token) for token in ("aa", "bb", "123")], [None, ALICE, None])
+        self.assertEqual(await accounts.account_of("bb"), Account(user_id=ALICE))
+        for token in ("aa", "123"):
+            self.assertIsNone(await accounts.account_of(token))
 
     async def test_accepted_terms_add_up(self) -> None:
         accounts = self.storage.accounts
-        self.assertEqual(await accounts.accepted_terms(ALICE), frozenset())
+        await accounts.register("aa", ALICE, NOW)
+        await accounts.register("bb", BOB, NOW)
         await accounts.accept_terms(ALICE, ["https://example.org/a", "https://example.org/b"], NOW)
         await accounts.accept_terms(ALICE, iter(["https://example.org/b", "https://example.org/ü"]), NOW + 1)
         await accounts.accept_terms(ALICE, [], NOW)
         expected = frozenset(f"https://example.org/{name}" for name in ("a", "b", "ü"))
-        self.assertEqual(await accounts.accepted_terms(ALICE), expected)
-        self.assertEqual(await accounts.accepted_terms(BOB), frozenset())
+        await accounts.register("aaa", ALICE, NOW)
+        for token in ("aa", "aaa"):
+            self.assertEqual(await accounts.account_of(token), Account(user_id=ALICE, accepted_terms=expected))
+        self.assertEqual(await accounts.account_of("bb"), Account(user_id=BOB))
 
     # Transactions.
 
@@ -978,8 +984,8 @@ class StorageContract(TestCase):
         self.assertEqual(await storage.hashes.peppers(), [Pepper(pepper="pepper", made_at=NOW)])
         bound = digest(ThreePid("email", "bound@example.com"), "pepper")
         self.assertEqual(await storage.hashes.find("pepper", [bound, "listed"]), {bound: ALICE, "listed": BOB})
-        self.assertEqual(await storage.accounts.user_of("aa"), ALICE)
-        self.assertEqual(await storage.accounts.accepted_terms(ALICE), frozenset({"https://example.org/a"}))
+        account = Account(user_id=ALICE, accepted_terms=frozenset({"https://example.org/a"}))
+        self.assertEqual(await storage.accounts.account_of("aa"), account)
         self.assertTrue(await storage.transactions.is_done("1"))
         self.assertEqual([message.token for message in await self.claim("message")], [kept.token])
         self.assertTrue(await storage.outbox.close(claimed, "done", "200", NOW))
