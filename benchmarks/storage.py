@@ -109,7 +109,7 @@ def calls(storage: Storage) -> dict[str, Call]:
         return [binding((n * 100 + each) % (2 * STOCK)).threepid for each in range(100)]
 
     async def claim_and_close(_: int) -> None:
-        for claimed in await outbox.claim("message", NOW, DAY, 1, {}, 1_000_000):
+        for claimed in (await outbox.claim("message", NOW, DAY, 1, {}, 1_000_000)).deliveries:
             await outbox.close(claimed, "done", "250 OK", NOW)
 
     return {
@@ -131,7 +131,7 @@ def calls(storage: Storage) -> dict[str, Call]:
         "invites.claim_due, 100": lambda n: invites.claim_due(NOW + n, NOW + n, 100),
         "invites.end": lambda n: invites.end(invite(n).token, "resolved", USER.format(n), "example.org", NOW),
         "outbox.claim + close": claim_and_close,
-        "outbox.next_due": lambda _: outbox.next_due("onbind"),
+        "outbox.claim, nothing due": lambda _: outbox.claim("onbind", 0, DAY, 1, {}, 1),
         "outbox.of_invite": lambda n: outbox.of_invite(invite(n).token),
         "accounts.register": lambda _: accounts.register(f"{next(number):064}", USER, NOW),
         "accounts.account_of": lambda n: accounts.account_of(f"{n:064}"),
@@ -270,7 +270,7 @@ def _end(storage: Storage, n: int) -> Awaitable[object]:
 
 
 async def _deliver(storage: Storage) -> None:
-    for claimed in await storage.outbox.claim("onbind", NOW, DAY, 1000, {}, 1_000_000):
+    for claimed in (await storage.outbox.claim("onbind", NOW, DAY, 1000, {}, 1_000_000)).deliveries:
         await storage.outbox.close(claimed, "done", "200", NOW)
 
 

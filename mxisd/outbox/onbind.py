@@ -13,7 +13,6 @@ from ..matrix.ids import InvalidIdentifier
 from ..matrix.signing import Signer
 from ..net.errors import OutboundError
 from ..net.http_client import HttpResponse
-from ..storage.contract import InviteStorage
 from ..storage.records import Delivery, Invite, Kind
 from .courier import Outcome
 
@@ -49,19 +48,15 @@ class OnbindDelivery:
     kind: Kind = "onbind"
     repeatable = False
 
-    def __init__(self, invites: InviteStorage, federation: OnbindClient, signer: Signer) -> None:
-        self._invites = invites
+    def __init__(self, federation: OnbindClient, signer: Signer) -> None:
         self._federation = federation
         self._signer = signer
 
-    async def deliver(self, delivery: Delivery) -> Outcome:
+    async def deliver(self, delivery: Delivery, invite: Invite | None) -> Outcome:
         """See :class:`~mxisd.outbox.courier.Courier`."""
-        invites = []
-        if delivery.token is not None:
-            invite = await self._invites.get(delivery.token)
-            if invite is None:
-                return Outcome("moot", "the invite is not known any more")
-            invites.append(self._invite(invite, delivery.user_id or ""))
+        if invite is None and delivery.token is not None:
+            return Outcome("moot", "the invite is not known any more")
+        invites = [] if invite is None else [self._invite(invite, delivery.user_id or "")]
         try:
             answer = await self._federation.onbind(delivery.destination, self._body(delivery, invites), TIMEOUT)
         except InvalidIdentifier as error:

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 from ..matrix.threepid import ThreePid
 from .archive import Archive
-from .records import Account, Binding, Delivery, End, Failure, Invite, Kind, Pepper, Session, State
+from .records import Account, Binding, Claimed, Delivery, End, Failure, Invite, Kind, Pepper, Session, State
 
 Portion: TypeAlias = Sequence[tuple[Sequence[str], str]]
 """Some thousand addresses at most: of each its digests, one for each pepper that was named, and the user ID."""
@@ -181,7 +181,7 @@ class InviteStorage(Protocol):
 class OutboxStorage(Protocol):
     async def claim(
         self, kind: Kind, now: int, lease: int, limit: int, busy: Mapping[str, int], per_destination: int
-    ) -> list[Delivery]:
+    ) -> Claimed:
         """
         Take up to ``limit`` deliveries that are due, the longest due first, for ``lease`` ms.
 
@@ -208,10 +208,6 @@ class OutboxStorage(Protocol):
 
         One that is about no invite is forgotten: nobody can ask for it any more.
         """
-        ...
-
-    async def next_due(self, kind: Kind) -> int | None:
-        """When the next delivery is due; ``None`` when none is queued."""
         ...
 
     async def of_invite(self, token: str) -> list[Delivery]:

@@ -116,3 +116,14 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """How many attempts were answered with an internal error (HTTP 500), which may never pass."""
     answer: str | None = None
     """The last answer or error, for the administrator."""
+
+
+class Claimed(Struct, frozen=True, kw_only=True):
+    """What was taken from the outbox at a time."""
+
+    deliveries: list[Delivery]
+    """The longest due first."""
+    invites: dict[str, Invite]
+    """Those that the deliveries are about, by token, as they are now."""
+    next_due: int | None
+    """When another one is due, or the claim of one ends; ``None`` if none is queued."""

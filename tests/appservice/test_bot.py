@@ -194,7 +194,7 @@ class CommandsTest(BotCase):
         self.assertIn("email bob@example.com\nRoom: !room:example.org\nInvited by: @alice:example.org", shown)
         self.assertIn("Pending\nMessage of 2023-11-14 22:13:20 UTC: queued, attempts: 0, due", shown)
         self.result(self.endings.expire("token"))
-        (delivery,) = self.result(self.storage.outbox.claim("onbind", self.now(), 1000, 1, {}, 1))
+        (delivery,) = self.result(self.storage.outbox.claim("onbind", self.now(), 1000, 1, {}, 1)).deliveries
         self.result(self.storage.outbox.close(delivery, "refused", "403 M_FORBIDDEN Could not find invite", self.now()))
         shown = self.run_line("!invite show token")
         self.assertIn(f"Ended: expired, 2023-11-14 22:13:20 UTC, given to {EXPIRY}", shown)

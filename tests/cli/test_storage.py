@@ -77,7 +77,7 @@ class Case(TestCase):
         await storage.invites.end(self.ended.token, "expired", BOB, "example.net", NOW)
         (self.claimed,) = [
             delivery
-            for delivery in await storage.outbox.claim("onbind", NOW, LEASE, 10_000, {}, 10_000)
+            for delivery in (await storage.outbox.claim("onbind", NOW, LEASE, 10_000, {}, 10_000)).deliveries
             if delivery.token == self.ended.token
         ]
         await storage.accounts.register("aa", ALICE, NOW)
@@ -102,8 +102,8 @@ class Case(TestCase):
         message, onbind = await storage.outbox.of_invite(self.ended.token)
         self.assertEqual((message.state, onbind.state, onbind.lost), ("abandoned", "queued", 1))
         self.assertFalse(await storage.outbox.close(self.claimed, "done", "200", NOW))
-        self.assertEqual(await storage.outbox.next_due("onbind"), NOW + LEASE)
-        taken = await storage.outbox.claim("onbind", NOW + LEASE, LEASE, 10_000, {}, 10_000)
+        self.assertEqual((await storage.outbox.claim("onbind", NOW, LEASE, 0, {}, 10_000)).next_due, NOW + LEASE)
+        taken = (await storage.outbox.claim("onbind", NOW + LEASE, LEASE, 10_000, {}, 10_000)).deliveries
         self.assertEqual(len(taken), len(self.bound) + 1)
         self.assertEqual({(each.attempts, each.lost) for each in taken}, {(2, 1)})
         await storage.invites.add(self.again, resend_before=0)

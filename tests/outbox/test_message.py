@@ -50,14 +50,14 @@ class Messages(SynchronousTestCase):
         self.storage = storage_in_memory()
         self.result(self.storage.invites.add(INVITE, resend_before=0))
         self.mailbox = Mailbox()
-        self.courier = MessageDelivery("message", self.storage.invites, self.mailbox, InviteMessage)
+        self.courier = MessageDelivery("message", self.mailbox, InviteMessage)
 
     def result(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self.successResultOf(Deferred.fromCoroutine(coroutine))
 
     def deliver(self) -> Outcome:
         (queued,) = self.result(self.storage.outbox.of_invite("token"))
-        return self.result(self.courier.deliver(queued))
+        return self.result(self.courier.deliver(queued, self.result(self.storage.invites.get("token"))))
 
     def test_is_about_the_invite(self) -> None:
         self.assertEqual(self.deliver().what, "done")
@@ -82,7 +82,7 @@ class Reminders(SynchronousTestCase):
         self.storage = storage_in_memory()
         self.mailbox = Mailbox()
         courier = MessageDelivery(
-            "reminder", self.storage.invites, self.mailbox, lambda invite: ReminderMessage(invite, invite.created + DAY)
+            "reminder", self.mailbox, lambda invite: ReminderMessage(invite, invite.created + DAY)
         )
         deliveries = OutboxWorker(self.storage.outbox, courier, self.clock, bytes, give_up_after=DAY)
         deliveries.startService()

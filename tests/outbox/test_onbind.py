@@ -18,7 +18,6 @@ from mxisd.net.http_client import HttpResponse
 from mxisd.outbox.courier import Outcome
 from mxisd.outbox.onbind import MAX_TEXT, OnbindDelivery, judge
 from mxisd.storage.records import Delivery, Invite
-from tests.storage.inline import storage_in_memory
 from tests.web.app import DOMAIN, SIGNING_KEY
 
 T = TypeVar("T")
@@ -57,10 +56,8 @@ class Server:
 
 class OnbindTest(SynchronousTestCase):
     def setUp(self) -> None:
-        self.storage = storage_in_memory()
-        self.result(self.storage.invites.add(INVITE, resend_before=0))
         self.server = Server()
-        self.courier = OnbindDelivery(self.storage.invites, self.server, SIGNER)
+        self.courier = OnbindDelivery(self.server, SIGNER)
 
     def result(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self.successResultOf(Deferred.fromCoroutine(coroutine))
@@ -79,7 +76,7 @@ class OnbindTest(SynchronousTestCase):
         )
 
     def deliver(self, token: str | None = "token") -> Outcome:
-        return self.result(self.courier.deliver(self.delivery(token)))
+        return self.result(self.courier.deliver(self.delivery(token), INVITE if token == INVITE.token else None))
 
     def assert_signed(self, content: Any) -> None:
         key = SIGNER.public_key(SIGNER.key_id)

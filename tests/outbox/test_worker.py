@@ -37,7 +37,7 @@ class Other:
         self.waiting: list[Deferred[Outcome]] = []
         self.always: Outcome | None = None
 
-    async def deliver(self, delivery: Delivery) -> Outcome:
+    async def deliver(self, delivery: Delivery, invite: Invite | None) -> Outcome:
         self.attempts.append(delivery)
         if self.always is not None:
             return self.always
@@ -329,14 +329,6 @@ class DeliveriesTest(Case):
         self.pass_time(2)
         self.assertEqual(self.stored(), [("done", 1, "200")])
         self.assertEqual(len(self.other.attempts), 1)
-
-    def test_an_invite_that_cannot_be_loaded_is_no_lost_answer(self) -> None:
-        self.queue()
-        self.other.waiting.pop(0).errback(StorageUnavailable("gone fishing"))
-        self.pass_time(1)
-        self.assertEqual([attempt.attempts for attempt in self.other.attempts], [1, 1])
-        self.end(DONE)
-        self.assertEqual(self.stored(), [("done", 1, "200")])
 
     def test_a_stop_waits_for_what_is_under_way(self) -> None:
         self.queue()

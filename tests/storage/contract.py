@@ -807,7 +807,7 @@ class StorageContract(TestCase):
         claimed = await self.claim("onbind")
         await self.storage.outbox.renew(claimed, NOW + 3 * LEASE)
         self.assertEqual(await self.claim("onbind", NOW + 3 * LEASE - 1), [])
-        self.assertEqual(await self.storage.outbox.next_due("onbind"), NOW + 3 * LEASE)
+        self.assertEqual(await self.next_due("onbind"), NOW + 3 * LEASE)
         self.assertEqual(len(await self.claim("onbind", NOW + 3 * LEASE)), 2)
         await self.storage.outbox.renew([], NOW)
 
@@ -858,18 +858,33 @@ class StorageContract(TestCase):
 
     async def test_when_the_next_delivery_is_due(self) -> None:
         outbox = self.storage.outbox
-        self.assertIsNone(await outbox.next_due("onbind"))
+        self.assertIsNone(await self.next_due("onbind"))
         await self.queue("a", NOW + 7, "one.example")
         await self.queue("b", NOW + 5, "two.example")
-        self.assertEqual(await outbox.next_due("onbind"), NOW + 5)
-        self.assertIsNone(await outbox.next_due("message"))
+        self.assertEqual(await self.next_due("onbind"), NOW + 5)
+        self.assertIsNone(await self.next_due("message"))
         (claimed,) = await self.claim("onbind", NOW + 5)
-        self.assertEqual(await outbox.next_due("onbind"), NOW + 7)
+        self.assertEqual(await self.next_due("onbind"), NOW + 7)
         await outbox.retry(claimed, NOW + 6, "503")
-        self.assertEqual(await outbox.next_due("onbind"), NOW + 6)
+        self.assertEqual(await self.next_due("onbind"), NOW + 6)
         for claimed in await self.claim("onbind", NOW + 7):
             await outbox.close(claimed, "done", "200", NOW + 7)
-        self.assertIsNone(await outbox.next_due("onbind"))
+        self.assertIsNone(await self.next_due("onbind"))
+
+    async def test_deliveries_come_with_the_invites_that_they_are_about(self) -> None:
+        outbox = self.storage.outbox
+        first, second = invite(fields={"room_name": "Räume"}), invite()
+        for each in (first, second):
+            await self.storage.invites.add(each, resend_before=NOW, reminder_due=NOW + 5)
+        claimed = await outbox.claim("message", NOW, LEASE, 10, {}, 10)
+        self.assertEqual({each.token for each in claimed.deliveries}, {first.token, second.token})
+        self.assertEqual(claimed.invites, {first.token: first, second.token: second})
+        self.assertEqual(claimed.next_due, NOW + LEASE)
+        ended = await self.storage.invites.end(first.token, "resolved", ALICE, "example.org", NOW)
+        await self.queue("nobody@example.com", NOW)
+        claimed = await outbox.claim("onbind", NOW, LEASE, 10, {}, 10)
+        self.assertEqual({each.token for each in claimed.deliveries}, {first.token, None})
+        self.assertEqual(claimed.invites, {first.token: ended})
 
     async def test_all_about_an_invite(self) -> None:
         kept = invite()
@@ -900,7 +915,11 @@ class StorageContract(TestCase):
         busy: dict[str, int] | None = None,
         per_destination: int = 4,
     ) -> list[Delivery]:
-        return await self.storage.outbox.claim(kind, now, LEASE, limit, busy or {}, per_destination)
+        return (await self.storage.outbox.claim(kind, now, LEASE, limit, busy or {}, per_destination)).deliveries
+
+    async def next_due(self, kind: Kind) -> int | None:
+        """As it is told to those who take nothing."""
+        return (await self.storage.outbox.claim(kind, NOW, LEASE, 0, {}, 4)).next_due
 
     # Accounts.
 

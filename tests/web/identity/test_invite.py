@@ -50,7 +50,7 @@ class StoreInvite(AppTestCase):
     def test_message_is_queued(self) -> None:
         token = self.invite().json["token"]
         self.assertEqual(self.app.deliveries.rung, 1)
-        [message] = self.result_of(self.app.storage.outbox.claim("message", self.app.now(), 1, 9, {}, 9))
+        [message] = self.result_of(self.app.storage.outbox.claim("message", self.app.now(), 1, 9, {}, 9)).deliveries
         self.assertEqual(message.token, token)
 
     def test_what_the_policy_forbids_is_neither_kept_nor_sent(self) -> None:
@@ -100,8 +100,8 @@ class StoreInvite(AppTestCase):
         tokens = {self.invite(room=room).json["token"] for room in ("!one", "!two")}
         other = self.invite("carol@example.com").json["token"]
         self.bind("bob@example.com", "@bob:example.org")
-        deliveries = self.result_of(self.app.storage.outbox.claim("onbind", self.app.now(), 1, 9, {}, 9))
-        self.assertEqual({delivery.token for delivery in deliveries}, tokens)
+        claimed = self.result_of(self.app.storage.outbox.claim("onbind", self.app.now(), 1, 9, {}, 9))
+        self.assertEqual({delivery.token for delivery in claimed.deliveries}, tokens)
         self.assertEqual(self.stored(other).ended, None)
 
 

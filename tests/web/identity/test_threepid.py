@@ -31,7 +31,7 @@ class Bind(AppTestCase):
         self.bind()
         self.assertEqual(self.app.deliveries.rung, 1)
         claimed = self.result_of(self.app.storage.outbox.claim("onbind", self.app.now(), 1, 9, {}, 9))
-        self.assertEqual([(d.destination, d.user_id, d.token) for d in claimed], [(DOMAIN, ALICE, None)])
+        self.assertEqual([(d.destination, d.user_id, d.token) for d in claimed.deliveries], [(DOMAIN, ALICE, None)])
 
     def test_v2_binds_the_owner_of_the_token_only(self) -> None:
         sid = self.validate()
