@@ -9,7 +9,7 @@ from ..matrix.threepid import ThreePid
 from ..waiting import SharedResult
 from .source import Source
 
-Answer: TypeAlias = Mapping[ThreePid, str]
+Found: TypeAlias = Mapping[ThreePid, str]
 
 
 class SingleFlight:
@@ -19,11 +19,11 @@ class SingleFlight:
         self.name = source.name
         self.local = source.local
         self._source = source
-        self._under_way: dict[ThreePid, SharedResult[Answer]] = {}
+        self._under_way: dict[ThreePid, SharedResult[Found]] = {}
 
     async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
         """Raises what the source raises."""
-        mine: SharedResult[Answer] = SharedResult()
+        mine: SharedResult[Found] = SharedResult()
         answers = {threepid: self._under_way.setdefault(threepid, mine) for threepid in threepids}
         if new := [threepid for threepid, answer in answers.items() if answer is mine]:
             mine.begin(self._ask(new))
@@ -32,7 +32,7 @@ class SingleFlight:
             found |= await answer.wait()
         return {threepid: found[threepid] for threepid in threepids if threepid in found}
 
-    async def _ask(self, threepids: Sequence[ThreePid]) -> Answer:
+    async def _ask(self, threepids: Sequence[ThreePid]) -> Found:
         try:
             return await self._source.lookup(threepids)
         finally:

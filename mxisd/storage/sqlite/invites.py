@@ -70,18 +70,19 @@ def end_invite(
 
 
 def _add(db: sqlite3.Connection, invite: Invite, resend_before: int, reminder_due: int | None) -> Invite:
+    values = parameters(invite)
     row = db.execute(
         """SELECT * FROM invites
            WHERE address = :address AND medium = :medium AND room_id = :room_id AND sender = :sender
                AND ended IS NULL""",
-        parameters(invite),
+        values,
     ).fetchone()
     if row is None:
         db.execute(
             """INSERT INTO invites VALUES (:token, :medium, :address, :room_id, :sender, :created,
                    :ephemeral_public_key, :ephemeral_private_key, :fields, :due, :remote_due, :remote_misses,
                    :notified_at, :ended, :ended_at, :user_id)""",
-            parameters(invite),
+            values,
         )
         queue(db, "message", invite.threepid.medium, invite.threepid, invite.token, None, invite.created)
         if reminder_due is not None:
