@@ -110,7 +110,7 @@ class OutboxWorker(Service):
                 return min((claimed.next_due - current) / 1000, POLL)
             if not claimed.deliveries:
                 break
-        # All that is due waits for something under way, whose end wakes us.
+        # Nothing is queued, or all that is due waits for something under way, whose end wakes us.
         return POLL
 
     def _begin(self, delivery: Delivery, invite: Invite | None) -> None:
