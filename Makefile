@@ -4,22 +4,33 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+
 # Real servers for the tests, and what some Python packages are built with.  None of them has to run as a service.
 TEST_PACKAGES := redis-server nginx apache2 slapd ldap-utils postgresql mariadb-server postfix chromium systemd wrk \
 	gcc python3-dev python3-venv libldap2-dev libsasl2-dev
 
-.PHONY: run test lint types bench clean
+# Modules of tests that start no server: they are told by what they import.
+FAST_TESTS = $$(grep -rLE --include='test_*.py' 'tests\.(integration|redis_server|servers)|databases import|databases as' tests)
+TRIAL := $(BIN)/python -u -m twisted.trial --reporter=timing
+
+.PHONY: run test test-fast lint types bench changelog clean
 
 run: $(BIN)/.installed mxisd.yaml
 	@echo "mxisd will be at http://localhost:8090"
 	$(BIN)/twistd -n --pidfile= mxisd --config mxisd.yaml
 
 test: .cache/packages $(BIN)/.installed-dev .cache/synapse-venv/.installed .cache/sydent-venv/.installed
-	$(BIN)/python -m twisted.trial $(or $(TESTS),tests)
+	$(TRIAL) $(or $(TESTS),tests) | .ci/slowest
+
+test-fast: $(BIN)/.installed-test
+	HYPOTHESIS_PROFILE=fast $(TRIAL) $(FAST_TESTS) | .ci/slowest
 
 lint: $(BIN)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo --cache-dir .cache/import-linter
 
 types: $(BIN)/.installed-dev
 	$(BIN)/mypy
@@ -27,19 +38,27 @@ types: $(BIN)/.installed-dev
 bench: .cache/packages $(BIN)/.installed-dev
 	$(BIN)/python -m benchmarks
 
+# Shows what the next version's part of CHANGELOG.md would be.
+changelog: $(BIN)/.installed-dev
+	$(BIN)/towncrier build --draft --version "$$($(BIN)/python -c 'import mxisd; print(mxisd.__version__)')"
+
 clean:
-	rm -rf $(VENV) .cache build *.egg-info _trial_temp*
+	rm -rf $(VENV) .cache build dist *.egg-info _trial_temp*
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -qy python3-venv; } \
 		|| { echo "The package python3-venv is missing: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(BIN)/.installed: $(BIN)/python setup.py
+$(BIN)/.installed: $(BIN)/python setup.py pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(BIN)/.installed-dev: $(BIN)/python setup.py .cache/packages
+$(BIN)/.installed-test: $(BIN)/python setup.py pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+$(BIN)/.installed-dev: $(BIN)/python setup.py pyproject.toml .cache/packages
 	$(BIN)/python -m pip install --quiet --editable '.[test,dev,ldap,postgresql,mysql]'
 	touch $@
 

@@ -31,7 +31,7 @@ from mxisd.storage.records import Pepper
 from mxisd.storage.redis import RedisService
 from mxisd.storage.sqlite import SQLiteService
 from mxisd.storage.sqlite.schema import open_connection, upgrade
-from tests.redis_server import RedisServer
+from tests.servers.redis import RedisServer
 
 AIM_SECONDS, AIM_PAUSE = 10.0, 50.0
 BATCH = 5000

@@ -30,7 +30,7 @@ from mxisd.storage.redis import RedisService
 from mxisd.storage.redis.client import Redis
 from mxisd.storage.sqlite import SQLiteService
 from mxisd.storage.sqlite.schema import upgrade
-from tests.redis_server import RedisServer
+from tests.servers.redis import RedisServer
 
 CALLS = 1000
 AT_ONCE = 64

@@ -29,8 +29,8 @@ from twisted.internet.task import react
 from mxisd.config.engine.section import Secret
 from mxisd.config.exec import Exec, Format, Identity, Lookup, Process
 from mxisd.config.ldap import Attribute, Connection, Ldap, Uid
-from mxisd.config.rest import Rest
 from mxisd.config.sql import Sql
+from mxisd.config.stores import Rest
 from mxisd.matrix.threepid import EMAIL, ThreePid
 from mxisd.net.dns import Resolver
 from mxisd.net.http_client import HttpClient

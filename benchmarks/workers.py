@@ -23,7 +23,7 @@ from benchmarks.identity import PEPPER, ROUNDS, TOKEN, V2, Case, address, cases,
 from mxisd.accounts.accounts import digest as token_digest
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
-from tests.redis_server import RedisServer
+from tests.servers.redis import RedisServer
 
 BINDINGS = 10_000
 SERVERS = {1: "http://127.0.0.1:18101", 2: "http://127.0.0.1:18102"}

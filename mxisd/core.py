@@ -21,7 +21,7 @@ from twisted.internet.threads import deferToThreadPool
 from . import files
 from .clock import Random
 from .config import Config
-from .keys.file import load_or_create, load_or_imagine
+from .keys.file import load_for_check, load_or_create
 from .keys.shared import SharedKeys
 from .listening import Listener, check_free, inherited
 from .matrix.discovery import Discovery
@@ -33,7 +33,7 @@ from .net.networks import ANYWHERE
 from .net.tls import Trust
 from .reactor import IReactor
 from .services import Services
-from .storage.engine import Engine, engine, examined
+from .storage.engine import Engine, engine, engine_for_check
 
 S = TypeVar("S", bound=IService)
 T = TypeVar("T")
@@ -151,10 +151,10 @@ class DryEnds:
     """
 
     def engine(self, config: Config, reactor: IReactor) -> Engine:
-        return examined(config.storage, reactor)
+        return engine_for_check(config.storage, reactor)
 
     def signing_keys(self, path: Path) -> list[SigningKey]:
-        return load_or_imagine(path)
+        return load_for_check(path)
 
     def write(self, path: Path, content: bytes) -> None:
         files.check_writable(path)

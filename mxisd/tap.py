@@ -12,6 +12,7 @@ from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
 
 from . import server, workers
+from .cli.check import check
 from .config import Config, load
 from .core import Core, LiveEnds, WorkerEnds
 from .errors import StartError
@@ -33,22 +34,7 @@ class Options(UsageOptions):
 
     def postOptions(self) -> None:
         if self["check"]:
-            sys.exit(check(Path(self["config"]), self["workers"]))
-
-
-def check(path: Path, processes: int = 0) -> int:
-    """Say on standard output what is wrong with a configuration; return what the process should exit with."""
-    try:
-        config = load(path, os.environ)
-        if processes:
-            workers.check(config)
-        server.check(config, installed_reactor())
-    except StartError as error:
-        sys.stdout.write(f"{error}\n")
-        return 1
-    sys.stdout.writelines(f"warning: {warning}\n" for warning in config.warnings)
-    sys.stdout.write(f"{path} is good: mxisd would serve {config.server.public_url}\n")
-    return 0
+            sys.exit(0 if check(Path(self["config"]), self["workers"], print) else 1)
 
 
 def makeService(options: Options) -> IService:  # the name that twistd looks for

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mxisd.config.policy import Policy, Term
+from mxisd.config.matrix import Term, TermsPolicy
 from mxisd.notify import InviteMessage
 from mxisd.outbox.courier import Courier
 from mxisd.outbox.message import MessageDelivery
@@ -16,7 +16,7 @@ from tests.storage.inline import storage_in_memory
 from tests.web import app
 from tests.web.app import V1, V2, AppTestCase
 
-PRIVACY = Policy(version="1", terms={"en": Term(name="Privacy", url="https://example.org/privacy")})
+PRIVACY = TermsPolicy(version="1", terms={"en": Term(name="Privacy", url="https://example.org/privacy")})
 
 
 class Counted:

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mxisd.log import LEVELS, Logger, levels
 
 
-class Levels(SynchronousTestCase):
+class LevelTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.log = Logger(namespace="mxisd.test")
         self.told: list[LogEvent] = []

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from twisted.internet.error import ConnectionDone, ProcessTerminated
@@ -13,10 +10,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd import workers
-from mxisd.config import Config, ConfigError, load
+from mxisd.config import ConfigError
 from mxisd.listening import UntilTheEnd
 from mxisd.reactor import IReactor
 from mxisd.workers import LAST_PAUSE, PATIENCE, SOUND, Supervisor, Worker
+from tests.config.case import ConfigCase
 
 
 class Process:
@@ -112,14 +110,7 @@ class SupervisorTests(SynchronousTestCase):
         self.assertEqual(len(self.reactor.spawned), 2)
 
 
-class MistakesTests(SynchronousTestCase):
-    def config(self, text: str) -> Config:
-        folder = TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        path = Path(folder.name) / "mxisd.yaml"
-        path.write_text(f"matrix: {{domain: example.org}}\n{text}\n")
-        return load(path, os.environ)
-
+class MistakesTests(ConfigCase):
     def mistakes(self, text: str) -> str:
         try:
             workers.check(self.config(text))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import now
-from ..config.policy import Policy
+from ..config.matrix import TermsPolicy
 from ..matrix.error import MatrixError
 from ..storage.contract import AccountStorage as Store
 from ..storage.records import Account
@@ -17,7 +17,7 @@ from ..storage.records import Account
 class Terms:
     """The policies of this server, and who has accepted them."""
 
-    def __init__(self, policies: Mapping[str, Policy], store: Store, clock: IReactorTime) -> None:
+    def __init__(self, policies: Mapping[str, TermsPolicy], store: Store, clock: IReactorTime) -> None:
         self._store = store
         self._clock = clock
         self.offered = {

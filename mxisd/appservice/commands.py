@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..invites.lifecycle import InviteLifecycle
 from ..lookup.source import AddressLookup
 from ..matrix.ids import InvalidIdentifier
-from ..matrix.threepid import InvalidAddress, canonical
+from ..matrix.threepid import InvalidAddress, canonical, readable
 from ..storage.contract import InviteStorage, OutboxStorage
 from ..storage.records import Delivery, Invite
 
@@ -105,12 +105,14 @@ class Commands:
 
 
 def _line(invite: Invite) -> str:
-    return f"{invite.token}: {invite.threepid.address} to {invite.room_id} by {invite.sender}, {_time(invite.created)}"
+    return (
+        f"{invite.token}: {readable(invite.threepid)} to {invite.room_id} by {invite.sender}, {_time(invite.created)}"
+    )
 
 
 def _details(invite: Invite) -> list[str]:
     lines = [
-        f"{invite.threepid.medium} {invite.threepid.address}",
+        f"{invite.threepid.medium} {readable(invite.threepid)}",
         f"Room: {invite.room_id}",
         f"Invited by: {invite.sender}",
         f"Since: {_time(invite.created)}",
@@ -131,7 +133,7 @@ def _delivery(delivery: Delivery) -> str:
 def _ended(invite: Invite | None) -> str:
     if invite is None:
         return "No invite with this ID is pending."
-    return f"Done: the invite of {invite.threepid.address} to {invite.room_id} goes to {invite.user_id}."
+    return f"Done: the invite of {readable(invite.threepid)} to {invite.room_id} goes to {invite.user_id}."
 
 
 def _time(milliseconds: int) -> str:

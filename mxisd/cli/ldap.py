@@ -1,84 +1,78 @@
-"""``mxisd-ldap``: try out what a directory server says."""
+"""``mxisd ldap``: try out what a directory server answers."""
 
 from __future__ import annotations
 
-import os
-import sys
-from argparse import ArgumentParser
-from collections.abc import Callable, Sequence
-from typing import Any
+from twisted.internet.defer import maybeDeferred
 
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.task import react
-
-from ..config import Config, ConfigError, load
-from ..matrix.threepid import MSISDN, ThreePid, fold
+from ..config import Config, ConfigError
+from ..config.ldap import Ldap
+from ..matrix.threepid import EMAIL, MSISDN, ThreePid, fold
 from ..reactor import IReactor
 from ..stores.build import ldap_sections, user_ids_of
 from ..stores.ldap.build import ldap_store
 from ..stores.ldap.store import LdapStore
+from .command import ExitCode, Invocation, Subcommands
+from .output import Output
 
-Say = Callable[[str], None]
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command; its exit code is 0 if the address has a user ID, 1 if it has none, else 2."""
-    options = _parser().parse_args(arguments)
-    medium = options.medium or (MSISDN if "@" not in options.address else "email")
-    try:
-        config = load(options.config, os.environ)
-    except ConfigError as error:
-        _say(str(error))
-        sys.exit(2)
-    react(lambda reactor: Deferred.fromCoroutine(_check_all(reactor, config, fold(medium, options.address))))
+HEADERS = ("server", "entry", "user ID")
 
 
-async def check(store: LdapStore, threepid: ThreePid, say: Say) -> bool:
-    """Tell how a lookup comes out, line by line; whether it finds a user."""
-    checked = await store.check(threepid)
-    if checked is None:
-        say(f"{store.name}: neither attribute.threepid nor identity.medium has the medium {threepid.medium}")
-        return False
-    say(f"{store.name}: {checked.filter}")
-    for match in checked.matches:
-        say(f"  {match.dn}: {match.user_id or 'no user ID'}")
-    if not checked.matches:
-        say("  no entry")
-    return any(match.user_id for match in checked.matches)
+def add(subcommands: Subcommands) -> None:
+    """Declare the subcommands of this module, and their options."""
+    parser = subcommands.add("ldap check", run_check, "print the filter, the entries and the user IDs for an address")
+    parser.add_argument("address", help="an email address, or a phone number with its country code")
+    parser.add_argument("--medium", help="of the address, if it is not email or msisdn")
 
 
-async def _check_all(reactor: IReactor, config: Config, threepid: ThreePid) -> None:
+async def run_check(invocation: Invocation) -> ExitCode:
+    """Ask each server; the answer is yes if one of them has a user ID for the address."""
+    options, output = invocation.options, invocation.output
+    medium = options.medium or (EMAIL if "@" in options.address else MSISDN)
+    threepid = fold(medium, options.address)
+    config = invocation.config()
     sections = ldap_sections(config)
     if not sections:
-        _say("neither ldap nor netiq is enabled")
-        sys.exit(2)
-    found = failed = False
+        raise ConfigError(["neither ldap nor netiq is enabled"])
+    rows = []
+    all_answered = True
     for key, section in sections:
         try:
-            _, store, threads = ldap_store(key, section, config.outbound.ca_file, reactor, user_ids_of(config))
-        except ConfigError as error:
-            _say(str(error))
-            sys.exit(2)
-        threads.startService()
-        try:
-            found = await check(store, threepid, _say) or found
-        except Exception as error:
-            _say(f"{key}: {error}")
-            failed = True
-        finally:
-            await maybeDeferred(threads.stopService)
-    sys.exit(2 if failed else 0 if found else 1)
+            rows += await _ask(key, section, config, threepid, invocation.reactor, output)
+        except ConfigError:
+            raise
+        except Exception as error:  # those of the library are not known here
+            output.error(f"{key}: {error}")
+            all_answered = False
+    found = any(user_id for _, _, user_id in rows)
+    output.table("entries", HEADERS, rows)
+    if all_answered:
+        output.line("a user ID was found" if found else "no user ID was found", found=found)
+        return ExitCode.YES if found else ExitCode.NO
+    return ExitCode.NOT_TRIED
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+async def _ask(
+    key: str, section: Ldap, config: Config, threepid: ThreePid, reactor: IReactor, output: Output
+) -> list[tuple[str, str, str | None]]:
+    _, store, threads = ldap_store(key, section, config.outbound.ca_file, reactor, user_ids_of(config))
+    threads.startService()
+    try:
+        return await entries(store, threepid, output)
+    finally:
+        await maybeDeferred(threads.stopService)
 
 
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="mxisd-ldap", description="Try out what a directory server says.")
-    parser.add_argument("-c", "--config", default="mxisd.yaml", help="the configuration file (mxisd.yaml)")
-    actions: Any = parser.add_subparsers(dest="action", required=True)
-    checked = actions.add_parser("check", help="print the filter, the entries and the user IDs for an address")
-    checked.add_argument("address", help="an email address, or a phone number with its country code")
-    checked.add_argument("--medium", help="of the address, if not email or msisdn")
-    return parser
+async def entries(store: LdapStore, threepid: ThreePid, output: Output) -> list[tuple[str, str, str | None]]:
+    """
+    Look up an address on one server, and print the filter.
+
+    Returns the name of the store, the DN and the user ID for each entry that was found.
+    """
+    checked = await store.check(threepid)
+    if checked is None:
+        output.line(f"{store.name}: neither attribute.threepid nor identity.medium has the medium {threepid.medium}")
+        return []
+    output.line(f"{store.name}: {checked.filter}")
+    if not checked.matches:
+        output.line(f"{store.name}: no entry")
+    return [(store.name, match.dn, match.user_id) for match in checked.matches]

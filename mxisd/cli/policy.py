@@ -1,46 +1,58 @@
-"""``mxisd-policy``: try out who may invite whom."""
+"""``mxisd policy``: try out who may invite whom."""
 
 from __future__ import annotations
 
-import os
-import sys
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
-from typing import Any
+from argparse import Namespace
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import react
-
-from ..config import Config, ConfigError, load
+from ..config import Config
 from ..core import Core, DryEnds
-from ..matrix.ids import InvalidIdentifier, check_room_id, server_of
-from ..matrix.threepid import InvalidAddress, canonical
+from ..matrix.ids import check_room_id, server_of
+from ..matrix.threepid import EMAIL, canonical
 from ..policies.invite import Attempt, InvitePolicy
 from ..reactor import IReactor
 from ..stores.build import build as build_stores
-from ..stores.stores import StoreFailed
-
-Say = Callable[[str], None]
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command; its exit code is 0 if the invite would be allowed, 1 if it would not, else 2."""
-    options = _parser().parse_args(arguments)
-    try:
-        attempt = _attempt(options)
-        config = load(options.config, os.environ)
-    except (ConfigError, InvalidAddress, InvalidIdentifier) as error:
-        _say(str(error))
-        sys.exit(2)
-    react(lambda reactor: Deferred.fromCoroutine(_explain(reactor, config, attempt, options.role)))
+from ..stores.stores import Stores
+from .command import ExitCode, Invocation, Subcommands
+from .output import Output
 
 
-async def explain(policy: InvitePolicy, attempt: Attempt, say: Say) -> bool:
-    """Tell how the policy decides about an invite, a line a step; whether it is allowed.  Raises ``StoreFailed``."""
+def add(subcommands: Subcommands) -> None:
+    """Declare the subcommands of this module, and their options."""
+    parser = subcommands.add("policy explain", run_explain, "tell how an invite would be judged; nothing is sent")
+    parser.add_argument("--sender", required=True, help="the user ID of who invites")
+    parser.add_argument("--address", help="whom; without it, an event that keeps its address to itself")
+    parser.add_argument("--medium", default=EMAIL, help="of the address: email or msisdn (email)")
+    parser.add_argument("--room", help="the room ID; without it, a room that is yet to be created")
+    parser.add_argument("--role", action="append", help="a role of the sender, instead of asking the identity stores")
+
+
+async def run_explain(invocation: Invocation) -> ExitCode:
+    """Judge an invite; the answer is yes if it is allowed."""
+    options = invocation.options
+    attempt = _attempt(options)
+    config = invocation.config()
+    if options.role is not None:
+        allowed = await explain(
+            InvitePolicy(config.invite.policy, GivenRoles(options.role)), attempt, invocation.output
+        )
+    else:
+        async with _running_stores(config, invocation.reactor) as stores:
+            allowed = await explain(InvitePolicy(config.invite.policy, stores), attempt, invocation.output)
+    return ExitCode.YES if allowed else ExitCode.NO
+
+
+async def explain(policy: InvitePolicy, attempt: Attempt, output: Output) -> bool:
+    """
+    Print how the policy decides about an invite, a line for each step; whether it is allowed.
+
+    Raises :class:`~mxisd.stores.stores.StoreFailed`.
+    """
     decision = await policy.decide(attempt)
     for step in decision.steps:
-        say(step)
-    say("the invite is allowed" if decision.allowed else "the invite is refused")
+        output.line(step)
+    output.line(f"the invite is {'allowed' if decision.allowed else 'refused'}", allowed=decision.allowed)
     return decision.allowed
 
 
@@ -54,18 +66,16 @@ class GivenRoles:
         return self._roles
 
 
-async def _explain(reactor: IReactor, config: Config, attempt: Attempt, roles: Sequence[str] | None) -> None:
+@asynccontextmanager
+async def _running_stores(config: Config, reactor: IReactor) -> AsyncIterator[Stores]:
+    """The identity stores, until the context ends.  Raises :class:`~mxisd.errors.StartError`."""
     core = Core(config, reactor, DryEnds())
-    policy = InvitePolicy(config.invite.policy, build_stores(core) if roles is None else GivenRoles(roles))
+    stores = build_stores(core)
     core.services.startService()
     try:
-        allowed = await explain(policy, attempt, _say)
-    except StoreFailed as error:
-        _say(str(error))
-        sys.exit(2)
+        yield stores
     finally:
         await core.services.stopService()
-    sys.exit(0 if allowed else 1)
 
 
 def _attempt(options: Namespace) -> Attempt:
@@ -74,20 +84,3 @@ def _attempt(options: Namespace) -> Attempt:
         check_room_id(options.room)
     threepid = None if options.address is None else canonical(options.medium, options.address)
     return Attempt(options.sender, options.room, threepid)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-
-
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="mxisd-policy", description="Try out who may invite whom.")
-    parser.add_argument("-c", "--config", default="mxisd.yaml", help="the configuration file (mxisd.yaml)")
-    actions: Any = parser.add_subparsers(dest="action", required=True)
-    explained = actions.add_parser("explain", help="tell how an invite would be judged; nothing is sent")
-    explained.add_argument("--sender", required=True, help="the user ID of who invites")
-    explained.add_argument("--address", help="whom; without it, an event that keeps its address to itself")
-    explained.add_argument("--medium", default="email", help="of the address: email or msisdn (email)")
-    explained.add_argument("--room", help="the room ID; without it, a room that is yet to be created")
-    explained.add_argument("--role", action="append", help="a role of the sender's, instead of asking the stores")
-    return parser

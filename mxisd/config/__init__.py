@@ -1,5 +1,5 @@
 """
-``mxisd.yaml``: one file a section.
+``mxisd.yaml``: the table of contents is :class:`Sections`, and each file names the keys that it holds.
 
 Keys are mxisd's, in camelCase; attributes are the same in snake_case.  What follows from another key when it is not set
 (``server.publicUrl``, say) is filled in by :func:`load`: nobody else knows a default.
@@ -7,49 +7,39 @@ Keys are mxisd's, in camelCase; attributes are the same in snake_case.  What fol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
-from .account import Account
 from .appsvc import AppService
-from .auth import Auth
-from .directory import Directory
-from .dns import Dns
 from .engine.problems import ConfigError
 from .engine.reader import read
 from .engine.section import Finding, Section
 from .exec import Exec
-from .firebase import Firebase
-from .forward import Forward
-from .hashing import Hashing
-from .internal import Internal
+from .interception import Auth, Directory, Profile, Register
 from .invite import Invite
-from .key import Key
 from .ldap import Ldap
-from .logging import Logging
-from .lookup import Lookup
-from .matrix import Matrix
-from .memory import Memory
-from .notification import Notification
-from .outbound import Outbound
-from .policy import Policies
-from .profile import Profile
-from .register import Register
-from .rest import Rest
-from .server import Server
-from .session import Session
-from .sql import Sql, SynapseSql
-from .storage import Storage
-from .stores import Stores
-from .threepid import ThreePid
-from .unbuilt import unbuilt
-from .view import View
-from .wordpress import Wordpress
+from .lookup import Forward, Hashing, Lookup
+from .matrix import Account, Matrix, Policies
+from .server import Dns, Internal, Logging, Outbound, Server
+from .session import Session, View
+from .sql import Sql, SynapseSql, Wordpress
+from .storage import Key, Storage
+from .stores import Firebase, Memory, Rest, Stores
+from .threepid import Notification, ThreePid
 
-__all__ = ["Config", "ConfigError", "Sections", "load"]
+__all__ = ["NOT_BUILT", "Config", "ConfigError", "Sections", "load", "unbuilt"]
+
+NOT_BUILT: tuple[tuple[str, str], ...] = (
+    ("internal", "endpoints for the administrator"),
+    ("logging.requests", "a log of requests"),
+    ("logging.root", "levels of the log of libraries"),
+)
+"""Keys that are known and without effect yet, sections included, and what is missing.
+
+Who builds it deletes the line here, and documents the keys."""
 
 
 class Sections(Section):
@@ -88,6 +78,26 @@ class Sections(Section):
     exec: Exec = Exec()
     wordpress: Wordpress = Wordpress()
     firebase: Firebase = Firebase()
+
+    @property
+    def adds_to_directory(self) -> bool:
+        """Whether identity stores add to searches of the user directory."""
+        return self._is_on(self.directory.enabled, self.directory)
+
+    @property
+    def adds_to_profiles(self) -> bool:
+        """Whether identity stores add to profiles."""
+        return self._is_on(self.profile.enabled, self.profile)
+
+    @property
+    def reads_logins(self) -> bool:
+        """Whether addresses in logins become user IDs."""
+        return self._is_on(self.auth.login.enabled, self.auth.rewrite)
+
+    def _is_on(self, enabled: bool | None, section: Section) -> bool:
+        # To stand in front of the homeserver for its policies is no wish to show what the stores know.
+        configured = bool(self.dns.overwrite.homeserver.client) or section != type(section)()
+        return configured if enabled is None else enabled
 
     def mistakes(self) -> Iterable[Finding]:
         labels = self.matrix.identity.servers
@@ -147,6 +157,14 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Config:
     sections, given, cautions = read(Sections, path, environ)
     fields: dict[str, Any] = {name: getattr(sections, name) for name in sections.__struct_fields__}
     return _resolved(Config(**fields, warnings=(*unbuilt(given), *cautions)), path.absolute().parent)
+
+
+def unbuilt(given: Iterable[str]) -> Iterator[str]:
+    """A warning for each entry of :data:`NOT_BUILT` that one of the given keys is, or is part of."""
+    keys = tuple(given)
+    for entry, missing in NOT_BUILT:
+        if any(key == entry or key.startswith((f"{entry}.", f"{entry}[")) for key in keys):
+            yield f"{entry}: accepted, but without effect: not built yet ({missing})"
 
 
 def _resolved(config: Config, directory: Path) -> Config:

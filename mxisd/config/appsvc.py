@@ -54,6 +54,8 @@ class Feature(Section):
 
 
 class AppService(Section):
+    """``appsvc``: mxisd as an application service of the homeserver."""
+
     enabled: bool = False
     user: User = User()
     endpoint: Endpoints = Endpoints()

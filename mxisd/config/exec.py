@@ -75,7 +75,7 @@ class Profile(Section):
 
 
 class Exec(Section):
-    """A program that takes longer than ``timeout`` seconds is killed."""
+    """``exec``: a program that takes longer than ``timeout`` seconds is killed."""
 
     enabled: bool = False
     timeout: Duration = 30

@@ -1,4 +1,4 @@
-"""``invite``: the life of a 3PID invite."""
+"""``invite``: the life of a 3PID invite, and who may invite whom."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``ldap`` and ``netiq``: users in a directory server."""
+"""``ldap``, ``netiq``: users in a directory server."""
 
 from __future__ import annotations
 
@@ -74,6 +74,8 @@ class Profile(Section):
 
 
 class Ldap(Section):
+    """``ldap`` and ``netiq``: users in a directory server."""
+
     enabled: bool = False
     lookup: bool = False
     active_directory: bool = False

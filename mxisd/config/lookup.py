@@ -1,12 +1,13 @@
-"""``lookup``: who may have other servers asked, and which."""
+"""``lookup``, ``forward``, ``hashing``: how addresses are looked up, here and at other servers, and who may ask."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
+from typing import Annotated, Literal
 
-from .engine.section import Finding, Section
-from .engine.values import BaseUrl, Cidr, Duration, ServerName
+from .engine.section import Finding, Secret, Section, Value
+from .engine.values import BaseUrl, Cidr, Duration, Positive, ServerName, Url, within
 
 PRIVATE = tuple(
     ip_network(network) for network in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128")
@@ -59,7 +60,7 @@ class Recursive(Section):
 
 
 class Lookup(Section):
-    """``timeout`` is in seconds, for each identity store."""
+    """``lookup``: who may have other servers asked, and which; ``timeout`` is in seconds, for each identity store."""
 
     timeout: Duration = 10
     bulk: Bulk = Bulk()
@@ -68,3 +69,83 @@ class Lookup(Section):
     def mistakes(self) -> Iterable[Finding]:
         if self.timeout < 1:
             yield Finding("timeout", "expected at least 1s")
+
+
+class ForwardAccount(Section):
+    """
+    The user of a homeserver as whom we register at these identity servers.
+
+    ``homeserver``: ``None`` is ``matrix.homeserver.url``.  ``accepted_terms`` are the URLs of their terms.
+    """
+
+    access_token: Secret | None = None
+    homeserver: BaseUrl | None = None
+    accepted_terms: tuple[Url, ...] = ()
+
+
+class Forward(Section):
+    """``forward``: labels of ``matrix.identity.servers``, which are asked about what is known nowhere else."""
+
+    servers: tuple[str, ...] = ()
+    account: ForwardAccount = ForwardAccount()
+
+    def cautions(self) -> Iterable[Finding]:
+        if self.servers:
+            yield Finding(
+                "servers",
+                f"addresses that are looked up here and not known are told to {', '.join(self.servers)}:"
+                " that is, whom your users know",
+            )
+
+
+DAY = 24 * 3600
+
+
+class Hashing(Section):
+    """
+    ``hashing``: lookups of hashed addresses.  ``refresh``, ``rotation`` and ``delay`` are in seconds.
+
+    ma1sd's ``rotation_policy``, ``delay`` and ``requests`` count if ``rotation`` is not set.
+    """
+
+    enabled: bool = True
+    pepper_length: Annotated[int, Value(within(1, 43))] = 20
+    rotation_policy: Literal["per_requests", "per_seconds"] | None = None
+    hash_storage_type: Literal["in_memory", "sql"] = "in_memory"
+    delay: Duration = 10
+    requests: Positive = 10
+    algorithms: tuple[Literal["sha256", "none"], ...] = ()
+    refresh: Duration = 600
+    rotation: Duration | None = None
+
+    @property
+    def understood(self) -> tuple[str, ...]:
+        """The algorithms to look up with."""
+        return self.algorithms or ("sha256", "none") if self.enabled else ("none",)
+
+    @property
+    def seconds_per_pepper(self) -> int | None:
+        """After how long there is a new pepper; ``None`` for never."""
+        if self.rotation is not None:
+            return self.rotation or None
+        return {"per_seconds": self.delay, "per_requests": None, None: DAY}[self.rotation_policy]
+
+    @property
+    def lookups_per_pepper(self) -> int | None:
+        """After how many lookups there is a new pepper; ``None`` if they are not counted."""
+        return self.requests if self.rotation is None and self.rotation_policy == "per_requests" else None
+
+    @property
+    def interval(self) -> int:
+        """How often to see what is to be done, in seconds."""
+        return min(self.refresh, self.seconds_per_pepper or self.refresh)
+
+    def mistakes(self) -> Iterable[Finding]:
+        if self.refresh < 1:
+            yield Finding("refresh", "expected at least 1s")
+        if self.rotation_policy == "per_seconds" and self.delay < 1:
+            yield Finding("delay", "expected at least 1s")
+
+    def cautions(self) -> Iterable[Finding]:
+        if "sha256" not in self.understood:
+            yield Finding("enabled" if not self.enabled else "algorithms", "clients send addresses in the clear")

@@ -1,13 +1,13 @@
-"""``matrix``: the homeserver that is served, and the identity servers that are known."""
+"""``matrix``, ``account``, ``policy``: whom mxisd serves, who may have an account here, and under which terms."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import field
 
-from .engine.section import Section
-from .engine.values import BaseUrl, ServerName
+from .engine.section import Finding, Section
+from .engine.values import BaseUrl, Expression, ServerName, Text, Url
 
 
 def _known_servers() -> dict[str, tuple[str, ...]]:
@@ -23,8 +23,41 @@ class Homeserver(Section):
 
 
 class Matrix(Section):
+    """``matrix``: the homeserver that is served, and the identity servers that are known."""
+
     domain: ServerName
     identity: Identity = Identity()
     homeserver: Homeserver = Homeserver()
     v1: bool = True
     v2: bool = True
+
+
+class Account(Section):
+    """``account``: ``allow_only_trust_domains`` gives accounts of the v2 API to users of ``matrix.domain`` only."""
+
+    allow_only_trust_domains: bool = True
+
+
+class Term(Section):
+    """A policy in one language."""
+
+    name: Text
+    url: Url
+
+
+class TermsPolicy(Section):
+    """``regexp``: the paths that need it to be accepted; all, if there are none."""
+
+    version: Text
+    terms: Mapping[str, Term]
+    regexp: tuple[Expression, ...] = ()
+
+    def mistakes(self) -> Iterable[Finding]:
+        if not self.terms:
+            yield Finding("terms", "required: expected a name and a URL for at least one language, such as en")
+
+
+class Policies(Section):
+    """``policy``: the terms of service."""
+
+    policies: Mapping[str, TermsPolicy] = {}

@@ -1,19 +1,23 @@
-"""``server``: where mxisd listens, and what it is called."""
+"""``server``, ``outbound``, ``dns``, ``logging``, ``internal``: mxisd in the network, and what it logs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import ip_network
+from typing import Literal
 
 from msgspec.structs import replace
 from twisted.internet.endpoints import quoteStringArgument
 
-from .engine.section import Section
-from .engine.values import BaseUrl, Cidr, Endpoint, ListeningHost, Port, ServerName
+from .engine.section import Finding, Section
+from .engine.values import BaseUrl, Cidr, Endpoint, ExistingFile, ListeningHost, NameServer, Port, ServerName, Text
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 class Server(Section):
+    """``server``: where mxisd listens, and what it is called."""
+
     name: ServerName = ""
     port: Port = 8090
     public_url: BaseUrl = ""
@@ -36,3 +40,53 @@ class Server(Section):
         if host.startswith("/"):
             return f"unix:{host}"
         return f"tcp:{self.port}:interface={host}" if host else f"tcp:{self.port}"
+
+
+class Outbound(Section):
+    """``outbound``: where mxisd itself may connect to."""
+
+    allowed_networks: tuple[Cidr, ...] = ()
+    ca_file: ExistingFile | None = None
+    insecure_servers: tuple[ServerName, ...] = ()
+    nameservers: tuple[NameServer, ...] = ()
+
+    def cautions(self) -> Iterable[Finding]:
+        if self.insecure_servers:
+            yield Finding("insecureServers", f"certificates are not verified of {', '.join(self.insecure_servers)}")
+
+
+class DnsEntry(Section):
+    name: Text
+    value: BaseUrl
+
+
+class HomeserverOverwrites(Section):
+    client: tuple[DnsEntry, ...] = ()
+    federation: tuple[DnsEntry, ...] = ()
+
+
+class DnsOverwrite(Section):
+    homeserver: HomeserverOverwrites = HomeserverOverwrites()
+
+
+class Dns(Section):
+    """``dns``: where homeservers are reached, in place of what DNS says."""
+
+    overwrite: DnsOverwrite = DnsOverwrite()
+
+
+Level = Literal["trace", "debug", "info", "warn", "error", "off"]
+
+
+class Logging(Section):
+    """``logging``: how much is logged."""
+
+    root: Level = "info"
+    app: Level = "info"
+    requests: bool = False
+
+
+class Internal(Section):
+    """``internal``: endpoints for the administrator."""
+
+    enabled: bool = False

@@ -1,4 +1,4 @@
-"""``session``: what may be done with validation sessions."""
+"""``session``, ``view``: what validation sessions are for, and the pages that their links lead to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from .engine.section import Finding, Section
-from .engine.values import ServerNameOrAny
+from .engine.values import ExistingFile, ServerNameOrAny
 
 
 class Validation(Section):
@@ -34,15 +34,46 @@ class Unbind(Section):
     fraudulent: Fraudulent = Fraudulent()
 
 
-class Policy(Section):
+class SessionPolicy(Section):
     validation: Validation = Validation()
     bind: Bind = Bind()
     unbind: Unbind = Unbind()
 
 
 class Session(Section):
-    policy: Policy = Policy()
+    """``session``: what may be done with validation sessions."""
+
+    policy: SessionPolicy = SessionPolicy()
 
     def resolved(self, domain: str) -> Session:
         bind = Bind(domains=self.policy.bind.domains or (domain,))
         return replace(self, policy=replace(self.policy, bind=bind))
+
+
+class OnTokenSubmit(Section):
+    """Files to show instead of the built-in pages."""
+
+    success: ExistingFile | None = None
+    failure: ExistingFile | None = None
+
+
+class Local(Section):
+    on_token_submit: OnTokenSubmit = OnTokenSubmit()
+
+
+class SessionPages(Section):
+    """``local`` is where mxisd had the same keys before."""
+
+    on_token_submit: OnTokenSubmit = OnTokenSubmit()
+    local: Local = Local()
+
+
+class View(Section):
+    """``view``: the pages that a validation link leads to."""
+
+    session: SessionPages = SessionPages()
+
+    def resolved(self) -> View:
+        own, old = self.session.on_token_submit, self.session.local.on_token_submit
+        pages = OnTokenSubmit(success=own.success or old.success, failure=own.failure or old.failure)
+        return replace(self, session=replace(self.session, on_token_submit=pages))

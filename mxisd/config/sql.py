@@ -1,13 +1,16 @@
-"""``sql`` and ``synapseSql``: users in a database."""
+"""``sql``, ``synapseSql``, ``wordpress``: users in a database."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
-from .engine.section import Finding, Secret, Section
+from .engine.section import Finding, Secret, Section, Unfit, Value
+from .engine.values import BaseUrl
 
 IdType = Literal["localpart", "uid", "mxid"]
+Engine = Literal["sqlite", "postgresql", "mariadb", "mysql"]
 
 
 class Feature(Section):
@@ -52,10 +55,10 @@ class Profile(Feature):
 
 
 class Sql(Section):
-    """``connection`` is a path, or ``//host[:port]/database?user=…&password=…``."""
+    """``sql``: ``connection`` is a path, or ``//host[:port]/database?user=…&password=…``."""
 
     enabled: bool = False
-    type: Literal["sqlite", "postgresql", "mariadb", "mysql"] = "sqlite"
+    type: Engine = "sqlite"
     connection: Secret | None = None
     auth: Feature = Feature()
     directory: Directory = Directory()
@@ -82,9 +85,59 @@ class Sql(Section):
 
 
 class SynapseSql(Sql):
+    """``synapseSql``: users in Synapse's own database."""
+
     legacy_room_names: bool = False
 
     def mistakes(self) -> Iterable[Finding]:
         yield from Sql.mistakes(self)
         if self.used and self.type not in {"sqlite", "postgresql"}:
             yield Finding("type", f"expected sqlite or postgresql, found '{self.type}'")
+
+
+def _table_prefix(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z_$]+", text):
+        raise Unfit("the beginning of the names of tables: letters, digits, and _$")
+    return text
+
+
+TablePrefix = Annotated[str, Value(_table_prefix)]
+
+
+class WordpressCredential(Section):
+    username: str | None = None
+    password: Secret | None = None
+
+
+class WordpressRest(Section):
+    credential: WordpressCredential = WordpressCredential()
+    base: BaseUrl | None = None
+
+
+class WordpressQuery(Section):
+    threepid: Mapping[str, str] = {}
+    directory: Mapping[str, str] = {}
+
+
+class WordpressSql(Section):
+    type: Engine = "mysql"
+    connection: Secret | None = None
+    table_prefix: TablePrefix = "wp_"
+    query: WordpressQuery = WordpressQuery()
+
+
+class Wordpress(Section):
+    """``wordpress``: users of a WordPress site."""
+
+    enabled: bool = False
+    rest: WordpressRest = WordpressRest()
+    sql: WordpressSql = WordpressSql()
+
+    def mistakes(self) -> Iterable[Finding]:
+        if self.enabled and not self.rest.base:
+            yield Finding("rest.base", "required: expected the URL of the site")
+        if self.enabled and not self.sql.connection:
+            yield Finding("sql.connection", "required: expected where the database of the site is")
+        for key in self.sql.query.directory:
+            if key not in {"name", "threepid"}:
+                yield Finding(f"sql.query.directory.{key}", "unknown key; expected one of name, threepid")

@@ -1,4 +1,4 @@
-"""``storage``: what keeps everything that must survive a restart."""
+"""``storage``, ``key``: where everything is kept that must survive a restart, the signing key included."""
 
 from __future__ import annotations
 
@@ -61,6 +61,8 @@ class Provider(Section):
 
 
 class Storage(Section):
+    """``storage``: what keeps everything that must survive a restart."""
+
     backend: Literal["sqlite", "redis", "postgresql"] = "sqlite"
     provider: Provider = Provider()
 
@@ -77,3 +79,14 @@ class Storage(Section):
     def resolved(self, directory: Path) -> Storage:
         sqlite = replace(self.provider.sqlite, database=directory / self.provider.sqlite.database)
         return replace(self, provider=replace(self.provider, sqlite=sqlite))
+
+
+class Key(Section):
+    """``key``: the long-term signing key."""
+
+    path: Path | None = None
+
+    def resolved(self, directory: Path, default: Path | None) -> Key:
+        """With the full path; ``default`` is for when none is set."""
+        path = self.path or default
+        return replace(self, path=path and directory / path)

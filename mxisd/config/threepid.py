@@ -1,4 +1,4 @@
-"""``threepid``: how messages to addresses are made and sent."""
+"""``threepid``, ``notification``: how messages to addresses are made, and what sends them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class EmailConnectors(Section):
     smtp: Smtp = Smtp()
 
 
-class Unbind(Section):
+class UnbindTemplates(Section):
     fraudulent: ExistingFile | None = None
     validation: ExistingFile | None = None
     notification: ExistingFile | None = None
@@ -55,7 +55,7 @@ class Unbind(Section):
 
 class SessionTemplates(Section):
     validation: ExistingFile | None = None
-    unbind: Unbind = Unbind()
+    unbind: UnbindTemplates = UnbindTemplates()
 
 
 class GenericTemplates(Section):
@@ -139,4 +139,71 @@ class Medium(Section):
 
 
 class ThreePid(Section):
+    """``threepid``: how messages to addresses are made and sent."""
+
     medium: Medium = Medium()
+
+
+class Handler(Section):
+    email: Literal["raw", "sendgrid"] = "raw"
+    msisdn: Literal["raw"] = "raw"
+
+
+class SendGridApi(Section):
+    key: Secret | None = None
+
+
+class SendGridBody(Section):
+    text: ExistingFile | None = None
+    html: ExistingFile | None = None
+
+
+class SendGridMessage(Section):
+    subject: str | None = None
+    body: SendGridBody = SendGridBody()
+
+
+class UnbindMessages(Section):
+    fraudulent: SendGridMessage = SendGridMessage()
+    notification: SendGridMessage = SendGridMessage()
+
+
+class SessionMessages(Section):
+    validation: SendGridMessage = SendGridMessage()
+    unbind: UnbindMessages = UnbindMessages()
+
+
+class GenericMessages(Section):
+    matrix_id: SendGridMessage = SendGridMessage()
+
+
+class SendGridMessages(Section):
+    invite: SendGridMessage = SendGridMessage()
+    session: SessionMessages = SessionMessages()
+    generic: GenericMessages = GenericMessages()
+
+
+class SendGrid(Section):
+    api: SendGridApi = SendGridApi()
+    identity: Sender = Sender()
+    templates: SendGridMessages = SendGridMessages()
+
+
+class Handlers(Section):
+    sendgrid: SendGrid = SendGrid()
+
+
+class Notification(Section):
+    """``notification``: what sends the messages of each medium."""
+
+    handler: Handler = Handler()
+    handlers: Handlers = Handlers()
+
+    def mistakes(self) -> Iterable[Finding]:
+        if self.handler.email == "sendgrid":
+            if not self.handlers.sendgrid.api.key:
+                yield Finding("handlers.sendgrid.api.key", "required: expected an API key of SendGrid")
+            if not self.handlers.sendgrid.identity.from_:
+                yield Finding(
+                    "handlers.sendgrid.identity.from", "required: expected an email address such as mxisd@example.org"
+                )

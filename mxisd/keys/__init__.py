@@ -1,1 +1,1 @@
-"""The keys that we sign with: in a file, or shared by all processes through the storage."""
+"""The signing keys of this server: in a file, or in the storage, for all processes."""

@@ -18,7 +18,7 @@ class KeyFileError(StartError):
 
 def load_or_create(path: Path) -> list[SigningKey]:
     """
-    Read the signing keys of a file, one ``ed25519 VERSION BASE64`` a line; make file and key if there is none.
+    Read the signing keys in a file, one ``ed25519 VERSION BASE64`` a line; create it with a new key if it is missing.
 
     Raises :class:`KeyFileError`.
     """
@@ -34,7 +34,7 @@ def load_or_create(path: Path) -> list[SigningKey]:
 
 def read_keys(content: bytes, where: str) -> list[SigningKey]:
     """
-    The signing keys in the content of such a file, which was found at ``where``.
+    Read the signing keys in the content of such a file; ``where`` is its name for error messages.
 
     Raises :class:`KeyFileError`.
     """
@@ -55,9 +55,9 @@ def new_keys() -> bytes:
     return file.getvalue().encode("ascii")
 
 
-def load_or_imagine(path: Path) -> list[SigningKey]:
+def load_for_check(path: Path) -> list[SigningKey]:
     """
-    What :func:`load_or_create` would return, but make nothing: where there is no file, the key is forgotten again.
+    Return what :func:`load_or_create` would, without creating a file: if there is none, a new key that is not kept.
 
     Raises :class:`KeyFileError`.
     """
@@ -67,7 +67,7 @@ def load_or_imagine(path: Path) -> list[SigningKey]:
         try:
             files.check_writable(path)
         except OSError as error:
-            raise KeyFileError(f"cannot make signing keys in {path}: {error.strerror}") from None
+            raise KeyFileError(f"cannot create signing keys in {path}: {error.strerror}") from None
         return read_keys(new_keys(), str(path))
     except OSError as error:
         raise KeyFileError(f"cannot use the signing keys in {path}: {error.strerror}") from error

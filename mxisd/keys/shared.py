@@ -1,4 +1,4 @@
-"""Signing keys that the storage keeps, for processes that share no file."""
+"""Signing keys in the storage, for processes that have no file in common."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .file import KeyFileError, new_keys, read_keys
 
 log = Logger()
 
-# The storage was not available: ask again after so long.  Seconds.
-PAUSE = 0.5
+# Seconds until the next attempt, when the storage was not available.
+RETRY_DELAY = 0.5
 
 
 class SharedKeys(Service, Sequence[SigningKey]):
     """
-    The keys that the storage keeps, as a sequence; a new one is made when it keeps none.
+    The signing keys in the storage, as a sequence; if there are none, a new one is made and stored.
 
-    Until they have been read, which begins with the service, using them raises :class:`StorageUnavailable`.
+    They are read when the service starts.  Using them before they have been read raises :class:`StorageUnavailable`.
     """
 
     name = "signing keys"
@@ -34,32 +34,32 @@ class SharedKeys(Service, Sequence[SigningKey]):
     def __init__(self, keys: KeyStorage, clock: IReactorTime) -> None:
         self._keys = keys
         self._clock = clock
-        self._read: list[SigningKey] | None = None
-        self._reading: Deferred[None] = Deferred()
+        self._found: list[SigningKey] | None = None
+        self._loading: Deferred[None] = Deferred()
 
     def startService(self) -> None:
         super().startService()
-        self._reading = background("reading the signing keys", self._read_them())
+        self._loading = background("reading the signing keys", self._load())
 
     def stopService(self) -> None:
         super().stopService()
-        self._reading.cancel()
+        self._loading.cancel()
 
-    async def _read_them(self) -> None:
-        while self._read is None:
+    async def _load(self) -> None:
+        while self._found is None:
             try:
-                self._read = read_keys(await self._keys.signing_keys(new_keys), "the storage")
+                self._found = read_keys(await self._keys.signing_keys(new_keys), "the storage")
             except StorageUnavailable as error:
                 log.debug("the signing keys cannot be read yet: {error}", error=error)
-                await deferLater(self._clock, PAUSE)
+                await deferLater(self._clock, RETRY_DELAY)
             except KeyFileError as error:
                 log.critical("nothing can be signed: {error}", error=error)
                 return
 
-    def _there(self) -> list[SigningKey]:
-        if self._read is None:
+    def _loaded(self) -> list[SigningKey]:
+        if self._found is None:
             raise StorageUnavailable("the signing keys have not been read yet")
-        return self._read
+        return self._found
 
     @overload
     def __getitem__(self, index: int) -> SigningKey: ...
@@ -67,7 +67,7 @@ class SharedKeys(Service, Sequence[SigningKey]):
     def __getitem__(self, index: slice) -> Sequence[SigningKey]: ...
 
     def __getitem__(self, index: int | slice) -> SigningKey | Sequence[SigningKey]:
-        return self._there()[index]
+        return self._loaded()[index]
 
     def __len__(self) -> int:
-        return len(self._there())
+        return len(self._loaded())

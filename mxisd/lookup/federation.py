@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from twisted.internet.interfaces import IReactorTime
 
 from ..matrix.ids import MAX_SERVER_NAME, InvalidIdentifier, is_ip_literal, split_server_name
-from ..matrix.threepid import EMAIL, ThreePid
+from ..matrix.threepid import EMAIL, ThreePid, a_labels
 from ..net.errors import AddressRefused, ConnectionFailed, NameUnknown, TlsFailed
 from .discovery import IdentityServers
 from .source import Source, ask_each
@@ -18,6 +18,8 @@ from .v1 import V1
 # So many domains are asked at once, and remembered for how well that went.
 AT_ONCE = 16
 REMEMBERED = 1000
+# RFC 1035, 2.3.4.
+_MAX_LABEL = 63
 
 
 class Domains:
@@ -30,8 +32,8 @@ class Domains:
 
     def __init__(self, ours: Collection[str], allow: Collection[str] = (), deny: Collection[str] = ()) -> None:
         self._ours = frozenset(map(str.lower, ours))
-        self._allow = tuple(map(str.lower, allow))
-        self._deny = tuple(map(str.lower, deny))
+        self._allow = tuple(map(a_labels, allow))
+        self._deny = tuple(map(a_labels, deny))
 
     def may_be_asked(self, domain: str) -> bool:
         """Whether addresses of a domain may be told to its identity server."""
@@ -108,15 +110,16 @@ class _Domain:
 
 
 def _domain_of(threepid: ThreePid) -> str | None:
-    """The domain of an email address as DNS has it; ``None`` for what is none, and for IP addresses."""
+    """The domain of an email address, as DNS has it; ``None`` for what is none, and for IP addresses."""
     if threepid.medium != EMAIL:
         return None
-    domain = threepid.address.rpartition("@")[2]
-    if len(domain) > MAX_SERVER_NAME:
+    domain = a_labels(threepid.address.rpartition("@")[2])
+    if not domain.isascii() or len(domain) > MAX_SERVER_NAME:
+        return None
+    if not all(0 < len(label) <= _MAX_LABEL for label in domain.split(".")):
         return None
     try:
-        domain = domain.encode("idna").decode("ascii").lower()
         host, port = split_server_name(domain)
-    except (UnicodeError, InvalidIdentifier):
+    except InvalidIdentifier:
         return None
     return None if port is not None or is_ip_literal(host) else domain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..config.auth import Rule
+from ..config.interception import AuthRule
 from ..matrix.ids import is_user_of
 from ..matrix.threepid import ThreePid, fold
 from ..patterns import Expression
@@ -14,7 +14,7 @@ from .source import AddressLookup
 class Identifiers:
     """Finds the users of one homeserver."""
 
-    def __init__(self, lookup: AddressLookup, rules: Sequence[Rule], domain: str) -> None:
+    def __init__(self, lookup: AddressLookup, rules: Sequence[AuthRule], domain: str) -> None:
         """``lookup`` asks nobody else: an address that somebody wants to log in with is not for others to know."""
         self._lookup = lookup
         self._rules = [(Expression(rule.regex), rule.medium) for rule in rules]

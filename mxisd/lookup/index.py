@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from ..clock import Random, now
 from ..log import Logger
 from ..matrix.hashing import digest
-from ..matrix.threepid import ThreePid
+from ..matrix.threepid import ThreePid, spellings
 from ..storage.contract import CooldownStorage, HashStorage, Portion, StorageUnavailable
 from ..storage.records import Pepper
 from .source import Listing
@@ -162,4 +162,8 @@ class HashIndex:
 
 
 def _hashed(users: Sequence[tuple[ThreePid, str]], peppers: Sequence[str]) -> Portion:
-    return [([digest(threepid, pepper) for pepper in peppers], user_id) for threepid, user_id in users]
+    return [
+        ([digest(spelling, pepper) for pepper in peppers], user_id)
+        for threepid, user_id in users
+        for spelling in spellings(threepid)
+    ]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import lru_cache
-from ipaddress import ip_address
 
-from ..net.networks import Network
+from ..net.networks import Network, is_within
 from .chain import Lookup
 
 _REMEMBERED = 1000
@@ -32,8 +31,4 @@ class Recursion:
         return self._of(requester)
 
     def _choose(self, requester: str) -> Lookup:
-        try:
-            address = ip_address(requester)
-        except ValueError:
-            return self.here
-        return self.everywhere if any(address in network for network in self._allowed) else self.here
+        return self.everywhere if is_within(requester, self._allowed) else self.here

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from ..cache import Cache
 from ..clock import now
 from ..matrix.signing import verify
-from ..matrix.threepid import ThreePid, fold
+from ..matrix.threepid import ThreePid, fold, spellings
 from ..net.errors import NotJson, OutboundError
 from ..net.http_client import Http
 
@@ -68,21 +68,29 @@ class V1:
 
     async def single(self, base_url: str, threepid: ThreePid) -> dict[ThreePid, str]:
         """The same for one address, of which there may be a signed association."""
-        query = urlencode({"medium": threepid.medium, "address": threepid.address})
+        for spelling in spellings(threepid):
+            if user_id := await self._single(base_url, spelling, threepid):
+                return {threepid: user_id}
+        return {}
+
+    async def _single(self, base_url: str, asked: ThreePid, threepid: ThreePid) -> str | None:
+        """Ask about one spelling of an address."""
+        query = urlencode({"medium": asked.medium, "address": asked.address})
         answer = await self._http.request("GET", f"{base_url}{PATH}/lookup?{query}")
         if answer.status != 200:
             raise OutboundError(f"{answer.url} answered with status {answer.status}")
         association = answer.decode(_Association)
         if not association.mxid or fold(association.medium, association.address) != threepid:
-            return {}
+            return None
         current = now(self._clock)
         if (association.not_before or 0) > current or (association.not_after or current) < current:
-            return {}
+            return None
         await self._check_signatures(base_url, association, answer.json())
-        return {threepid: association.mxid}
+        return association.mxid
 
     async def _bulk(self, base_url: str, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
-        answer = await self._http.request("POST", f"{base_url}{PATH}/bulk_lookup", json={"threepids": threepids})
+        asked = [spelling for threepid in threepids for spelling in spellings(threepid)]
+        answer = await self._http.request("POST", f"{base_url}{PATH}/bulk_lookup", json={"threepids": asked})
         if answer.status != 200:
             raise OutboundError(f"{answer.url} answered with status {answer.status}")
         return {fold(medium, address): user_id for medium, address, user_id in answer.decode(_Associations).threepids}

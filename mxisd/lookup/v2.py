@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from ..matrix.error import read_error
-from ..matrix.hashing import digest
+from ..matrix.hashing import digests
 from ..matrix.threepid import ThreePid
 from ..net.errors import NotJson, OutboundError
 from ..net.http_client import Http, HttpResponse
@@ -101,7 +101,7 @@ class V2:
             self._token = await self._register()
         if self._pepper is None:
             self._pepper = await self._fetch_pepper()
-        asked = {digest(threepid, self._pepper): threepid for threepid in threepids}
+        asked = {digest: threepid for threepid in threepids for digest in digests(threepid, self._pepper)}
         body = {"algorithm": "sha256", "pepper": self._pepper, "addresses": list(asked)}
         answer = await self._request("POST", "/lookup", _Mappings, body)
         return {asked[hashed]: user_id for hashed, user_id in answer.mappings.items() if hashed in asked}

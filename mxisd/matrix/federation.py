@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from ..cache import Cache
+from ..log import Logger
 from ..net.errors import AddressRefused, ConnectionFailed, NameUnknown, NotJson, OutboundError, TimedOut, TlsFailed
 from ..net.http_client import DEFAULT_TIMEOUT, Http, HttpResponse
 from ..waiting import within
@@ -18,6 +19,9 @@ from .discovery import Destination
 from .error import MatrixError, read_error
 from .ids import InvalidIdentifier, is_user_of
 from .signing import verify
+from .xmatrix import unverified
+
+log = Logger()
 
 _DAY = 24 * 3600.0
 _ERROR_SECONDS = 60.0
@@ -126,9 +130,9 @@ class FederationClient:
         except InvalidIdentifier as error:
             raise MatrixError(400, "M_INVALID_PARAM", str(error)) from None
         except OutboundError as error:
-            raise MatrixError(
-                502, "M_UNKNOWN", f"The OpenID token cannot be checked at {server_name}: {error}"
-            ) from None
+            # For the log only: whoever named the server need not learn what there is at its address.
+            log.warn("an OpenID token cannot be checked at {server}: {error}", server=server_name, error=error)
+            raise MatrixError(502, "M_UNKNOWN", f"The OpenID token cannot be checked at {server_name}") from None
         if not is_user_of(user_id, server_name):
             raise MatrixError(403, "M_FORBIDDEN", f"{server_name} answered with what is not one of its user IDs")
         return user_id
@@ -159,7 +163,8 @@ class FederationClient:
             found = await self._published(server_name)
         if key_id not in found.keys:
             problem = found.problem or f"it does not publish {key_id}"
-            raise MatrixError(403, "M_FORBIDDEN", f"The signature of {server_name} cannot be checked: {problem}")
+            log.info("the signature of {server} cannot be verified: {problem}", server=server_name, problem=problem)
+            raise unverified(server_name)
         return found.keys[key_id]
 
     async def _published(self, server_name: str) -> _Keys:

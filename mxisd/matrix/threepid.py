@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
+from unicodedata import normalize
 
+import idna
 import phonenumbers
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
@@ -13,6 +16,9 @@ MSISDN = "msisdn"
 
 # Long enough for any mailbox (RFC 5321 allows 254), short enough to index.
 MAX_ADDRESS = 500
+
+# DNS has no longer names (RFC 1035, 2.3.4).
+_MAX_DOMAIN = 253
 
 # The library's documented switch: intranets have mail at .local, .internal and localhost.
 SPECIAL_USE_DOMAIN_NAMES.clear()
@@ -23,7 +29,12 @@ class InvalidAddress(ValueError):
 
 
 class ThreePid(NamedTuple):
-    """A third-party identifier in its canonical form: case-folded email address or E.164 digits."""
+    """
+    A third-party identifier in its canonical form.
+
+    Of an email address that is the local part in folded case (NFC), and the domain in lower case and A-labels (RFC
+    5890); of a phone number its E.164 digits.
+    """
 
     medium: str
     address: str
@@ -33,44 +44,121 @@ def email(address: str) -> ThreePid:
     """
     Read an email address as a user typed it.
 
-    Full Unicode case folding makes ``Strauß@Example.org`` and ``strauss@example.org`` one address, and mail goes
-    to the folded form only: what was validated is what was mailed.  Domains without a dot are accepted,
-    since intranets use them.  Raises :class:`InvalidAddress`.
+    Full Unicode case folding makes ``Strauß@Example.org`` and ``strauss@example.org`` one address.  Domains are not
+    folded, since ``straße.example`` and ``strasse.example`` are two: see :func:`a_labels`.  Mail goes to the result
+    only: what was validated is what was mailed.  Domains without a dot are accepted, since intranets use them.  Raises
+    :class:`InvalidAddress`.
     """
-    folded = address.casefold()
-    if len(folded) > MAX_ADDRESS:
+    if len(address) > MAX_ADDRESS:
+        raise InvalidAddress("the address is too long")
+    threepid = fold(EMAIL, address)
+    if len(threepid.address) > MAX_ADDRESS:
         raise InvalidAddress("the address is too long")
     try:
         # Whether a domain can be delivered to is for the mail server to find out, not for us to guess.
-        validate_email(folded, check_deliverability=False, globally_deliverable=False)
+        parts = validate_email(threepid.address, check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError as error:
         raise InvalidAddress(str(error)) from None
-    return ThreePid(EMAIL, folded)
+    if threepid.address.rpartition("@")[2] != parts.ascii_domain:
+        raise InvalidAddress("the domain is none that IDNA 2008 allows")
+    return threepid
 
 
-_NATIONAL = re.compile(r"[0-9 ()./+-]+")
+def a_labels(domain: str) -> str:
+    """
+    Bring a domain to the form in which domains are compared: lower case, and A-labels (``xn--bcher-kva.example``).
+
+    That is IDNA 2008 after the mapping of UTS 46, non-transitional: ``straße`` stays different from ``strasse``.  What
+    it does not allow stays as it is, and is no domain of anybody's.
+    """
+    # Of ASCII, IDNA changes the case only.
+    if domain.isascii():
+        return domain.lower()
+    return _encoded(domain) if len(domain) <= _MAX_DOMAIN else domain
+
+
+def u_labels(domain: str) -> str:
+    """The form that people read, as ``bücher.example``, of what :func:`a_labels` returned."""
+    return _decoded(domain) if "xn--" in domain and len(domain) <= _MAX_DOMAIN else domain
+
+
+# Identity stores list thousands of addresses of a few domains.
+@lru_cache(1000)
+def _encoded(domain: str) -> str:
+    try:
+        return idna.encode(domain, uts46=True).decode("ascii")
+    except UnicodeError:
+        return domain
+
+
+@lru_cache(1000)
+def _decoded(domain: str) -> str:
+    try:
+        return idna.decode(domain)
+    except UnicodeError:
+        return domain
+
+
+def folded(text: str) -> str:
+    """Fold the case of what is no domain, as the part before the ``@``, and compose its characters (NFC)."""
+    # Folding may take a composed character apart, and folds an iota below others only where it is composed.
+    return text.lower() if text.isascii() else normalize("NFC", normalize("NFC", text).casefold())
+
+
 # ITU E.164: at most 15 digits; the shortest subscriber numbers with a country code have 7.
 _E164_DIGITS = re.compile(r"[1-9][0-9]{6,14}")
+# What comes along when a number is copied from a page or a document: marks of the direction of text, and no width.
+_INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+_TEL = re.compile(r"tel:", re.IGNORECASE)
+_EXTENSION = re.compile(r"[\s,;]*(?:;ext=|extn?\.?|x)[\s:.]*[0-9]{1,7}\Z", re.IGNORECASE)
+# Places without a plan of their own, by the one whose numbers they have; clients offer them in their lists.
+_PLAN_OF = {"AQ": "NF", "BV": "NO", "GS": "FK", "HM": "AU", "PN": "NZ", "TF": "RE", "UM": "US"}
+# Ranges that are reserved for tests and films: North America, the United Kingdom, France, Ireland.
+_FOR_TESTS = re.compile(
+    r"1555[0-9]{7} | 1[2-9][0-9]{2}55501[0-9]{2} | 447700900[0-9]{3} | 441632960[0-9]{3} | 4411[3-8]4960[0-9]{3}"
+    r"| 3363998[0-9]{4} | 3532091[0-9]{5}",
+    re.VERBOSE,
+)
 
 
-def phone(number: str, country: str) -> ThreePid:
+def phone(number: str, country: str | None = None) -> ThreePid:
     """
-    Read a phone number as dialled from a country (ISO 3166-1 alpha-2).
+    Read a phone number, as typed or pasted, as dialled from a country (ISO 3166-1 alpha-2).
 
-    Raises :class:`InvalidAddress`; letters are refused, since ``phonenumbers`` would read them as vanity numbers.
+    One that begins with ``+`` needs no country.  Whatever libphonenumber reads is taken: other digits and dashes,
+    ``tel:``, ``(0)``, an extension, which is dropped.  Raises :class:`InvalidAddress`; letters are refused, since
+    libphonenumber would read them as vanity numbers.
     """
-    if country not in phonenumbers.SUPPORTED_REGIONS:
-        raise InvalidAddress(f"{country!r} is not an ISO 3166-1 alpha-2 country code")
-    if not _NATIONAL.fullmatch(number):
+    text = "".join(" " if character.isspace() else character for character in _INVISIBLE.sub("", number)).strip()
+    text = _EXTENSION.sub("", text[4:] if _TEL.match(text) else text)
+    if len(text) > MAX_ADDRESS or any(map(str.isalpha, text)):
         raise InvalidAddress("a phone number consists of digits")
     try:
-        parsed = phonenumbers.parse(number, country)
+        parsed = phonenumbers.parse(text, _region(country, needed=not text.startswith(("+", "\uff0b"))))
     except phonenumbers.NumberParseException as error:
         raise InvalidAddress(str(error)) from None
-    # Not is_valid_number: it knows only the ranges of its own release, and refuses the ones reserved for tests.
-    if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
-        raise InvalidAddress("the phone number is too short, too long, or not assigned to any country")
-    return ThreePid(MSISDN, phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)[1:])
+    digits = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)[1:]
+    if not phonenumbers.is_valid_number(parsed) and not _FOR_TESTS.fullmatch(digits):
+        raise InvalidAddress("the phone number is too short, too long, or not one that its country gives out")
+    return ThreePid(MSISDN, digits)
+
+
+def _region(country: str | None, *, needed: bool) -> str | None:
+    region = (country or "").upper()
+    region = _PLAN_OF.get(region, region)
+    if region in phonenumbers.SUPPORTED_REGIONS:
+        return region
+    if needed:
+        raise InvalidAddress(
+            f"{country!r} is not an ISO 3166-1 alpha-2 country code, and the number does not begin with +"
+        )
+    return None
+
+
+def international(threepid: ThreePid) -> str:
+    """A phone number as it is shown to people: ``+49 1512 3456789``."""
+    parsed = phonenumbers.parse(f"+{threepid.address}")
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
 def canonical(medium: str, address: str) -> ThreePid:
@@ -95,25 +183,31 @@ def fold(medium: str, address: str) -> ThreePid:
 
     For lookups: what is no address matches nothing, and thousands of them must cost little.
     """
-    # A plus sign that was not encoded in a query arrives as a space.
-    return ThreePid(medium, address.lstrip("+ ") if medium == MSISDN else address.casefold())
+    if medium == MSISDN:
+        # A plus sign that was not encoded in a query arrives as a space.
+        return ThreePid(medium, address.lstrip("+ "))
+    if medium != EMAIL or address.isascii():
+        return ThreePid(medium, address.casefold())
+    local, at, domain = address.rpartition("@")
+    return ThreePid(medium, f"{folded(local)}@{a_labels(domain)}" if at else folded(address))
 
 
-def spellings(threepid: ThreePid) -> frozenset[str]:
+def spellings(threepid: ThreePid) -> tuple[ThreePid, ...]:
     """
-    All forms of one address that a pattern may have been written for.
+    All forms of one address that others may know it by, the canonical one first.
 
-    The domain of an email address has two if it is internationalised (``bücher.example``, ``xn--bcher-kva.example``).
+    The domain of an email address has two if it is internationalised: ``xn--bcher-kva.example``, ``bücher.example``.
     """
-    only = frozenset({threepid.address})
-    local, _, domain = threepid.address.rpartition("@")
-    if threepid.medium != EMAIL or (domain.isascii() and "xn--" not in domain):
-        return only
-    try:
-        parts = validate_email(threepid.address, check_deliverability=False, globally_deliverable=False)
-    except EmailNotValidError:
-        return only
-    return only | {f"{local}@{domain}" for domain in (parts.domain, parts.ascii_domain) if domain}
+    if threepid.medium != EMAIL or "xn--" not in threepid.address:
+        return (threepid,)
+    local, at, domain = threepid.address.rpartition("@")
+    other = ThreePid(EMAIL, f"{local}{at}{u_labels(domain)}")
+    return (threepid,) if other == threepid else (threepid, other)
+
+
+def readable(threepid: ThreePid) -> str:
+    """The form of an address that people read."""
+    return spellings(threepid)[-1].address
 
 
 def redacted(threepid: ThreePid) -> str:
@@ -124,7 +218,7 @@ def redacted(threepid: ThreePid) -> str:
     """
     if threepid.medium == MSISDN:
         return f"…{threepid.address[-2:]}"
-    local, _, domain = threepid.address.rpartition("@")
+    local, _, domain = readable(threepid).rpartition("@")
     return f"{_beginning(local)}@{_beginning(domain)}"
 
 

@@ -22,6 +22,15 @@ _ESCAPED = re.compile(r"\\(.)")
 _SIGNATURE_DIGITS = 86  # of 64 bytes
 
 
+def unverified(server_name: str) -> MatrixError:
+    """
+    The one answer to a signature that is not known to be good.
+
+    It does not say why: whether a server answers, refuses, or is in a private network is not for strangers to learn.
+    """
+    return MatrixError(403, "M_FORBIDDEN", f"The signature of {server_name} cannot be verified")
+
+
 class VerifyKeys(Protocol):
     """What is wanted from :class:`~mxisd.matrix.federation.FederationClient`."""
 
@@ -63,10 +72,10 @@ def parse(header: str) -> XMatrix:
 
 
 async def authenticate(
-    keys: VerifyKeys, header: str, method: str, uri: str, content: object, our_names: Collection[str]
-) -> str:
+    keys: VerifyKeys, header: str, method: str, uri: str, content: object, origin: str, our_names: Collection[str]
+) -> None:
     """
-    Check that a homeserver signed a request to us, and return its server name.
+    Check that the homeserver ``origin`` signed a request to us.
 
     ``uri`` is the path with the query, as it was on the wire, ``content`` the parsed body or ``None`` without one, and
     ``our_names`` are the names by which clients know us.  The destination may be signed as ``destination``, as
@@ -77,6 +86,9 @@ async def authenticate(
     ours = {name.lower() for name in our_names}
     if claim.destination is not None and claim.destination.lower() not in ours:
         raise MatrixError(401, "M_UNAUTHORIZED", "The request is signed for another server")
+    # Before anything is asked of a server that only the request names.
+    if claim.origin != origin:
+        raise MatrixError(403, "M_FORBIDDEN", f"The request is not signed by {origin}")
     public_key = await keys.verify_keys(claim.origin, claim.key_id)
     signed: dict[str, object] = {
         "method": method,
@@ -89,8 +101,8 @@ async def authenticate(
     names = our_names if claim.destination is None else [claim.destination]
     for destination in _destinations(names):
         if verify({**signed, **destination}, claim.origin, claim.key_id, public_key):
-            return claim.origin
-    raise MatrixError(403, "M_FORBIDDEN", f"The signature of {claim.origin} is wrong")
+            return
+    raise unverified(claim.origin)
 
 
 def _destinations(names: Collection[str]) -> Iterator[dict[str, str]]:

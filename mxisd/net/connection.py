@@ -121,6 +121,7 @@ class _Metered(ProtocolWrapper):
 
     received = 0
     flooded = False
+    lost = False
 
     def __init__(self, factory: Any, wrapped: IProtocol, endpoint: FilteredEndpoint) -> None:
         ProtocolWrapper.__init__(self, factory, wrapped)
@@ -146,10 +147,14 @@ class _Metered(ProtocolWrapper):
             ProtocolWrapper.dataReceived(self, data)
 
     def loseConnection(self) -> None:
-        # The polite way leaves the connection open, over TLS even delivering data, for as long as the peer likes.
-        self.abortConnection()
+        # The pool does not notice that the other side closed a connection, and closes it again when it is idle for
+        # long.  TLS fails at that; then the pool would keep the connection, and fail at the next request.
+        if not self.lost:
+            # The polite way leaves the connection open, over TLS even delivering data, for as long as the peer likes.
+            self.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost = True
         ProtocolWrapper.connectionLost(self, Failure(TooLarge("the answer did not end")) if self.flooded else reason)
 
 

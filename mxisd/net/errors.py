@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from OpenSSL import SSL
+from twisted.internet.ssl import VerificationError
+
 
 class OutboundError(Exception):
     """
@@ -55,3 +58,28 @@ class NotJson(OutboundError):
     """The answer is no JSON, or not of the form expected."""
 
     retryable = False
+
+
+def explained(error: Exception, url: str) -> OutboundError:
+    """Any failure of Twisted's HTTP client as one of ours; ``url`` is for the message."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, OutboundError):
+            return type(cause)(f"cannot reach {url}: {cause}")
+    for cause in causes:
+        if isinstance(cause, VerificationError):
+            return TlsFailed(f"cannot reach {url}: its certificate is for another host")
+        if isinstance(cause, SSL.Error):
+            return TlsFailed(f"cannot reach {url}: TLS failed: {_openssl(cause)}")
+    return ConnectionFailed(f"cannot reach {url}: {causes[-1] or type(causes[-1]).__name__}")
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The exception, or those that it wraps."""
+    wrapped = [cause for each in getattr(error, "reasons", []) for cause in _causes(each.value)]
+    return wrapped or [error]
+
+
+def _openssl(error: SSL.Error) -> str:
+    details = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    return "; ".join(str(detail[-1]) for detail in details) or "the connection was closed"

@@ -1,7 +1,7 @@
 """
-The HTTP client for servers that others name.
+The HTTP client for all servers but those that mxisd stands in front of.
 
-Twisted's ``Agent`` is used bare: treq would keep strangers' cookies and unpack their archives.
+Twisted's ``Agent`` is used bare: treq always keeps cookies, unpacks what is compressed and spells URLs its own way.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
-from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
-from twisted.internet.ssl import VerificationError
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import PotentialDataLoss
@@ -29,7 +27,7 @@ from ..reactor import IReactor
 from ..waiting import within
 from .connection import ConnectionPool, FilteredEndpoint
 from .dns import Resolver
-from .errors import ConnectionFailed, NotJson, OutboundError, TimedOut, TlsFailed, TooLarge, UrlRefused
+from .errors import NotJson, OutboundError, TimedOut, TooLarge, UrlRefused, explained
 from .networks import Network
 from .tls import Trust
 
@@ -189,7 +187,7 @@ class HttpClient:
         except CancelledError:
             raise
         except Exception as error:
-            raise _explained(error, _shown(url)) from error
+            raise explained(error, _shown(url)) from error
         return HttpResponse(response.code, _flat(response.headers), content, _shown(url))
 
     def _endpoint(self, uri: URI, connect_to: tuple[str, int] | None) -> FilteredEndpoint:
@@ -290,28 +288,3 @@ def _flat(headers: Headers) -> dict[str, str]:
         name.decode("latin-1").lower(): ", ".join(value.decode("latin-1") for value in values)
         for name, values in headers.getAllRawHeaders()
     }
-
-
-def _explained(error: Exception, url: str) -> OutboundError:
-    """Any failure of the library as one of ours."""
-    causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, OutboundError):
-            return type(cause)(f"cannot reach {url}: {cause}")
-    for cause in causes:
-        if isinstance(cause, VerificationError):
-            return TlsFailed(f"cannot reach {url}: its certificate is for another host")
-        if isinstance(cause, SSL.Error):
-            return TlsFailed(f"cannot reach {url}: TLS failed: {_openssl(cause)}")
-    return ConnectionFailed(f"cannot reach {url}: {causes[-1] or type(causes[-1]).__name__}")
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """The exception, or those that it wraps."""
-    wrapped = [cause for each in getattr(error, "reasons", []) for cause in _causes(each.value)]
-    return wrapped or [error]
-
-
-def _openssl(error: SSL.Error) -> str:
-    details = error.args[0] if error.args and isinstance(error.args[0], list) else []
-    return "; ".join(str(detail[-1]) for detail in details) or "the connection was closed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -44,6 +44,32 @@ def may_reach(address: Address, allowed: Iterable[Network]) -> bool:
     """Whether an address is public, or within a network that the administrator allowed."""
     address = _unwrapped(address)
     return _is_public(address) or any(address in network for network in allowed)
+
+
+# Networks that anybody may use for machines of their own (RFC 1918, 6598, 3927, 4193, 4291).
+INTERNAL: tuple[Network, ...] = tuple(
+    ip_network(network)
+    for network in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "127.0.0.0/8",
+        "100.64.0.0/10",
+        "169.254.0.0/16",
+        "::1/128",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
+
+
+def is_within(address: str, networks: Iterable[Network]) -> bool:
+    """Whether an address, given as text, is within any of the networks; what is no address is within none."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
 
 
 def _unwrapped(address: Address) -> Address:

@@ -31,6 +31,34 @@ class _SystemAndFile(OpenSSLDefaultPaths):
         context.load_verify_locations(self._ca_file)
 
 
+# Codes of OpenSSL (its x509_vfy.h) that administrators meet.
+_UNTRUSTED = {
+    9: "it is not valid yet",
+    10: "it has expired",
+    18: "it is signed by itself, not by an authority",
+    19: "the authority that signed it is not trusted",
+    20: "the authority that signed it is not known, or the server does not send the certificates in between",
+    21: "the server does not send the certificate of the authority that signed it",
+}
+
+
+class UntrustedCertificate(SSL.Error):
+    """
+    A certificate that no trusted authority vouches for now; the message says why.
+
+    ``is_unknown_authority``: it would be accepted if its authority were among the trusted ones.
+    """
+
+    def __init__(self, code: int) -> None:
+        cause = _UNTRUSTED.get(code, f"error {code} of OpenSSL")
+        # In the form of pyOpenSSL's own errors, for those who look into them.
+        super().__init__([("SSL routines", "", f"certificate verify failed: {cause}")])
+        self.is_unknown_authority = 18 <= code <= 21
+
+    def __str__(self) -> str:
+        return str(self.args[0][0][-1])
+
+
 @implementer(IOpenSSLClientConnectionCreator)
 class _Unverified:
     def __init__(self, host: str) -> None:
@@ -62,16 +90,21 @@ class _Verified:
         # The connection, which keeps the callback, is the protocol's.
         protocol = ref(tlsProtocol)
 
+        def fail(error: Exception) -> bool:
+            # What is raised in a callback is lost in OpenSSL.
+            if (failing := protocol()) is not None:
+                failing.failVerification(Failure(error))
+            return False
+
         def verify(_: SSL.Connection, certificate: X509, error: int, depth: int, trusted: int) -> bool:
-            if depth or not trusted:
-                return bool(trusted)
+            if not trusted:
+                return fail(UntrustedCertificate(error))
+            if depth:
+                return True
             try:
                 verify_service_identity(extract_patterns(certificate), [identity], [])
             except Exception:
-                # Of whatever kind: what is raised here is lost in OpenSSL.
-                if (failing := protocol()) is not None:
-                    failing.failVerification(Failure(VerificationError([])))
-                return False
+                return fail(VerificationError([]))
             return True
 
         connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)

@@ -1,9 +1,10 @@
 """
 Messages to addresses: email and SMS.
 
-:mod:`~mxisd.notify.messages` is what can be said, :mod:`~mxisd.notify.template` and :mod:`~mxisd.notify.mail` put it
-into words, a :class:`Connector` brings it on its way, and :class:`Notifier` is where messages are handed in.
-:func:`mxisd.notify.build.build_notifier` makes one from the configuration.
+Other packages call a :class:`Notifier` with one of the messages in :mod:`~mxisd.notify.messages`.  A template
+(:mod:`~mxisd.notify.template`, :mod:`~mxisd.notify.mail`) makes a text or an email of it, and a :class:`Connector`
+passes that on to a mail server or a provider.  :func:`mxisd.notify.build.build_notifier` makes the notifier from the
+configuration.
 """
 
 from .messages import InviteMessage, MatrixIdInvite, Message, Reminder, UnbindNotice, UnbindWarning, Validation

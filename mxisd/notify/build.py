@@ -1,4 +1,4 @@
-"""The notifier that a configuration describes."""
+"""Builds the notifier from the configuration."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any
 
 from ..clock import Random
 from ..config import Config, ConfigError
-from ..config.notification import Message as SendGridMessage
-from ..config.threepid import HttpGateway, Templates
+from ..config.threepid import HttpGateway, SendGridMessage, Templates
 from ..core import Core
 from ..matrix.ids import is_ip_literal, split_server_name
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid
@@ -26,7 +25,8 @@ from .messages import Kind, MessageContext
 from .notifier import Channel, Connector, Notifier, SendFailed
 from .samples import names
 from .sendgrid import SendGridConnector
-from .smtp import MailServer, SmtpConnector, Trace, debug, mailable
+from .smtp import MailServer, SmtpConnector, debug, mailable
+from .smtp_connection import Trace
 from .template import Template, TextTemplate, Translations, check, read
 from .twilio import TwilioConnector
 
@@ -48,9 +48,10 @@ def build(core: Core) -> Notifier:
 
 def build_notifier(config: Config, reactor: IReactor, http: Http, random: Random, trace: Trace = debug) -> Notifier:
     """
-    Channels for the media that are configured.
+    A notifier with a channel for each medium that is configured.
 
-    ``http`` reaches whatever server the administrator named, and ``trace`` hears what is said to the mail server.
+    ``http`` must reach any server that the administrator names, in private networks too.  ``trace`` is called with each
+    line that is sent to the mail server or received from it.
     Raises :class:`~mxisd.notify.template.TemplateError`, :class:`ConfigError`.
     """
     channels: dict[str, Channel[Any]] = {}
@@ -86,7 +87,7 @@ def text_site(config: Config) -> MessageContext:
 
 
 def mail_templates(config: Config) -> dict[Kind, Translations[Template[EmailMessage]]]:
-    """Those configured, the built-in ones for the rest.  Raises :class:`~mxisd.notify.template.TemplateError`."""
+    """The configured templates, else the built-in ones.  Raises :class:`~mxisd.notify.template.TemplateError`."""
     own = {} if _by_sendgrid(config) else _files(config.threepid.medium.email.generators.template)
     messages = _sendgrid_messages(config) if _by_sendgrid(config) else {}
     found: dict[Kind, Translations[Template[EmailMessage]]] = {}
@@ -100,7 +101,7 @@ def mail_templates(config: Config) -> dict[Kind, Translations[Template[EmailMess
 
 
 def text_templates(config: Config) -> dict[Kind, Translations[Template[str]]]:
-    """Those configured, the built-in ones for the rest.  Raises :class:`~mxisd.notify.template.TemplateError`."""
+    """The configured templates, else the built-in ones.  Raises :class:`~mxisd.notify.template.TemplateError`."""
     own = _files(config.threepid.medium.msisdn.generators.template)
     found: dict[Kind, Translations[Template[str]]] = {}
     for kind, known in names(ThreePid(MSISDN, "15551234567"), text_site(config)).items():
@@ -113,7 +114,7 @@ def _files(templates: Templates) -> dict[Kind, Path]:
     unbind = templates.session.unbind
     given: dict[Kind, Path | None] = {
         "invite": templates.invite,
-        # Whoever has their own words for an invite wants them here rather than ours.
+        # An administrator's own invite template is better here than our reminder.
         "invite.reminder": templates.reminder or templates.invite,
         "session.validation": templates.session.validation,
         "session.unbind.fraudulent": unbind.fraudulent,

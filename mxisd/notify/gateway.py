@@ -1,4 +1,4 @@
-"""SMS by any gateway that takes a message by an HTTP request."""
+"""SMS by any gateway that accepts messages as HTTP requests."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .request import beginning, hand_over
 from .template import fill
 
 PLACEHOLDERS = frozenset({"RECIPIENT_ADDRESS", "TEXT"})
-"""The number in international form, without a ``+``; and the message."""
+"""``RECIPIENT_ADDRESS`` is the number in international form without ``+``, ``TEXT`` the message."""
 
 
 class GatewayConnector:
-    """Puts number and text into a URL and a body, each made fit for where it stands."""
+    """Puts the number and the text into a URL and a body, escaped for their place."""
 
     def __init__(
         self, http: Http, url: str, method: str = "POST", headers: Mapping[str, str] | None = None, body: str = ""
     ) -> None:
-        """The ``Content-Type`` among the headers tells what the body is: JSON, a form, XML, or else text."""
+        """The ``Content-Type`` header tells how values in the body are escaped: as JSON, a form, XML, or not at all."""
         self._http = http
         self._url = url
         self._method = method

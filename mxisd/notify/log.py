@@ -1,4 +1,4 @@
-"""The connectors that send nothing: for development, and to switch a medium off."""
+"""Connectors that send nothing: for development, and to switch a medium off."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ log = Logger()
 
 
 class LogConnector:
-    """Shows messages in the log, tokens and all, instead of sending them."""
+    """Writes messages to the log, including their tokens, instead of sending them."""
 
     async def deliver(self, address: str, content: EmailMessage | str) -> None:
         """See :class:`~mxisd.notify.notifier.Connector`."""
@@ -18,7 +18,7 @@ class LogConnector:
 
 
 class NoConnector:
-    """Takes messages and drops them."""
+    """Accepts messages and drops them."""
 
     async def deliver(self, address: str, content: EmailMessage | str) -> None:
         """See :class:`~mxisd.notify.notifier.Connector`."""

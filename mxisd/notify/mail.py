@@ -1,8 +1,8 @@
 """
 Emails made of templates.
 
-A template is a message itself, an ``.eml`` file.  It is taken apart when it is read, and each message is put together
-anew: no value that is put in can end a header or a part, whatever it holds.
+A template is itself a message, an ``.eml`` file.  It is parsed when it is read, and each message is built from its
+parts: so no value can end a header or a part, whatever is in it.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from typing import Protocol
 from ..clock import Random, token
 from .template import TemplateError, check, fill, read
 
-# Lines end as SMTP wants it, and what is not ASCII is encoded: no server has to know how to pass it on.
+# Lines end as SMTP requires, and what is not ASCII is encoded, so that every server can pass it on.
 POLICY = policy.SMTP.clone(cte_type="7bit")
 
-# Ours to say, or nothing for a template to say.
+# Headers that we set ourselves, or that a template must not set.
 _NOT_FROM_TEMPLATES = {"auto-submitted", "bcc", "cc", "date", "from", "message-id", "received", "return-path", "to"}
 
 Values = Mapping[str, str]
 
 
 class MailTemplate:
-    """Of an email: headers, and a body of any structure in whose texts there are placeholders."""
+    """The template of an email: headers, and a body of any structure; all texts may contain placeholders."""
 
     def __init__(self, headers: Sequence[_Header], body: _Body) -> None:
         self._headers = headers
@@ -60,13 +60,13 @@ class MailTemplate:
         )
 
     def texts(self) -> Iterator[str]:
-        """All that may have placeholders in it."""
+        """All texts that may contain placeholders."""
         for header in self._headers:
             yield from header.texts()
         yield from self._body.texts()
 
     def render(self, values: Values) -> EmailMessage:
-        """The message, so far without sender and recipient."""
+        """The message, without what :func:`address` adds."""
         message = EmailMessage(POLICY)
         for header in self._headers:
             header.render(values, message)
@@ -77,14 +77,14 @@ class MailTemplate:
 
 
 def address(message: EmailMessage, sender: Address, recipient: str, now: float, random: Random) -> None:
-    """Complete a message with who sends it to whom, and when (epoch seconds)."""
+    """Add sender, recipient, date (``now``, in epoch seconds) and message ID to a message."""
     message["From"] = sender
     mailbox, _, domain = recipient.rpartition("@")
-    # As addr_spec, it would have to be ASCII.
+    # Given as addr_spec, it would have to be ASCII.
     message["To"] = Address(username=mailbox, domain=domain)
     message["Date"] = datetime.fromtimestamp(now, UTC)
     message["Message-ID"] = f"<{token(random, 16)}@{sender.domain}>"
-    # RFC 3834: so that no absence notice answers.
+    # RFC 3834: tells vacation programs not to reply.
     message["Auto-Submitted"] = "auto-generated"
 
 
@@ -107,7 +107,7 @@ class _Unstructured:
         yield self._text
 
     def render(self, values: Values, message: EmailMessage) -> None:
-        # An encoded word in a value would be decoded by whoever reads it, and first of all by the email package.
+        # The email package, and mail programs, would decode an encoded word in a value.
         message[self.name] = fill(self._text, values).replace("=?", "= ?")
 
 
@@ -124,7 +124,7 @@ class _Addresses:
             yield from pair
 
     def render(self, values: Values, message: EmailMessage) -> None:
-        # Without a sender configured, there is no address to put in.
+        # There is no address if no sender is configured.
         with suppress(ValueError, IndexError, HeaderParseError):
             message[self.name] = [
                 Address(fill(display_name, values).replace("=?", "= ?"), addr_spec=fill(address, values))
@@ -154,7 +154,7 @@ class _Body(Protocol):
     def texts(self) -> Iterator[str]: ...
 
     def render(self, values: Values, part: MIMEPart) -> MIMEPart:
-        """Make an empty part this one; or return another, if it need not be made anew."""
+        """Fill an empty part and return it, or return another part instead."""
         ...
 
 
@@ -192,7 +192,7 @@ class _Multipart:
 
 
 class _Attachment:
-    """What is sent along as it is: a picture, say."""
+    """A part that is sent unchanged, such as a picture."""
 
     def __init__(self, part: MIMEPart) -> None:
         self._part = part

@@ -1,22 +1,23 @@
 """
-What can be said to an address, and the values that templates may put into it.
+The messages that are sent to addresses, and the values that templates can use.
 
-The names of the values are mxisd's, and more.  Much of what they hold was chosen by strangers: each value is one line
-of printable text, and names are cut, whatever was sent to us.
+The names of the values are those of the Java mxisd, and some more.  What strangers choose of them passes
+:mod:`mxisd.notify.strangers`; and each value is made one line of printable text.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import ClassVar, Literal, Protocol
-from urllib.parse import quote_plus, urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode
 
 from msgspec import Struct
 
-from ..matrix.threepid import ThreePid
+from ..matrix.threepid import ThreePid, readable
 from ..storage.records import Invite
+from . import strangers
+from .strangers import MAX_URL, line
 
 Kind = Literal[
     "invite",
@@ -27,19 +28,9 @@ Kind = Literal[
     "generic.matrixId",
 ]
 
-# Long enough for a name, too short for a story.
-MAX_NAME = 64
-# Some mail clients and gateways cut longer ones.
-MAX_URL = 2000
-# A user ID and a room ID have at most 255 bytes.
-MAX_VALUE = 500
-
-# They turn the text around them, so that a name could forge what is beside it.
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
 
 class MessageContext(Struct, frozen=True, kw_only=True):
-    """Who speaks: what all messages of a server, over one medium, have in common."""
+    """What all messages over one medium have in common."""
 
     domain: str
     """The homeserver's name."""
@@ -52,7 +43,7 @@ class MessageContext(Struct, frozen=True, kw_only=True):
 
 
 class Message(Protocol):
-    """Something to tell an address."""
+    """A message to an address."""
 
     kind: ClassVar[Kind]
 
@@ -61,16 +52,16 @@ class Message(Protocol):
 
     @property
     def accept_language(self) -> str:
-        """The ``Accept-Language`` header of whoever asked for it; empty if nobody did."""
+        """The ``Accept-Language`` header of the request that caused the message; empty if none did."""
         ...
 
     def values(self, site: MessageContext) -> Mapping[str, str]:
-        """The values of its own, as they came."""
+        """The values that this kind of message adds, not yet cleaned."""
         ...
 
 
 class Validation(Struct, frozen=True, kw_only=True):
-    """The token that proves that someone reads what is sent to an address."""
+    """The token by which somebody proves that they receive what is sent to an address."""
 
     kind: ClassVar[Kind] = "session.validation"
 
@@ -79,11 +70,11 @@ class Validation(Struct, frozen=True, kw_only=True):
     link: str
     """Where the token can be submitted by a browser."""
     next_link: str = ""
-    """Where the browser goes from there."""
+    """Where the browser is sent afterwards, if anywhere."""
     accept_language: str = ""
 
     def values(self, site: MessageContext) -> Mapping[str, str]:
-        return {"VALIDATION_LINK": self.link, "VALIDATION_TOKEN": self.token, "NEXT_URL": url(self.next_link)}
+        return {"VALIDATION_LINK": self.link, "VALIDATION_TOKEN": self.token, "NEXT_URL": strangers.url(self.next_link)}
 
 
 class InviteMessage(Struct, frozen=True):
@@ -101,33 +92,33 @@ class InviteMessage(Struct, frozen=True):
     def values(self, site: MessageContext) -> Mapping[str, str]:
         invite = self.invite
         fields = {name: value for name, value in invite.fields.items() if isinstance(value, str)}
-        alias = line(fields.get("room_alias", ""))
+        alias = strangers.room_alias(fields.get("room_alias", ""))
         room = _room(invite.room_id, fields.get("room_name", ""))
         key = invite.ephemeral_private_key
         return {
             **_sender(invite.sender, fields.get("sender_display_name", "")),
             **room,
-            "ROOM_NAME_OR_ALIAS": room["ROOM_NAME"] or alias or invite.room_id,
+            "ROOM_NAME_OR_ALIAS": room["ROOM_NAME"] or alias or room["ROOM_ID"],
             "ROOM_ALIAS": alias,
-            "ROOM_AVATAR_URL": url(fields.get("room_avatar_url", "")),
-            "ROOM_TYPE": fields.get("room_type", ""),
-            "ROOM_JOIN_RULES": fields.get("room_join_rules", ""),
-            "SENDER_AVATAR_URL": url(fields.get("sender_avatar_url", "")),
-            "WEB_CLIENT_LOCATION": url(fields.get("org.matrix.web_client_location", "")),
-            "GUEST_ACCESS_TOKEN": fields.get("guest_access_token", ""),
-            "GUEST_USER_ID": fields.get("guest_user_id", ""),
+            "ROOM_AVATAR_URL": strangers.avatar(fields.get("room_avatar_url", "")),
+            "ROOM_TYPE": strangers.word(fields.get("room_type", "")),
+            "ROOM_JOIN_RULES": strangers.word(fields.get("room_join_rules", "")),
+            "SENDER_AVATAR_URL": strangers.avatar(fields.get("sender_avatar_url", "")),
+            "WEB_CLIENT_LOCATION": strangers.url_at(fields.get("org.matrix.web_client_location", ""), site.domain),
+            "GUEST_ACCESS_TOKEN": strangers.opaque(fields.get("guest_access_token", "")),
+            "GUEST_USER_ID": strangers.user_id(fields.get("guest_user_id", "")),
             "INVITE_MEDIUM": invite.threepid.medium,
-            "INVITE_ADDRESS": invite.threepid.address,
+            "INVITE_ADDRESS": readable(invite.threepid),
             "INVITE_TOKEN": invite.token,
             "INVITE_PRIVATE_KEY": key,
-            # v1: whoever follows it from a mail has no access token, which v2 asks for.
+            # v1, since a link in a mail is opened without the access token that v2 requires.
             "INVITE_SIGN_URL": f"{site.public_url}/_matrix/identity/api/v1/sign-ed25519?"
             + urlencode({"token": invite.token, "private_key": key}),
         }
 
 
 class Reminder(Struct, frozen=True):
-    """The same once more, before the invitation expires."""
+    """A second message about an invite, before it expires."""
 
     kind: ClassVar[Kind] = "invite.reminder"
 
@@ -192,7 +183,7 @@ class UnbindNotice(Struct, frozen=True, kw_only=True):
 
 
 def values(message: Message, site: MessageContext) -> dict[str, str]:
-    """All values of a message, fit to be shown; for each ``X`` there is an ``X_URL_ENCODED``."""
+    """All values of a message, cleaned; for each ``X`` there is an ``X_URL_ENCODED``."""
     given = {
         "REGISTER_URL": f"https://{site.domain}",
         **site.placeholders,
@@ -201,59 +192,23 @@ def values(message: Message, site: MessageContext) -> dict[str, str]:
         "FROM_EMAIL": site.from_email,
         "FROM_NAME": site.from_name,
         "RECIPIENT_MEDIUM": message.threepid.medium,
-        "RECIPIENT_ADDRESS": message.threepid.address,
+        "RECIPIENT_ADDRESS": readable(message.threepid),
         **message.values(site),
     }
     shown = {name: line(value, MAX_URL) for name, value in given.items()}
     return shown | {f"{name}_URL_ENCODED": quote_plus(value) for name, value in shown.items()}
 
 
-def line(text: str, limit: int = MAX_VALUE) -> str:
-    """A text on one line, without what is invisible or turns the text around it, and cut to so many characters."""
-    # Not all of it is looked at, since it may be long; what is left of the rest is cut anyway.
-    kept = (_printable(character) for character in text[: 4 * limit])
-    return _cut(" ".join("".join(kept).split()), limit)
-
-
-def name(text: str) -> str:
-    """A name that somebody gave; empty if it carries a link, since then it is an advertisement."""
-    folded = text.casefold()
-    return "" if "://" in folded or "www." in folded else line(text, MAX_NAME)
-
-
-def url(text: str) -> str:
-    """A link that cannot be harmful by its form, or else nothing."""
-    try:
-        known = urlsplit(text).scheme in ("http", "https", "mxc")
-    except ValueError:
-        known = False
-    return text if known and len(text) <= MAX_URL and text.isprintable() and " " not in text else ""
-
-
-def _printable(character: str) -> str:
-    if character in _BIDI:
-        return ""
-    category = unicodedata.category(character)
-    if category == "Cs":
-        return ""
-    return " " if category in ("Cc", "Zl", "Zp") else character
-
-
-def _cut(text: str, limit: int) -> str:
-    # A joiner at the end would join the ellipsis.
-    return text if len(text) <= limit else text[: limit - 1].rstrip("\u200d ") + "…"
-
-
 def _sender(user_id: str, given_name: str) -> dict[str, str]:
-    shown = name(given_name)
+    shown, shown_id = strangers.name(given_name), strangers.user_id(user_id)
     return {
-        "SENDER_ID": user_id,
+        "SENDER_ID": shown_id,
         "SENDER_NAME": shown,
         "SENDER_DISPLAY_NAME": shown,
-        "SENDER_NAME_OR_ID": shown or user_id,
+        "SENDER_NAME_OR_ID": shown or shown_id,
     }
 
 
 def _room(room_id: str, given_name: str) -> dict[str, str]:
-    shown = name(given_name)
-    return {"ROOM_ID": room_id, "ROOM_NAME": shown, "ROOM_NAME_OR_ID": shown or room_id}
+    shown, shown_id = strangers.name(given_name), strangers.room_id(room_id)
+    return {"ROOM_ID": shown_id, "ROOM_NAME": shown, "ROOM_NAME_OR_ID": shown or shown_id}

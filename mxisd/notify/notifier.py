@@ -1,4 +1,4 @@
-"""Where messages are handed in."""
+"""What other packages call to send messages."""
 
 from __future__ import annotations
 
@@ -16,27 +16,29 @@ M_contra = TypeVar("M_contra", contravariant=True)
 
 class SendFailed(Exception):
     """
-    A message could not be sent, for a reason to be told to the administrator; the address is not in it.
+    A message could not be sent; the reason is for the administrator, and does not hold the address.
 
-    ``permanent``: it never will be, since the address or the message was refused; else it may be at another time.
+    ``permanent``: the address or the message was refused, and would be at any other time.  ``handed_over``: the whole
+    message was passed on, but nobody said whether it was accepted, so that a second attempt may make a second copy.
     """
 
-    def __init__(self, permanent: bool, reason: str) -> None:
+    def __init__(self, permanent: bool, reason: str, *, handed_over: bool = False) -> None:
         super().__init__(reason)
         self.permanent = permanent
         self.reason = reason
+        self.handed_over = handed_over
 
 
 class Connector(Protocol[C_contra]):
-    """Brings what is ready to be sent to whoever takes it on: ``EmailMessage`` for email, ``str`` for SMS."""
+    """Passes finished messages on to a server or provider: ``EmailMessage`` for email, ``str`` for SMS."""
 
     async def deliver(self, address: str, content: C_contra) -> None:
-        """Returns when it was accepted.  Raises :class:`SendFailed`."""
+        """Returns when the message was accepted.  Raises :class:`SendFailed`."""
         ...
 
 
 class MessageSender(Protocol[M_contra]):
-    """Where messages are handed in: a :class:`Notifier`, or what a test puts in its place."""
+    """What sends messages: a :class:`Notifier`, or what a test uses instead."""
 
     async def send(self, message: M_contra) -> None:
         """Returns when the message was accepted to be delivered.  Raises :class:`SendFailed`."""
@@ -44,7 +46,7 @@ class MessageSender(Protocol[M_contra]):
 
 
 class Channel(Generic[C]):
-    """The way to the addresses of one medium: words for each kind of message, and what carries them."""
+    """How to reach the addresses of one medium: a template for each kind of message, and a connector."""
 
     def __init__(
         self, site: MessageContext, templates: Mapping[Kind, Translations[Template[C]]], connector: Connector[C]
@@ -60,16 +62,16 @@ class Channel(Generic[C]):
         try:
             await self._connector.deliver(address, template.render(values(message, self._site)))
         except SendFailed as error:
-            # Servers like to quote it, and reasons are logged.
+            # Servers often quote the address, and reasons are logged.
             reason = re.sub(re.escape(address), "(the address)", error.reason, flags=re.IGNORECASE)
-            raise SendFailed(error.permanent, reason) from error
+            raise SendFailed(error.permanent, reason, handed_over=error.handed_over) from error
 
 
 class Notifier:
-    """Sends messages over the channel of their address's medium."""
+    """Sends each message over the channel for the medium of its address."""
 
     def __init__(self, channels: Mapping[str, Channel[Any]]) -> None:
-        """``channels`` are by medium; to others nothing can be sent."""
+        """``channels`` are by medium; nothing can be sent to other media."""
         self._channels = channels
 
     def supports(self, medium: str) -> bool:
@@ -80,6 +82,6 @@ class Notifier:
         """Returns when the message was accepted to be delivered.  Raises :class:`SendFailed`."""
         medium = message.threepid.medium
         if medium not in self._channels:
-            # Not permanent: it is only not configured, and what waits is sent once it is.
+            # Not permanent: what waits is sent when a connector has been configured.
             raise SendFailed(permanent=False, reason=f"no connector is configured for the medium {medium}")
         await self._channels[medium].send(message)

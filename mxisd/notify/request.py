@@ -1,4 +1,4 @@
-"""Messages handed over by an HTTP request: what the providers have in common."""
+"""Sending messages by HTTP requests, for all providers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ..net.errors import OutboundError
 from ..net.http_client import Http, HttpResponse
 from .notifier import SendFailed
 
-# Whoever asked for the message waits for it.  Seconds.
+# Seconds; somebody may be waiting for the message.
 TIMEOUT = 20.0
 
-# They are about the message itself; a key that is not accepted, say, can be put right.
+# About the message itself.  Other statuses, such as 401 for a wrong key, are about what can be corrected.
 _PERMANENT = (400, 413, 422)
 
 
@@ -24,9 +24,9 @@ async def hand_over(
     reason: Callable[[HttpResponse], str],
 ) -> None:
     """
-    Send a request that has to be answered with success.
+    Send a request, and return if it is answered with a 2xx status.
 
-    ``reason`` finds in another answer what is the matter.  Raises :class:`SendFailed`.
+    ``reason`` extracts an explanation from any other answer.  Raises :class:`SendFailed`.
     """
     try:
         answer = await http.request(method, url, headers=headers, body=body, timeout=TIMEOUT)
@@ -39,5 +39,5 @@ async def hand_over(
 
 
 def beginning(answer: HttpResponse) -> str:
-    """The first line of an answer that has no form we know."""
+    """The beginning of an answer in an unknown format, as one line."""
     return " ".join(answer.body[:500].decode("utf-8", "replace").split())[:200]

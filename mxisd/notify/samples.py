@@ -1,4 +1,4 @@
-"""A message of each kind, as an example: for previews, and to know which values a template can ask for."""
+"""An example of each kind of message: for previews, and to know which values a template can use."""
 
 from __future__ import annotations
 
@@ -59,5 +59,5 @@ def samples(threepid: ThreePid, site: MessageContext) -> dict[Kind, Message]:
 
 
 def names(threepid: ThreePid, site: MessageContext) -> dict[Kind, frozenset[str]]:
-    """The values that templates can ask for, by kind."""
+    """The names of the values that templates can use, by kind."""
     return {kind: frozenset(values(message, site)) for kind, message in samples(threepid, site).items()}

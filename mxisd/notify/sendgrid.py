@@ -25,7 +25,7 @@ class _Errors(Struct):
 
 
 class SendGridConnector:
-    """Hands over subject, text and HTML; SendGrid makes the message."""
+    """Sends subject, text and HTML to SendGrid, which makes the message."""
 
     def __init__(self, http: Http, key: str, sender: Address, api: str = API) -> None:
         self._http = http
@@ -42,7 +42,7 @@ class SendGridConnector:
             "subject": str(content["Subject"]),
             "content": _texts(content),
             "headers": {"Auto-Submitted": "auto-generated"},
-            # Else the links would lead over SendGrid, tokens and all.
+            # Otherwise links would lead through SendGrid, which would see their tokens.
             "tracking_settings": {
                 "click_tracking": {"enable": False, "enable_text": False},
                 "open_tracking": {"enable": False},
@@ -52,7 +52,7 @@ class SendGridConnector:
 
 
 def _texts(content: EmailMessage) -> list[dict[str, str]]:
-    # The API wants plain text first.
+    # The API requires plain text first.
     bodies = ((f"text/{subtype}", content.get_body((subtype,))) for subtype in ("plain", "html"))
     return [{"type": type_, "value": body.get_content()} for type_, body in bodies if body is not None]
 

@@ -1,8 +1,8 @@
 """
 Templates: files in which ``%NAME%`` stands for a value.
 
-They are mxisd's files.  ``%%`` is a single ``%``, as some of them have it.  A template may come in several languages:
-beside ``invite.eml``, ``invite.de.eml`` is the German one.
+Templates of the Java mxisd can be used.  As in some of them, ``%%`` is a single ``%``.  A template may exist in several
+languages: next to ``invite.eml``, ``invite.de.eml`` is the German one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..errors import StartError
 T = TypeVar("T")
 C_co = TypeVar("C_co", covariant=True)
 
-# At least three letters and no digits: the %E4%B8 of an encoded URL is none, nor is the % of CSS.
+# At least three letters and no digits, so that neither %E4%B8 in an encoded URL nor 100% in CSS is a placeholder.
 _NAME = "[A-Z][A-Z_]+[A-Z]"
 _PLACEHOLDER = re.compile(f"%(?P<name>{_NAME})%|%%(?!{_NAME}%)")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
@@ -28,13 +28,13 @@ class TemplateError(StartError):
 
 
 class Template(Protocol[C_co]):
-    """Puts values into words."""
+    """A text with placeholders, into which values are put."""
 
     def render(self, values: Mapping[str, str]) -> C_co: ...
 
 
 class TextTemplate:
-    """Of a text message: the whole file is the text."""
+    """The template of a text message: the whole file is the text."""
 
     def __init__(self, text: str) -> None:
         self._text = text.strip()
@@ -51,16 +51,16 @@ class TextTemplate:
 
 
 class Translations(Generic[T]):
-    """The same in several languages."""
+    """A template in several languages."""
 
     def __init__(self, default: T, others: Mapping[str, T] | None = None) -> None:
-        """``others`` are by language tag (RFC 5646); if none is English, the default is taken to be."""
+        """``others`` are by language tag (RFC 5646); if none of them is English, the default is taken as English."""
         self._default = default
         self._by_language = {"en": default} | {tag.lower(): other for tag, other in (others or {}).items()}
 
     @classmethod
     def load(cls, path: Path, load: Callable[[Path], T]) -> Translations[T]:
-        """Read a file and the ones for other languages that lie beside it.  Raises :class:`TemplateError`."""
+        """Read a file, and those next to it for other languages.  Raises :class:`TemplateError`."""
         others = {}
         for sibling in sorted(path.parent.glob(f"{_literally(path.stem)}.*{_literally(path.suffix)}")):
             language = sibling.name.removeprefix(f"{path.stem}.").removesuffix(path.suffix)
@@ -69,7 +69,7 @@ class Translations(Generic[T]):
         return cls(load(path), others)
 
     def best(self, accept_language: str) -> T:
-        """The one that an ``Accept-Language`` header (RFC 9110, 12.5.4) likes best."""
+        """The one that an ``Accept-Language`` header (RFC 9110, 12.5.4) prefers."""
         for language in preferred(accept_language):
             parts = language.split("-")
             for length in range(len(parts), 0, -1):
@@ -80,7 +80,7 @@ class Translations(Generic[T]):
 
 
 def preferred(accept_language: str) -> list[str]:
-    """The languages of an ``Accept-Language`` header in lower case, the best liked first."""
+    """The languages of an ``Accept-Language`` header in lower case, the preferred ones first."""
     weighed = []
     for entry in accept_language[:1000].split(","):
         language, _, parameter = entry.strip().lower().partition(";")
@@ -105,9 +105,9 @@ def read(path: Path) -> str:
 
 def check(path: Path | str, source: str, text: str, names: Collection[str]) -> None:
     """
-    Refuse a text with a placeholder for which there will be no value.
+    Refuse a text with an unknown placeholder: ``names`` are those for which there are values.
 
-    ``source`` is the whole file, in which the line is looked for.  Raises :class:`TemplateError`.
+    ``source`` is the whole file, to find the line number.  Raises :class:`TemplateError`.
     """
     for name in placeholders(text):
         if name not in names:
@@ -117,12 +117,12 @@ def check(path: Path | str, source: str, text: str, names: Collection[str]) -> N
 
 
 def placeholders(text: str) -> Iterator[str]:
-    """The names of the values that a text asks for."""
+    """The names of the placeholders in a text."""
     return (match["name"] for match in _PLACEHOLDER.finditer(text) if match["name"])
 
 
 def fill(text: str, values: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
-    """Put values into a text, each made fit for it by ``escape``; what they bring is not looked at again."""
+    """Replace placeholders by their values, passed through ``escape``; placeholders inside values stay as they are."""
     return _PLACEHOLDER.sub(lambda match: escape(values[match["name"]]) if match["name"] else "%", text)
 
 

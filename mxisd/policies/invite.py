@@ -10,7 +10,7 @@ from msgspec import Struct
 from ..config.invite import Policy, Rule
 from ..log import Logger
 from ..matrix.error import MatrixError
-from ..matrix.threepid import ThreePid, spellings
+from ..matrix.threepid import ThreePid, a_labels, folded, spellings, u_labels
 from ..patterns import glob
 from ..stores.store import Roles
 from ..stores.stores import StoreFailed
@@ -104,7 +104,7 @@ def _facts(attempt: Attempt, roles: frozenset[str]) -> _Facts:
         "role": roles,
         "room": [attempt.room_id or ""],
         "medium": [threepid.medium] if threepid is not None else None,
-        "address": spellings(threepid) if threepid is not None else None,
+        "address": [each.address for each in spellings(threepid)] if threepid is not None else None,
     }
 
 
@@ -120,7 +120,7 @@ class _Rule:
             _Condition("role", rule.role),
             _Condition("room", rule.room),
             _Condition("medium", rule.medium),
-            _Condition("address", map(_folded, rule.address)),
+            _Condition("address", (form for pattern in rule.address for form in _spelled(pattern))),
         ]
         self._conditions = [condition for condition in conditions if condition.patterns]
 
@@ -152,9 +152,22 @@ class _Condition:
 _PHONE = re.compile(r"\+[0-9*]+")
 
 
-def _folded(pattern: str) -> str:
-    # As addresses are compared: phone numbers without their plus, email addresses in folded case.
-    return pattern[1:] if _PHONE.fullmatch(pattern) else pattern.casefold()
+def _spelled(pattern: str) -> Iterable[str]:
+    """
+    The forms of a pattern that are to be compared with addresses.
+
+    Phone numbers are without their plus; email addresses are in folded case, and their domains in A-labels or U-labels.
+    """
+    if _PHONE.fullmatch(pattern):
+        return [pattern[1:]]
+    local, at, domain = pattern.rpartition("@")
+    if not at and not pattern.startswith("*"):
+        # It begins as a local part does.
+        return [folded(pattern)]
+    # What has an asterisk in it is no whole label.
+    labels = [label.lower() if "*" in label else a_labels(label) for label in domain.split(".")]
+    forms = (".".join(labels), ".".join(map(u_labels, labels)))
+    return dict.fromkeys(f"{folded(local)}{at}{form}" for form in forms)
 
 
 def _list(names: Sequence[str]) -> str:

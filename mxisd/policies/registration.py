@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
-from ..config.register import Medium, Policy
+from ..config.interception import Medium, RegisterPolicy
 from ..log import Logger
 from ..matrix.error import MatrixError
-from ..matrix.threepid import ThreePid, spellings
+from ..matrix.threepid import ThreePid, a_labels, spellings
 from ..patterns import Expression
 from ..storage.records import Invite
 
@@ -24,7 +24,7 @@ class PendingInvites(Protocol):
 class RegistrationPolicy:
     """An address may be used if it was invited or is on a whitelist; for the others there is a default."""
 
-    def __init__(self, policy: Policy, invites: PendingInvites) -> None:
+    def __init__(self, policy: RegisterPolicy, invites: PendingInvites) -> None:
         self._allowed = policy.allowed
         self._invited = policy.invite
         self._lists = {medium: _Lists(lists) for medium, lists in policy.threepid.items()}
@@ -54,7 +54,7 @@ class _Lists:
 
     def judge(self, threepid: ThreePid) -> bool | None:
         """``None`` for an address that is on neither list."""
-        addresses = spellings(threepid)
+        addresses = [spelling.address for spelling in spellings(threepid)]
         if _any(self._black, addresses):
             return False
         return True if _any(self._white, addresses) else None
@@ -74,7 +74,7 @@ def domain(pattern: str) -> Test:
 
     ``*example.org`` is the domain and those below it, ``.example.org`` only those below, ``example.org`` only itself.
     """
-    name = pattern.casefold().removeprefix("*").removeprefix(".")
+    name = a_labels(pattern.removeprefix("*").removeprefix("."))
     itself, below = not pattern.startswith("."), pattern.startswith(("*", "."))
 
     def matches(address: str) -> bool:

@@ -1,6 +1,7 @@
 """
-What must survive a restart.
+Everything that must survive a restart.
 
-:mod:`mxisd.storage.records` are the things kept, :mod:`mxisd.storage.contract` what an engine promises about them.
-Engines live beside: only :mod:`mxisd.storage.engine` imports them.
+:mod:`mxisd.storage.records` defines what is stored, :mod:`mxisd.storage.contract` the methods every engine has.
+The engines are in :mod:`mxisd.storage.sqlite` and :mod:`mxisd.storage.redis`; only :mod:`mxisd.storage.engine` imports
+them.
 """

@@ -1,4 +1,4 @@
-"""All that an engine keeps, record by record, to be carried to another one."""
+"""Read all records of an engine, page by page, and write them to another one: used by ``mxisd-storage copy``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Cooldown(Struct, frozen=True, kw_only=True):
 
 Kept: TypeAlias = Binding | Session | Invite | Delivery | AccessToken | AcceptedTerms | Transaction | Cooldown
 
-# Invites go before the deliveries that are about them.  The index of hashed addresses is not carried but made anew.
+# The order of copying: invites come before their deliveries.  The index of hashed addresses is not copied but rebuilt.
 KINDS: tuple[type[Kept], ...] = (
     Binding,
     Session,
@@ -46,30 +46,31 @@ KINDS: tuple[type[Kept], ...] = (
     Cooldown,
 )
 
-# Positions among the records of a kind, in the order of the engine that has them.
+# Positions in the list of all records of a kind; between these two, only the engine that is read understands them.
 START = ""
 END = "end"
 
 
 class Archive(Protocol):
-    """An engine's records, while nobody else uses it."""
+    """All records of an engine.  Nothing else may use the engine at the same time."""
 
     async def pack(self, kind: type[Kept], position: str) -> tuple[Sequence[Kept], str]:
         """
-        Some of the records that come after a position, and the position after them.
+        Read the page of records after a position; return it with the position at its end.
 
-        A record may come again later.  A delivery that is under way comes as one whose attempt was lost.
+        The same record may be on a later page again.  A delivery that is claimed is returned as one whose attempt was
+        lost.
         """
         ...
 
     async def unpack(self, kind: type[Kept], records: Sequence[Kept], position: str) -> None:
-        """Keep records, which may be there already, and with them how far one has come in the other engine."""
+        """Write records, over those that exist already, and note the position reached in the other engine."""
         ...
 
     async def reached(self, kind: type[Kept]) -> str:
-        """How far :meth:`unpack` has come."""
+        """The position noted by the last :meth:`unpack`; ``START`` if there was none."""
         ...
 
     async def forget_positions(self) -> None:
-        """All that was to be unpacked is there."""
+        """The copy is complete: delete the noted positions."""
         ...

@@ -1,9 +1,9 @@
 """
-What an engine promises.
+The interface of a storage engine, and what each method guarantees.
 
-Every method is atomic, and durable when it returns.  ``now`` and other times are epoch milliseconds.  Nothing here
-reads a clock or draws randomness: both are arguments, so that a script in Redis and a transaction in SQLite
-decide alike.  The tests in ``tests/storage/contract.py`` are this contract, run against every engine.
+Every method is atomic, and durable when it returns.  ``now`` and other times are epoch milliseconds.  No method reads a
+clock or makes random values: the caller passes them, so that a script in Redis and a transaction in SQLite give the
+same result.  The tests in ``tests/storage/contract.py`` check this contract on every engine.
 """
 
 from __future__ import annotations
@@ -16,42 +16,42 @@ from .archive import Archive
 from .records import Account, Binding, Claimed, Delivery, End, Failure, Invite, Kind, Pepper, Session, State
 
 Portion: TypeAlias = Sequence[tuple[Sequence[str], str]]
-"""Some thousand addresses at most: of each its digests, one for each pepper that was named, and the user ID."""
+"""At most some thousand addresses: for each one the digests, one for each pepper asked for, and the user ID."""
 
 
 class StorageUnavailable(Exception):
-    """The engine cannot be reached, or cannot write; nothing was acknowledged.  Try again later."""
+    """The engine cannot be reached, or cannot write now.  Try again later."""
 
 
 class SessionStorage(Protocol):
     async def open(self, session: Session, *, alive_since: int, max_guesses: int) -> Session:
         """
-        Keep a new session, unless one for its address and client secret is alive: then return that one.
+        Store a new session and return it, unless one for its address and client secret is alive: then return that.
 
-        Alive is what was modified at or after ``alive_since`` and has fewer than ``max_guesses`` wrong tokens.
+        Alive means modified at or after ``alive_since``, and fewer than ``max_guesses`` wrong tokens.
         """
         ...
 
     async def get(self, sid: str) -> Session | None: ...
 
     async def claim_attempt(self, sid: str, send_attempt: int, next_link: str | None) -> bool:
-        """Whether this attempt is greater than all before; if so it is recorded, and ``next_link`` with it."""
+        """If this attempt is higher than all before, record it with ``next_link`` and return ``True``."""
         ...
 
     async def release_attempt(self, sid: str, send_attempt: int, previous: int) -> None:
-        """Undo :meth:`claim_attempt` because sending failed; no effect once a later attempt was claimed."""
+        """Undo :meth:`claim_attempt` because sending failed; no effect if a later attempt has been claimed."""
         ...
 
     async def take_guess(self, sid: str) -> int:
-        """Count one submitted token as wrong, before it is compared, and return the count; 0 for no such session."""
+        """Count a submitted token as wrong, before it is compared; return the count, 0 if there is no such session."""
         ...
 
     async def validate(self, sid: str, now: int) -> None:
-        """The last guess was right: take it off the count; the first time, record ``now`` as validation and change."""
+        """The last token was right: uncount it.  The first time, set ``validated_at`` and ``modified`` to ``now``."""
         ...
 
     async def purge(self, modified_before: int) -> int:
-        """Forget sessions last modified before a time; return how many.  An engine may have done so by itself."""
+        """Delete sessions last modified before a time; return how many.  An engine may do this by itself."""
         ...
 
 
@@ -59,48 +59,48 @@ class BindingStorage(Protocol):
     async def get(self, threepid: ThreePid) -> Binding | None: ...
 
     async def users_of(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
-        """The user IDs that addresses are bound to, for those that are."""
+        """The user IDs that addresses are bound to; addresses without a binding are left out."""
         ...
 
     async def bind(self, binding: Binding, destination: str) -> list[Invite]:
         """
-        Publish a binding, replacing an earlier one of the address, and end the address's pending invites as bound.
+        Store a binding, in place of an earlier one of the address, and end the address's pending invites as bound.
 
-        For each of them an ``onbind`` delivery is queued to ``destination``, or a single one without a token when
-        there are none.  Returns the invites as ended.
+        An ``onbind`` delivery to ``destination`` is queued for each of these invites; if there are none, a single one
+        without a token.  Returns the ended invites.
         """
         ...
 
     async def unbind(self, threepid: ThreePid, user_id: str) -> bool:
-        """Remove a binding if it is to this user; whether there was one."""
+        """Delete the binding of an address to this user; return whether there was one."""
         ...
 
 
 class HashStorage(Protocol):
     """
-    The index of hashed addresses: those of all bindings, and those that identity stores list.
+    The index of hashed addresses: of all bindings, and of all users that identity stores ("sources") list.
 
-    What concerns the whole index takes many small steps, between which others can read and write.
+    Work on the whole index is done in many small steps, so that other reads and writes do not wait for it.
     """
 
     async def peppers(self) -> list[Pepper]:
-        """The peppers for which the index answers, the current one first."""
+        """The peppers in use (those that :meth:`find` answers for), the current one first."""
         ...
 
     async def prepare(self, pepper: Pepper, *, after: str | None) -> bool:
         """
-        Index all bindings under a new pepper, and from now on those that are made.  It is not in use yet.
+        Index all bindings, and from now on every new one, under a new pepper.  It is not in use yet.
 
-        ``False`` if the current one is not ``after``, or someone else is at it: of many processes whose time has come,
-        one does the work.  A pepper that is prepared and never published is forgotten sooner or later.
+        ``False`` if the current pepper is not ``after``, or another process is preparing one: of many processes that
+        want to rotate, one does the work.  A pepper that is never published is deleted sooner or later.
         """
         ...
 
     async def publish(self, pepper: str, *, keep: int) -> bool:
         """
-        Make a prepared pepper the current one, and forget all but the ``keep`` newest.
+        Make a prepared pepper the current one, and delete all but the ``keep`` newest.
 
-        ``False`` if it is not prepared, or was forgotten.
+        ``False`` if it is not prepared, or was deleted.
         """
         ...
 
@@ -108,21 +108,21 @@ class HashStorage(Protocol):
         """
         User IDs by digest, as :func:`mxisd.matrix.hashing.digest` makes it; ``None`` if the pepper is not in use.
 
-        Where several know one, bindings count most, then the sources in their order.
+        If a digest is known more than once, bindings come first, then the sources in their order.
         """
         ...
 
     async def arrange(self, sources: Sequence[str]) -> None:
-        """Let there be these sources, in this order, and forget what others have listed."""
+        """Set the list of sources and their order; delete what other sources have listed."""
         ...
 
     async def replace(self, source: str, peppers: Sequence[str], portions: AsyncIterable[Portion]) -> None:
         """
-        Let what is in ``portions`` be all that a source lists.
+        Replace everything that a source lists by what is in ``portions``.
 
-        Nothing changes before the last portion is there.  After that one digest after the other comes to lead where it
-        is to lead; whoever is interrupted does it again.  No effect for peppers that are neither in use nor prepared,
-        nor for a source that is not among those arranged.
+        Nothing changes before the last portion has been read.  Then the digests change in many steps; a call that was
+        interrupted has to be repeated.  No effect for peppers that are neither in use nor prepared, nor for a source
+        that was not given to :meth:`arrange`.
         """
         ...
 
@@ -130,10 +130,10 @@ class HashStorage(Protocol):
 class InviteStorage(Protocol):
     async def add(self, invite: Invite, *, resend_before: int, reminder_due: int | None = None) -> Invite:
         """
-        Keep an invite and queue its message, and a reminder for later if it is to have one.
+        Store an invite and queue its message, and a reminder for ``reminder_due`` if that is given.
 
-        If one is pending for the same address, room and sender, that one is returned instead, and a message is
-        queued only if the last one was queued before ``resend_before`` and has left.
+        If an invite is pending for the same address, room and sender, that one is returned instead.  Its message is
+        queued again only if the last one was queued before ``resend_before`` and is no longer queued.
         """
         ...
 
@@ -144,36 +144,35 @@ class InviteStorage(Protocol):
         ...
 
     async def has_ephemeral_key(self, public_key: str) -> bool:
-        """Whether a key (standard unpadded base64) was made for an invite."""
+        """Whether this public key (standard unpadded base64) was made for an invite."""
         ...
 
     async def claim_due(self, now: int, next_due: int, limit: int) -> list[Invite]:
         """
-        Take up to ``limit`` pending invites that are due to be looked up, the longest due first.
+        Claim up to ``limit`` pending invites whose address is due to be looked up, the longest due first.
 
-        Of those due since the same time, the ones of an address come together, so that it is looked up once.
-        They become due again at ``next_due``, whatever comes of it: a process that dies in between loses nothing.
+        Invites of one address that are due since the same time come together, so that it is looked up once.
+        They are due again at ``next_due`` in any case: if the process dies meanwhile, nothing is lost.
         """
         ...
 
     async def missed_remotely(self, invites: Mapping[str, int]) -> None:
-        """Remote sources did not know these addresses: by token, when to ask them next; one miss more for each."""
+        """Remote sources did not know these addresses: count a miss, and set when to ask next, by token."""
         ...
 
     async def page(self, *, ended: bool, offset: int, limit: int) -> list[Invite]:
-        """Pending invites, the oldest first, or ended ones, the newest first."""
+        """A page of the pending invites, the oldest first, or of the ended ones, the newest first."""
         ...
 
     async def purge(self, ended_before: int) -> int:
-        """Forget invites that ended before a time and have nothing queued, with their deliveries; return how many."""
+        """Delete invites that ended before a time and have nothing queued, with their deliveries; return how many."""
         ...
 
     async def end(self, token: str, end: End, user_id: str | None, destination: str | None, now: int) -> Invite | None:
         """
         End a pending invite; queue an ``onbind`` to ``destination`` if one is given.
 
-        Returns the invite as ended, or ``None`` when it was not pending any more.  A message about it that is
-        still queued is abandoned.
+        Returns the ended invite, or ``None`` if it was not pending.  Its queued messages are abandoned.
         """
         ...
 
@@ -183,30 +182,30 @@ class OutboxStorage(Protocol):
         self, kind: Kind, now: int, lease: int, limit: int, busy: Mapping[str, int], per_destination: int
     ) -> Claimed:
         """
-        Take up to ``limit`` deliveries that are due, the longest due first, for ``lease`` ms.
+        Claim up to ``limit`` deliveries that are due, the longest due first, with a lease of ``lease`` ms.
 
-        Each comes back with ``attempts`` one higher; where a claim before had run out, ``lost`` is one higher too.
-        ``busy`` tells how many the caller has under way to a destination: with those, at most ``per_destination``.
+        ``attempts`` of each goes up by one; if the lease of an earlier claim had expired, so does ``lost``.
+        ``busy`` is how many attempts the caller has under way by destination; they count towards ``per_destination``.
         """
         ...
 
     async def renew(self, deliveries: Sequence[Delivery], until: int) -> None:
-        """Keep claims that have not passed to someone else until a later time: the attempts are still under way."""
+        """The attempts are still under way: extend their leases, unless another process has claimed them since."""
         ...
 
     async def retry(self, delivery: Delivery, due: int, answer: str, count: Failure | None = None) -> bool:
         """
-        The attempt failed: try again at ``due``.  ``False`` if the claim had passed to someone else.
+        The attempt failed: try again at ``due``.  ``False`` if another process has claimed the delivery since.
 
-        ``count`` names the counter of the delivery, if any, that goes one higher.
+        ``count`` names the counter of the delivery that goes up by one, if any.
         """
         ...
 
     async def close(self, delivery: Delivery, state: State, answer: str, now: int) -> bool:
         """
-        The delivery is over.  ``False`` if the claim had passed to someone else.
+        The delivery is finished.  ``False`` if another process has claimed it since.
 
-        One that is about no invite is forgotten: nobody can ask for it any more.
+        A delivery without an invite is deleted, since no history shows it.
         """
         ...
 
@@ -225,16 +224,16 @@ class AccountStorage(Protocol):
         ...
 
     async def logout(self, token_hash: str) -> bool:
-        """Forget one token; whether it was known."""
+        """Delete one token; return whether it was known."""
         ...
 
     async def accept_terms(self, user_id: str, urls: Iterable[str], now: int) -> None:
-        """Add to the URLs of terms that a user has accepted, with whichever token."""
+        """Add URLs to the terms that a user has accepted, with whichever token."""
         ...
 
 
 class TransactionStorage(Protocol):
-    """Transactions of the homeserver to our application service, so that none is acted on twice."""
+    """IDs of the transactions from the homeserver to our application service, so that none is handled twice."""
 
     async def is_done(self, txn_id: str) -> bool: ...
 
@@ -244,27 +243,27 @@ class TransactionStorage(Protocol):
 
 
 class CooldownStorage(Protocol):
-    """What is to happen at most once in a while."""
+    """Things that all processes together do at most once in a period."""
 
     async def take(self, name: str, now: int, period: int) -> bool:
-        """Whether it may happen now; if so, it may not for ``period`` ms."""
+        """Return ``True`` if no cooldown of this name is running, and start one of ``period`` ms."""
         ...
 
     async def purge(self, now: int) -> int:
-        """Forget what may happen again anyway; return how many."""
+        """Delete cooldowns that are over; return how many."""
         ...
 
 
 class KeyStorage(Protocol):
-    """The keys to sign with, where they are shared by processes that share no file."""
+    """The signing keys, for processes on several machines, which have no file in common."""
 
     async def signing_keys(self, make: Callable[[], bytes]) -> bytes:
-        """What has been kept, or else what ``make`` returns, which is kept from then on: all get the same."""
+        """Return the stored keys.  If there are none, store what ``make`` returns: all processes get the same."""
         ...
 
 
 class Storage(Protocol):
-    """An engine, by concern."""
+    """All parts of an engine."""
 
     @property
     def sessions(self) -> SessionStorage: ...

@@ -1,4 +1,4 @@
-"""Which engine keeps everything."""
+"""Choose the storage engine that the configuration names."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .redis import RedisService
 from .sqlite import SQLiteService
 from .sqlite.schema import examine, upgrade
 
-Engine: TypeAlias = "SQLiteService | RedisService | DormantEngine"
+Engine: TypeAlias = "SQLiteService | RedisService | UnopenedEngine"
 
 
 def engine(settings: Settings, reactor: IReactor, remember: int = SESSIONS_REMEMBERED) -> SQLiteService | RedisService:
     """
-    The engine of a configuration, as a service with its ``storage``.
+    Make the engine of a configuration: a service with the attribute ``storage``.
 
-    Redis forgets sessions by itself ``remember`` ms after their last change.  Raises
+    Redis deletes sessions by itself, ``remember`` ms after their last change.  Raises
     :class:`~mxisd.storage.sqlite.schema.UnusableDatabase`, :class:`~mxisd.net.tls.CaFileError`.
     """
     if settings.backend == "redis":
@@ -29,8 +29,8 @@ def engine(settings: Settings, reactor: IReactor, remember: int = SESSIONS_REMEM
     return SQLiteService(settings.provider.sqlite.database, reactor)
 
 
-class DormantEngine(Service):
-    """Holds a storage that is put together but never opened."""
+class UnopenedEngine(Service):
+    """A storage that is built but never opened, for ``--check``."""
 
     name = "storage, not opened"
 
@@ -38,14 +38,14 @@ class DormantEngine(Service):
         self.storage = storage
 
 
-def examined(settings: Settings, reactor: IReactor) -> DormantEngine:
+def engine_for_check(settings: Settings, reactor: IReactor) -> UnopenedEngine:
     """
-    The engine of a configuration, of which only is seen whether it could be used: nothing is made or changed.
+    Check that :func:`engine` would succeed, without creating or changing anything; return an engine that is not opened.
 
     Raises what :func:`engine` raises.
     """
     if settings.backend == "redis":
-        return DormantEngine(RedisService(settings.provider.redis, reactor, SESSIONS_REMEMBERED).storage)
+        return UnopenedEngine(RedisService(settings.provider.redis, reactor, SESSIONS_REMEMBERED).storage)
     path = settings.provider.sqlite.database
     examine(path)
-    return DormantEngine(SQLiteService(path, reactor).storage)
+    return UnopenedEngine(SQLiteService(path, reactor).storage)

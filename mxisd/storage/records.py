@@ -1,4 +1,4 @@
-"""The things that are kept.  All times are epoch milliseconds; addresses are in canonical form."""
+"""The records that are stored.  All times are epoch milliseconds; addresses are in canonical form."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from msgspec import Struct, field
 from ..clock import DAY
 from ..matrix.threepid import ThreePid
 
-# An expired session is kept this long, to be told from one that never was.  Milliseconds.
+# Milliseconds until an expired session is deleted; until then, "expired" and "unknown" get different errors.
 SESSIONS_REMEMBERED = 7 * DAY
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """A validation session: the attempt to prove that someone reads what is sent to an address."""
+    """A validation session: someone proves that they can read what is sent to an address."""
 
     sid: str
     client_secret: str
     threepid: ThreePid
     token: str
     modified: int
-    """When it was created or, later, validated: its life is counted from here."""
+    """When it was created or, later, validated.  It expires some time after this."""
     send_attempt: int = -1
-    """The greatest attempt for which a message was sent; -1 before the first, since clients may count from 0."""
+    """The highest attempt for which a message was sent; -1 before the first, since clients may count from 0."""
     next_link: str | None = None
     validated_at: int | None = None
     guesses: int = 0
@@ -49,7 +49,7 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class Pepper(Struct, frozen=True, kw_only=True):
-    """What is mixed into the hashes of addresses for a while."""
+    """The pepper that the addresses of hashed lookups are hashed with; it is replaced regularly."""
 
     pepper: str
     made_at: int
@@ -68,15 +68,15 @@ class Invite(Struct, frozen=True, kw_only=True):
     created: int
     ephemeral_public_key: str
     ephemeral_private_key: str
-    """Unpadded base64; it goes into the invitee's mail, and is blanked once the invite has ended."""
+    """Unpadded base64.  It is sent in the mail to the invitee, and deleted (empty) when the invite has ended."""
     fields: dict[str, object] = field(default_factory=dict)
-    """All that the homeserver sent with the invite, for the message."""
+    """Everything that the homeserver sent with the invite; the templates of messages use it."""
     due: int = 0
-    """When it is to be looked up next."""
+    """When the address is looked up next."""
     remote_due: int = 0
-    """When remote sources are to be asked for it next."""
+    """When remote sources are asked for the address next."""
     remote_misses: int = 0
-    """How many times in a row they did not know it."""
+    """How many times in a row the remote sources did not know the address."""
     notified_at: int | None = None
     """When the last message about it was queued."""
     ended: End | None = None
@@ -92,28 +92,28 @@ Failure = Literal["lost", "errors"]
 
 class Delivery(Struct, frozen=True, kw_only=True):
     """
-    Something to be told to another server: an ``onbind`` to a homeserver, or a message about an invite.
+    Something to send: an ``onbind`` to a homeserver, or a message about an invite.
 
-    An attempt is recorded before it is made.  ``attempts`` is also the fencing token of a claim: whoever claimed
-    an earlier attempt can no longer say how the delivery went.
+    An attempt is counted before it is made.  ``attempts`` is also the fencing token of a claim: a worker whose claim
+    has expired, and was taken by another one, can no longer change the delivery.
     """
 
     id: str
     kind: Kind
     destination: str
-    """Whom it goes to, for limits on what is under way at once: a server name, or a medium."""
+    """A server name, or a medium.  The number of simultaneous attempts is limited for each destination."""
     threepid: ThreePid
     token: str | None
-    """The invite it is about; ``None`` for the notice of a binding that no invite waited for."""
+    """The token of the invite; ``None`` for an ``onbind`` about a binding that no invite was waiting for."""
     user_id: str | None
     created: int
     due: int
     state: State = "queued"
     attempts: int = 0
     lost: int = 0
-    """How many attempts ended without an outcome: the process died, or the answer never came."""
+    """How many attempts have no known outcome: the process died, or no answer came."""
     errors: int = 0
-    """How many attempts were answered with an internal error (HTTP 500), which may never pass."""
+    """How many attempts were answered with HTTP 500, an error that may be permanent."""
     answer: str | None = None
     """The last answer or error, for the administrator."""
 

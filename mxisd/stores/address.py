@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import wraps
+from typing import Any, TypeVar
 
-from ..matrix.threepid import MSISDN, ThreePid, fold
+from ..matrix.threepid import MSISDN, ThreePid, fold, spellings
 from ..waiting import Work, gather
+
+S = TypeVar("S")
+Lookup = Callable[[S, Sequence[ThreePid]], Awaitable[Mapping[ThreePid, str]]]
 
 _PUNCTUATION = re.compile(r"[\s().\-/]+")
 
@@ -36,3 +41,22 @@ async def one_by_one(lookup: Callable[[ThreePid], Work[str | None]], asked: Sequ
     """What a function finds that looks up a single address; it limits by itself how many are under way at a time."""
     found = await gather(map(lookup, asked))
     return {threepid: user_id for threepid, user_id in zip(asked, found, strict=True) if user_id is not None}
+
+
+def in_all_spellings(lookup: Lookup[S]) -> Callable[[S, Sequence[ThreePid]], Coroutine[Any, Any, dict[ThreePid, str]]]:
+    """
+    Have a store asked for each spelling of an address: it may have either, and compares texts.
+
+    ``lookup`` is the method of the store; only what is :func:`findable` gets there.
+    """
+
+    @wraps(lookup)
+    async def look_up(store: S, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
+        asked = {spelling: threepid for threepid in findable(threepids) for spelling in spellings(threepid)}
+        found: dict[ThreePid, str] = {}
+        for spelling, user_id in (await lookup(store, list(asked)) if asked else {}).items():
+            # Others, of whom nobody has asked, are for the circuit breaker to leave out.
+            found.setdefault(asked.get(spelling, spelling), user_id)
+        return found
+
+    return look_up

@@ -72,9 +72,11 @@ class UserIds:
 
     def name_of(self, user_id: str) -> str | None:
         """
-        What a store would call a user; ``None`` for users of other homeservers.
+        What a store would call a user; ``None`` for a user whom no store can mean.
 
-        They must not be taken for ours of the same localpart.
+        Those are users of other homeservers, and users of ours whose localpart is not what :meth:`of_name` makes of the
+        name.  ``@=61dmin`` is not ``@admin`` spelt differently: homeservers let anybody register it, and whoever
+        does must not have the roles, the profile or the password of ``admin``.
         """
         try:
             localpart, domain = split_user_id(user_id)
@@ -82,4 +84,8 @@ class UserIds:
             return None
         if domain != self._domain:
             return None
-        return unmapped(localpart) if self._localpart is mapped else localpart
+        name = unmapped(localpart) if self._localpart is mapped else localpart
+        # Directories and databases ignore spaces around a name, so that "admin " would be another "admin".
+        if name != name.strip() or not name.isprintable():
+            return None
+        return name if self.of_name(name) == user_id else None

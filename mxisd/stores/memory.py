@@ -7,9 +7,9 @@ from hmac import compare_digest
 
 from msgspec import Struct
 
-from ..config.memory import User
+from ..config.stores import MemoryUser
 from ..lookup.source import Batch
-from ..matrix.threepid import ThreePid
+from ..matrix.threepid import ThreePid, spellings
 from .address import kept
 from .localpart import UserIds
 from .store import Entry, Profile
@@ -27,11 +27,11 @@ class MemoryStore:
     name = "memory"
     local = True
 
-    def __init__(self, identities: Iterable[User], user_ids: UserIds) -> None:
+    def __init__(self, identities: Iterable[MemoryUser], user_ids: UserIds) -> None:
         self._user_ids = user_ids
         self.replace(identities)
 
-    def replace(self, identities: Iterable[User]) -> None:
+    def replace(self, identities: Iterable[MemoryUser]) -> None:
         """Take other users from now on: those of a configuration that was read again."""
         users = dict(self._read(identities))
         profiles = {user_id: profile for user_id, (profile, _) in users.items()}
@@ -41,7 +41,7 @@ class MemoryStore:
             {threepid: profile.user_id for profile in reversed(profiles.values()) for threepid in profile.threepids},
         )
 
-    def _read(self, identities: Iterable[User]) -> Iterator[tuple[str, tuple[Profile, str | None]]]:
+    def _read(self, identities: Iterable[MemoryUser]) -> Iterator[tuple[str, tuple[Profile, str | None]]]:
         for user in identities:
             user_id = self._user_ids.of_name(user.username)
             if user_id is not None:
@@ -71,7 +71,10 @@ class MemoryStore:
         )
 
     async def search_by_threepid(self, term: str, limit: int) -> Sequence[Entry]:
-        return self._search(term, limit, lambda profile: (threepid.address for threepid in profile.threepids))
+        def addresses(profile: Profile) -> Iterable[str]:
+            return (spelling.address for threepid in profile.threepids for spelling in spellings(threepid))
+
+        return self._search(term, limit, addresses)
 
     def _search(self, term: str, limit: int, texts: Callable[[Profile], Iterable[str]]) -> list[Entry]:
         term = term.casefold()

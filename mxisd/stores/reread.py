@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..config import ConfigError
-from ..config.memory import User
+from ..config.stores import MemoryUser
 from ..log import Logger
 from ..reactor import IReactor
 from ..services import Service
@@ -19,7 +19,7 @@ log = Logger()
 class Reread(Service):
     """Has the store know the users that ``read`` returns when the process gets SIGHUP, which would else end it."""
 
-    def __init__(self, memory: MemoryStore, read: Callable[[], Iterable[User]], reactor: IReactor) -> None:
+    def __init__(self, memory: MemoryStore, read: Callable[[], Iterable[MemoryUser]], reactor: IReactor) -> None:
         """``read`` may raise :class:`~mxisd.config.ConfigError`: the users stay the same then."""
         self._memory = memory
         self._read = read

@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from twisted.internet.defer import DeferredSemaphore
 
-from ..config.rest import Rest
+from ..config.stores import Rest
 from ..matrix.threepid import ThreePid
 from ..net.http_client import Http
-from .address import findable, one_by_one
+from .address import in_all_spellings, one_by_one
 from .bodies import AuthAnswer, BulkAnswer, ProfileAnswer, ProfileFields, Reader, SearchAnswer, SingleAnswer, user_parts
 from .localpart import UserIds
 from .store import Entry, Profile, Store
@@ -57,10 +57,8 @@ class RestStore:
             authentication=self if urls["auth"] else None,
         )
 
-    async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
-        asked = findable(threepids)
-        if not asked:
-            return {}
+    @in_all_spellings
+    async def lookup(self, asked: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
         if self._urls["identity.bulk"] and (len(asked) > 1 or not self._urls["identity.single"]):
             body = {"lookup": [threepid._asdict() for threepid in asked]}
             answer = await self._post("identity.bulk", body, BulkAnswer)

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from twisted.internet.interfaces import IReactorTime
 
-from ..config.directory import Exclude
+from ..config.interception import Exclude
 from ..log import Logger
 from ..waiting import gather, within
 from .store import Directory, Entry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ..config.wordpress import Wordpress
+from ..config.sql import Wordpress
 from ..lookup.source import Source
 from ..matrix.threepid import EMAIL
 from ..net.http_client import Http

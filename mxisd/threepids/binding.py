@@ -6,7 +6,7 @@ from msgspec import json
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import now
-from ..config.session import Policy
+from ..config.session import SessionPolicy
 from ..matrix.association import association
 from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, server_of
@@ -30,7 +30,7 @@ class Bindings:
         notices: UnbindNotices,
         signer: Signer,
         clock: IReactorTime,
-        policy: Policy,
+        policy: SessionPolicy,
     ) -> None:
         self._bindings = bindings
         self._sessions = sessions
@@ -63,7 +63,6 @@ class Bindings:
 
         Raises :class:`MatrixError`: ``M_FORBIDDEN`` for any session that is no proof of this address.
         """
-        self._check_unbind(user_id)
         try:
             session = await self._sessions.validated(sid, client_secret)
         except MatrixError as error:
@@ -76,20 +75,20 @@ class Bindings:
         """Somebody wanted an unbind, and could not prove that it is theirs to want."""
         await self._notices.refused(threepid, user_id)
 
-    async def unbind_by_server(self, origin: str, threepid: ThreePid, user_id: str) -> None:
-        """
-        Remove a binding for the homeserver of its user, which has signed the request.
-
-        Raises :class:`MatrixError`: ``M_FORBIDDEN`` for the users of other servers.
-        """
-        if self._check_unbind(user_id) != origin:
-            raise MatrixError(403, "M_FORBIDDEN", f"{user_id} is not a user of {origin}")
+    async def unbind_by_server(self, threepid: ThreePid, user_id: str) -> None:
+        """Remove a binding for the homeserver of its user, which has signed the request."""
         if await self._bindings.unbind(threepid, user_id):
             self._notices.unbound(threepid)
 
-    def _check_unbind(self, user_id: str) -> str:
+    def check_unbind(self, user_id: str) -> str:
+        """
+        Check that addresses of a user may be unbound here, and return the server name of the user.
+
+        Raises :class:`MatrixError`: ``M_UNRECOGNIZED`` where unbinding is switched off, which homeservers take for "not
+        supported" when they deactivate an account; ``M_INVALID_PARAM``, ``M_FORBIDDEN``.
+        """
         if not self._unbind.enabled:
-            raise MatrixError(403, "M_FORBIDDEN", "Addresses cannot be unbound here")
+            raise MatrixError(404, "M_UNRECOGNIZED", "Addresses cannot be unbound here")
         return self._check_user(user_id)
 
     def _check_user(self, user_id: str) -> str:

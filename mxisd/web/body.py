@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_origin
+from contextlib import suppress
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -12,6 +15,10 @@ from ..matrix.error import MatrixError
 
 T = TypeVar("T")
 
+# What programs write into a form for nothing at all.
+_NOTHING = ("None", "null", "undefined")
+_NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
+
 
 def from_json(body: bytes, type_: type[T]) -> T:
     """Decode a JSON body.  Raises :class:`MatrixError`."""
@@ -19,33 +26,41 @@ def from_json(body: bytes, type_: type[T]) -> T:
         return msgspec.json.decode(body, type=type_)
     except msgspec.ValidationError:
         # Once more and more slowly, to tell what was wrong.
-        return _convert(_parse(body), type_, strict=True)
+        return _understood(_parse(body), type_, strict=True)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise _not_json() from None
 
 
 def from_form(text: bytes, type_: type[T]) -> T:
     """Decode a form: a list is a parameter given several times; of any other one given twice, the first counts."""
-    lists = _lists(type_)
+    lists, optional = _lists(type_), _optional(type_)
     values: dict[str, Any] = {}
     try:
         for name, value in parse_qsl(text.decode(), keep_blank_values=True, errors="strict", max_num_fields=100):
+            if name in optional and value in _NOTHING:
+                continue
             if name in lists:
                 values.setdefault(name, []).append(value)
             else:
                 values.setdefault(name, value)
     except ValueError:  # UnicodeDecodeError is one
         raise MatrixError(400, "M_INVALID_PARAM", "The parameters are not form-encoded UTF-8") from None
-    return _convert(values, type_, strict=False)
+    return _understood(values, type_, strict=False)
 
 
 def from_strings(values: Mapping[str, str], type_: type[T]) -> T:
     """Convert parameters that arrived as text: numbers are read from it.  Raises :class:`MatrixError`."""
-    return _convert(values, type_, strict=False)
+    optional = _optional(type_)
+    given = {name: value for name, value in values.items() if name not in optional or value not in _NOTHING}
+    return _understood(given, type_, strict=False)
 
 
 def from_values(values: Mapping[str, Any], type_: type[T]) -> T:
-    """Convert parameters that were decoded from JSON already.  Raises :class:`MatrixError`."""
+    """
+    Convert parameters that were decoded from JSON already, and are judged for somebody else: types count strictly.
+
+    Raises :class:`MatrixError`.
+    """
     return _convert(values, type_, strict=True)
 
 
@@ -70,6 +85,46 @@ def _convert(values: Any, type_: type[T], *, strict: bool) -> T:
         if missing := _missing(values, type_):
             raise MatrixError(400, "M_MISSING_PARAMS", f"Missing parameters: {', '.join(missing)}") from None
         raise MatrixError(400, "M_INVALID_PARAM", f"Wrong parameter: {error}") from None
+
+
+def _understood(values: Any, type_: type[T], *, strict: bool) -> T:
+    """Convert what a client sent, generously.  Raises :class:`MatrixError`."""
+    if isinstance(values, Mapping):
+        with suppress(msgspec.ValidationError, RecursionError):
+            return msgspec.convert(values, type_, strict=strict)
+        with suppress(msgspec.ValidationError, RecursionError):
+            return msgspec.convert(_alike(values, type_), type_, strict=strict)
+    return _convert(values, type_, strict=strict)
+
+
+def _alike(value: Any, kind: Any) -> Any:
+    """
+    The value, with scalars of another type than the wanted one brought to it where they mean the same.
+
+    Clients send ``"send_attempt": "1"``, and numbers for what is a text that consists of digits.
+    """
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if get_origin(kind) in (Union, UnionType):
+        kind = next((part for part in get_args(kind) if part not in (NoneType, msgspec.UnsetType)), None)
+        return value if value is None else _alike(value, kind)
+    if kind is int and isinstance(value, str) and _NUMBER.fullmatch(value):
+        return int(value.partition(".")[0])
+    if kind is int and isinstance(value, float):
+        # Whole numbers are only compared here, and no client means a half one.
+        return int(value)
+    if kind is str and isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
+        return str(int(value))
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, Mapping):
+        kinds = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+        return {name: _alike(item, kinds.get(name)) for name, item in value.items()}
+    return value
+
+
+def _optional(type_: Any) -> frozenset[str]:
+    if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
+        return frozenset()
+    return frozenset(field.encode_name for field in msgspec.structs.fields(type_) if not field.required)
 
 
 def _lists(type_: Any) -> frozenset[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from operator import attrgetter
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -14,7 +13,7 @@ from ..invites.invites import Invites
 from ..lookup.build import Lookups
 from ..lookup.identifiers import Identifiers
 from ..matrix import xmatrix
-from ..matrix.threepid import redacted
+from ..matrix.threepid import readable, redacted
 from ..policies.build import Policies
 from ..stores.passwords import Passwords
 from ..stores.profiles import StoreProfiles
@@ -78,7 +77,7 @@ def _identity(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint
     config, public_url = core.config, core.config.server.public_url
     # What homeservers may call us when they sign a request: as a client wrote it, that is with the port.
     names = [config.server.name, urlsplit(public_url).netloc]
-    shown = attrgetter("address") if config.invite.full_display_name else redacted
+    shown = readable if config.invite.full_display_name else redacted
     on = identity.IdentityEndpoints(
         account=AccountEndpoints(*parts.accounts),
         lookup=LookupEndpoints(parts.lookups.recursion, parts.lookups.hashed, clients, bulk=config.lookup.bulk.enabled),
@@ -90,7 +89,7 @@ def _identity(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint
         invite=InviteEndpoints(parts.invites, core.signer, public_url, shown),
     )
     paths = identity.common()
-    paths |= identity.v1(on) if config.matrix.v1 else {}
+    paths |= identity.v1(on) if config.matrix.v1 else identity.v1_for_homeservers(on)
     paths |= identity.v2(on) if config.matrix.v2 else {}
     return paths
 
@@ -117,13 +116,18 @@ def _interceptions(core: Core, parts: Served, clients: Clients) -> dict[str, End
         return {}
     proxy = Proxy(agent_for(reactor, core.trust), HomeserverUrls(by_name, url), clients, reactor)
     exclude, rules, domain = config.directory.exclude, config.auth.rewrite.user.rules, config.matrix.domain
+    search = StoreSearch(stores, exclude, reactor)
+    identifiers = Identifiers(parts.lookups.private, rules, domain)
+    profiles = StoreProfiles(stores, reactor)
     return interception.interceptions(
         interception.InterceptionEndpoints(
             invite=InviteInterception(proxy, parts.policies.invite),
             register=RegistrationInterception(proxy, parts.policies.registration),
-            directory=DirectoryInterception(proxy, StoreSearch(stores, exclude, reactor), exclude, reactor),
-            login=LoginInterception(proxy, Identifiers(parts.lookups.private, rules, domain)),
-            profile=ProfileInterception(proxy, StoreProfiles(stores, reactor), public=config.profile.public),
+            directory=DirectoryInterception(proxy, search, exclude, reactor) if config.adds_to_directory else None,
+            login=LoginInterception(proxy, identifiers) if config.reads_logins else None,
+            profile=(
+                ProfileInterception(proxy, profiles, public=config.profile.public) if config.adds_to_profiles else None
+            ),
         )
     )
 

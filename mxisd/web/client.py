@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from functools import lru_cache
 from ipaddress import ip_address
@@ -9,37 +10,50 @@ from ipaddress import ip_address
 from twisted.internet.address import UNIXAddress
 from twisted.web.server import Request
 
-from ..net.networks import Network
+from ..log import Logger
+from ..net.networks import INTERNAL, Network, is_within
+
+log = Logger()
 
 # Addresses of which it is known what they are: each lookup wants to know that of its client.
 _REMEMBERED = 1000
+
+STRANGER = "unknown"
+"""In place of an address that is not known; it is within no network."""
+
+# What proxies write for one hop: an address, in brackets or not, with a port or not, and in the form of RFC 7239 too.
+_FOR = re.compile(r'(?:.*;)?\s*for\s*=\s*("[^"]*"|[^;]*)(?:;.*)?', re.IGNORECASE)
+_BRACKETS = re.compile(r"\[([^\]]*)\](?::[0-9]{1,5})?")
+_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}")
 
 
 class Clients:
     """
     Tells clients from proxies.
 
-    Only what a trusted proxy adds to ``X-Forwarded-For`` counts: the addresses before that are anybody's claim.  Who
-    may connect to a Unix socket is trusted.
+    Only what a trusted proxy adds to ``X-Forwarded-For`` (or to ``Forwarded``, RFC 7239, if there is no other) counts:
+    the addresses before that are anybody's claim.  Who may connect to a Unix socket is trusted.
     """
 
     def __init__(self, trusted_proxies: Collection[Network]) -> None:
         self._trusted = trusted_proxies
         self._is_trusted = lru_cache(_REMEMBERED)(self._judge)
+        self._warned = False
 
     def address(self, request: Request) -> str:
-        """The IP address of the client, or of the last proxy that can be told; empty behind a Unix socket."""
+        """
+        The IP address of the client; empty behind a Unix socket.
+
+        It is :data:`STRANGER` where a trusted proxy wrote what cannot be read as an address, and where a private
+        address that is not trusted passes claims on: that is most likely a proxy that the configuration does not
+        name, with the whole internet behind it.
+        """
         at = self._peer(request)
-        claims = request.requestHeaders.getRawHeaders(b"x-forwarded-for")
-        if not claims:
-            return at
-        for claim in reversed(b",".join(claims).decode("latin-1").split(",")):
+        claims = _claims(request)
+        while claims:
             if not self._is_trusted(at):
-                break
-            try:
-                at = _read(claim.strip())
-            except ValueError:
-                break
+                return self._unnamed_proxy(at) if is_within(at, INTERNAL) else at
+            at = _claimed(claims.pop())
         return at
 
     def scheme(self, request: Request) -> bytes:
@@ -55,7 +69,39 @@ class Clients:
         return "" if isinstance(peer, UNIXAddress) else _read(str(peer.host))
 
     def _judge(self, address: str) -> bool:
-        return not address or any(ip_address(address) in network for network in self._trusted)
+        return not address or is_within(address, self._trusted)
+
+    def _unnamed_proxy(self, address: str) -> str:
+        if not self._warned:
+            self._warned = True
+            log.warn(
+                "{address} sends X-Forwarded-For and is not in server.trustedProxies: whoever comes by it is treated as"
+                " a stranger. Name it there if it is a reverse proxy of yours",
+                address=address,
+            )
+        return STRANGER
+
+
+def _claims(request: Request) -> list[str]:
+    """What is said about the way of a request, the part that was added last at the end."""
+    headers = request.requestHeaders
+    lines = headers.getRawHeaders(b"x-forwarded-for") or headers.getRawHeaders(b"forwarded") or []
+    return b",".join(lines).decode("latin-1").split(",") if lines else []
+
+
+@lru_cache(_REMEMBERED)
+def _claimed(claim: str) -> str:
+    """The address in what a proxy wrote of a hop, or :data:`STRANGER`."""
+    text = claim.strip()
+    if named := _FOR.fullmatch(text):
+        text = named[1].strip()
+    text = text.removeprefix('"').removesuffix('"').strip()
+    if port := _BRACKETS.fullmatch(text) or _PORT.fullmatch(text):
+        text = port[1]
+    try:
+        return _read(text)
+    except ValueError:
+        return STRANGER
 
 
 @lru_cache(_REMEMBERED)

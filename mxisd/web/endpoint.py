@@ -37,6 +37,9 @@ CORS = {
 JSON = {b"Content-Type": b"application/json"}
 FORM = b"application/x-www-form-urlencoded"
 
+# What clients put into the body who have put all into the query.
+_NO_BODY = (b"", b"null", b"{}")
+
 
 class Answer(Struct, frozen=True):
     """An answer in full."""
@@ -75,17 +78,17 @@ class Call:
 
     def body(self, type_: type[T]) -> T:
         """
-        The parameters of a POST: JSON, or form-encoded, or, as old clients do, in the query without a body.
+        The parameters of a POST: JSON, or form-encoded, or, as old clients do, in the query, with nothing in the body.
 
         A form cannot begin with a brace: then it is JSON that a simple client sent as what it sends everything.
 
         Raises :class:`~mxisd.matrix.error.MatrixError`.
         """
         body = self.raw_body
+        if body.strip() in _NO_BODY and self.request.args:
+            return self.query(type_)
         if self._content_type() == FORM and not body.lstrip().startswith(b"{"):
             return from_form(body, type_)
-        if not body and self.request.args:
-            return self.query(type_)
         return from_json(body, type_)
 
     def query(self, type_: type[T]) -> T:

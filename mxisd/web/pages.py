@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ..config.view import View
+from ..config.session import View
 from ..matrix.error import MatrixError
 from ..notify.template import Translations, read
 from .endpoint import Answer

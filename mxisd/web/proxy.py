@@ -2,15 +2,14 @@
 The way from mxisd to the homeserver: forwards requests, and asks whose they are.
 
 What is forwarded is made anew from what was read here: the path from its decoded segments, and a body that was judged
-from the values found in it.  Twisted's ``Agent`` is used bare: treq would follow redirects, unpack answers and keep
-cookies.
+from the values found in it.  Twisted's ``Agent`` is used bare: treq would unpack answers and keep cookies.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TypeVar, cast
+from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -18,11 +17,8 @@ import treq
 from msgspec import Struct
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.defer import TimeoutError as TooLate
-from twisted.internet.interfaces import IConsumer, IOpenSSLClientConnectionCreator, IReactorTime, ITCPTransport
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
-from twisted.web.http import PotentialDataLoss
+from twisted.internet.interfaces import IConsumer, IOpenSSLClientConnectionCreator, IReactorTime
+from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IPolicyForHTTPS, IResponse
 from twisted.web.server import Request
@@ -32,8 +28,9 @@ from ..log import Logger
 from ..matrix.error import MatrixError
 from ..net.tls import Trust
 from ..reactor import IReactor
+from .answer import HOP_BY_HOP, Relay, Whole
 from .client import Clients
-from .endpoint import Call, Streamed, has_gone
+from .endpoint import Call, has_gone
 
 log = Logger()
 
@@ -45,10 +42,7 @@ PATIENCE = 120.0
 # What is read of an answer that is not just passed on: a profile may have 64 KiB, and a search finds up to 50 of them.
 ANSWER_LIMIT = 4 * 1024 * 1024
 
-_HOP_BY_HOP = frozenset(
-    b"connection keep-alive proxy-authorization proxy-connection te trailer transfer-encoding upgrade".split()
-)
-_NOT_FORWARDED = _HOP_BY_HOP.union(
+_NOT_FORWARDED = HOP_BY_HOP.union(
     # Said anew, of what is forwarded and by whom.
     b"host content-length content-encoding expect forwarded x-real-ip".split(),
     b"x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-proto".split(),
@@ -102,49 +96,6 @@ def agent_for(reactor: IReactor, trust: Trust) -> IAgent:
 class Identity(Struct):
     user_id: str
     is_guest: bool = False
-
-
-class Relay(Streamed):
-    """The answer of the homeserver: status, headers and body are its own."""
-
-    def __init__(self, answer: IResponse) -> None:
-        self._answer = answer
-
-    def send(self, request: Request) -> None:
-        """Pass the answer on while it comes."""
-        if not has_gone(request):
-            length = self._answer.length
-            _begin(request, self._answer, length if isinstance(length, int) and request.method != b"HEAD" else None)
-        self._answer.deliverBody(_Pipe(request))
-
-
-class Whole(Streamed):
-    """An answer of the homeserver that was read; with another ``body``, all else of it stays."""
-
-    def __init__(self, answer: IResponse, body: bytes) -> None:
-        self._answer = answer
-        self.body = body
-
-    @property
-    def status(self) -> int:
-        return int(self._answer.code)
-
-    def send(self, request: Request) -> None:
-        """Pass the answer on."""
-        if not has_gone(request):
-            _begin(request, self._answer, len(self.body))
-            request.write(self.body)
-            request.finish()
-
-
-def _begin(request: Request, answer: IResponse, length: int | None) -> None:
-    request.setResponseCode(answer.code, answer.phrase)
-    request.responseHeaders = Headers(
-        {name: values for name, values in answer.headers.getAllRawHeaders() if name.lower() not in _HOP_BY_HOP}
-    )
-    request.defaultContentType = None
-    if length is not None:
-        request.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % length])
 
 
 class NotAccepted(Exception):
@@ -306,34 +257,3 @@ class _Content:
     def pauseProducing(self) -> None: ...
 
     def resumeProducing(self) -> None: ...
-
-
-class _Pipe(Protocol):
-    """Writes a body to a client, no faster than it is taken."""
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-
-    def connectionMade(self) -> None:
-        if has_gone(self._request):
-            self._client_gone()
-        else:
-            self._request.notifyFinish().addErrback(self._client_gone)
-            self._request.registerProducer(self.transport, streaming=True)
-
-    def dataReceived(self, data: bytes) -> None:
-        self._request.write(data)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if has_gone(self._request):
-            return
-        self._request.unregisterProducer()
-        if reason.check(ResponseDone, PotentialDataLoss):
-            self._request.finish()
-        else:
-            # What was sent is not all: the client shall not take it for that.
-            cast("ITCPTransport", self._request.transport).abortConnection()
-
-    def _client_gone(self, _: object = None) -> None:
-        if self.transport is not None:
-            self.transport.loseConnection()

@@ -28,6 +28,14 @@ class _Branch(NotFound):
         self.endpoint: Endpoint | None = None
         self.any: _Branch | None = None
 
+    def getChildWithDefault(self, path: bytes, request: server.Request) -> Resource:
+        child = self.children.get(path)
+        if child is None:
+            return self.getChild(path, request)
+        # A word of the API has one spelling.  With percent signs in it, proxies and patterns that look at the path as
+        # it was sent would take it for something else than what it leads to.
+        return child if _as_sent(request) == path else NotFound()
+
     def getChild(self, path: bytes, request: server.Request) -> Resource:
         # An empty segment is a doubled or a trailing slash, not a value.
         return self.any if self.any is not None and path else NotFound()
@@ -36,8 +44,17 @@ class _Branch(NotFound):
         return super().render(request) if self.endpoint is None else self.endpoint.render(request)
 
 
+def _as_sent(request: server.Request) -> bytes:
+    """The segment of the path that was decoded last, before that."""
+    return request.path.split(b"/")[len(request.prepath or [])]
+
+
 def tree(endpoints: Mapping[str, Endpoint]) -> Resource:
-    """Make the resource tree for absolute paths; ``{name}`` stands for any one segment that no other path names."""
+    """
+    Make the resource tree for absolute paths.
+
+    ``{name}`` stands for any one segment that no other path names.  Only such a segment may be percent-encoded.
+    """
     root = _Branch()
     for path, endpoint in endpoints.items():
         branch = root

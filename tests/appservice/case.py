@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Collection
+from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.appservice.events import Event, Reaction
 from mxisd.appservice.users import Users
+from mxisd.clock import now
 from mxisd.invites.lifecycle import InviteLifecycle
 from mxisd.matrix.homeserver import Homeserver
-from mxisd.matrix.threepid import ThreePid
+from mxisd.matrix.threepid import ThreePid, email
 from mxisd.storage.records import Invite
 from tests.appservice.homeserver import EXPIRY, MAIN, TOKEN, FakeHomeserver
+from tests.make import ALICE, clock_at, invite, result
 from tests.storage.inline import storage_in_memory
 from tests.web.app import Bell
-
-T = TypeVar("T")
 
 
 class People:
@@ -38,8 +36,7 @@ class People:
 
 class Case(SynchronousTestCase):
     def setUp(self) -> None:
-        self.clock = Clock()
-        self.clock.advance(1_700_000_000)
+        self.clock = clock_at()
         self.storage = storage_in_memory()
         self.fake = FakeHomeserver()
         self.homeserver = Homeserver(self.fake, "https://hs.example.org", TOKEN)
@@ -48,31 +45,17 @@ class Case(SynchronousTestCase):
         self.bell = Bell()
         self.endings = InviteLifecycle(self.storage.invites, self.bell, self.clock, EXPIRY)
 
-    def result(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self.successResultOf(Deferred.fromCoroutine(coroutine))
-
     def show(self, reaction: Reaction, **fields: Any) -> None:
         """Tell of an event; what it needs beside the given fields is made up."""
         event = {"type": "m.room.message", "room_id": "!room:example.org", "sender": "@alice:example.org"}
-        self.result(reaction.see(Event(**{**event, "event_id": "$event", **fields})))
-
-    def now(self) -> int:
-        return int(self.clock.seconds() * 1000)
+        result(reaction.see(Event(**{**event, "event_id": "$event", **fields})))
 
     def invite(self, token: str = "token", room_id: str = "!room:example.org") -> Invite:
         """A new pending invite."""
-        kept = Invite(
-            token=token,
-            threepid=ThreePid("email", "bob@example.com"),
-            room_id=room_id,
-            sender="@alice:example.org",
-            created=self.now(),
-            ephemeral_public_key=token,
-            ephemeral_private_key="key",
-        )
-        return self.result(self.storage.invites.add(kept, resend_before=0))
+        kept = invite(email("bob@example.com"), token=token, room_id=room_id, sender=ALICE, created=now(self.clock))
+        return result(self.storage.invites.add(kept, resend_before=0))
 
     def stored(self, token: str = "token") -> Invite:
-        invite = self.result(self.storage.invites.get(token))
+        invite = result(self.storage.invites.get(token))
         assert invite is not None
         return invite

@@ -6,9 +6,11 @@ from typing import Any
 
 from mxisd.appservice.bot import ENCRYPTED, FAILED, NO_ADMINISTRATOR, STRANGER, Bot
 from mxisd.appservice.commands import Commands
+from mxisd.clock import now
 from mxisd.matrix.threepid import ThreePid
 from tests.appservice.case import Case
 from tests.appservice.homeserver import EXPIRY, MAIN
+from tests.make import result
 
 ALICE = "@alice:example.org"
 ROOM = "!room:example.org"
@@ -37,7 +39,7 @@ class BotCase(Case):
         return Bot(self.homeserver, self.users, MAIN, self.people, ("admins", "root"), commands)
 
 
-class InvitedTest(BotCase):
+class InvitedTests(BotCase):
     def invited(self, sender: str = ALICE, **content: Any) -> str:
         """The bot's membership after an invite to it."""
         self.fake.invite(ROOM, MAIN)
@@ -80,7 +82,7 @@ class InvitedTest(BotCase):
         self.assertEqual(len(self.flushLoggedErrors()), 1)
 
 
-class SpokenToTest(BotCase):
+class SpokenToTests(BotCase):
     def say(self, body: Any, event_id: str = "$event", **fields: Any) -> list[str]:
         """What the bot has said after a message."""
         content = {"msgtype": "m.text", "body": body}
@@ -135,9 +137,9 @@ class SpokenToTest(BotCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 
-class CommandsTest(BotCase):
+class CommandTests(BotCase):
     def run_line(self, line: str) -> str:
-        return self.result(self.commands.run(line))
+        return result(self.commands.run(line))
 
     def test_help_names_every_command(self) -> None:
         answer = self.run_line("!help")
@@ -193,9 +195,9 @@ class CommandsTest(BotCase):
         shown = self.run_line("!invite show token")
         self.assertIn("email bob@example.com\nRoom: !room:example.org\nInvited by: @alice:example.org", shown)
         self.assertIn("Pending\nMessage of 2023-11-14 22:13:20 UTC: queued, attempts: 0, due", shown)
-        self.result(self.endings.expire("token"))
-        (delivery,) = self.result(self.storage.outbox.claim("onbind", self.now(), 1000, 1, {}, 1)).deliveries
-        self.result(self.storage.outbox.close(delivery, "refused", "403 M_FORBIDDEN Could not find invite", self.now()))
+        result(self.endings.expire("token"))
+        (delivery,) = result(self.storage.outbox.claim("onbind", now(self.clock), 1000, 1, {}, 1)).deliveries
+        result(self.storage.outbox.close(delivery, "refused", "403 M_FORBIDDEN Could not find invite", now(self.clock)))
         shown = self.run_line("!invite show token")
         self.assertIn(f"Ended: expired, 2023-11-14 22:13:20 UTC, given to {EXPIRY}", shown)
         self.assertIn(": refused, attempts: 1, last answer: 403 M_FORBIDDEN Could not find invite", shown)

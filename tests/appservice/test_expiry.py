@@ -6,11 +6,12 @@ from mxisd.appservice.events import Event
 from mxisd.appservice.expiry import LAST_RETRY, REASON, SWEEP, ExpiryUser
 from tests.appservice.case import Case
 from tests.appservice.homeserver import EXPIRY, MAIN, Refusal, Room
+from tests.make import result
 
 ROOM = "!room:example.org"
 
 
-class ExpiryUserTest(Case):
+class ExpiryUserTests(Case):
     def start(self) -> ExpiryUser:
         user = ExpiryUser(self.homeserver, self.users, EXPIRY, MAIN, self.clock)
         user.startService()
@@ -20,7 +21,7 @@ class ExpiryUserTest(Case):
     def tell(self, user: ExpiryUser, token: str | None = "token", room_id: str = ROOM) -> Room:
         """The homeserver invites the user, and says so."""
         event = self.fake.invite(room_id, EXPIRY, token)
-        self.result(user.see(Event(**event)))
+        result(user.see(Event(**event)))
         return self.fake.rooms[room_id]
 
     def test_rejects_an_invite_at_once(self) -> None:
@@ -135,7 +136,7 @@ class ExpiryUserTest(Case):
         self.fake.invite("!gone:example.org", EXPIRY)
         self.fake.refusal = lambda request: Refusal(404, "M_NOT_FOUND") if "!gone" in request else None
         self.fake.requests.clear()
-        self.result(user.see(Event(**self.fake.invite("!gone:example.org", EXPIRY))))
+        result(user.see(Event(**self.fake.invite("!gone:example.org", EXPIRY))))
         for _ in range(600):
             self.clock.advance(1)
         self.assertEqual(self.fake.requests, ["POST /rooms/!gone:example.org/leave"])

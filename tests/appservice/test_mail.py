@@ -25,7 +25,7 @@ class Post:
         self.sent.append(message)
 
 
-class InviteMailTest(Case):
+class InviteMailTests(Case):
     def setUp(self) -> None:
         super().setUp()
         self.post = Post()

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import yaml
-from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd import files
 from mxisd.appservice.registration import RegistrationError, registration_text, write
-from mxisd.config import Config, load
+from tests.config.case import ConfigCase
 
 CONFIG = """
-matrix: {domain: example.org}
 appsvc:
   enabled: true
   endpoint:
@@ -23,19 +20,13 @@ appsvc:
 """
 
 
-class RegistrationTest(SynchronousTestCase):
+class RegistrationTests(ConfigCase):
     def setUp(self) -> None:
-        self.folder = Path(self.mktemp())
-        self.folder.mkdir(parents=True)
-        self.path = self.folder / "registration.yaml"
-
-    def config(self, more: str = "") -> Config:
-        path = self.folder / "mxisd.yaml"
-        path.write_text(CONFIG + more)
-        return load(path, {})
+        super().setUp()
+        self.path = self.directory / "registration.yaml"
 
     def registration(self, more: str = "") -> Any:
-        config = self.config(more)
+        config = self.config(CONFIG + more)
         return yaml.safe_load(registration_text(config.appsvc, config.matrix.domain))
 
     def test_what_it_says(self) -> None:
@@ -80,7 +71,7 @@ class RegistrationTest(SynchronousTestCase):
         write(self.path, "id: new\n", files.replace)
         self.assertEqual(self.path.read_text(), "id: new\n")
         self.assertEqual(old.read(), "id: old\n")
-        self.assertEqual([path.name for path in self.folder.iterdir()], ["registration.yaml"])
+        self.assertEqual([path.name for path in self.directory.iterdir()], ["registration.yaml"])
 
     def test_the_same_one_keeps_the_rights_that_it_was_given(self) -> None:
         write(self.path, "id: x\n", files.replace)
@@ -89,7 +80,7 @@ class RegistrationTest(SynchronousTestCase):
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o640)
 
     def test_where_it_cannot_be_written(self) -> None:
-        path = self.folder / "missing" / "registration.yaml"
+        path = self.directory / "missing" / "registration.yaml"
         with self.assertRaises(RegistrationError) as raised:
             write(path, "id: x\n", files.replace)
         self.assertEqual(

@@ -11,6 +11,7 @@ from mxisd.appservice.revocation import Revocation
 from mxisd.appservice.transactions import REMEMBERED, Transactions
 from mxisd.storage.contract import StorageUnavailable
 from tests.appservice.case import Case
+from tests.make import result
 
 
 class Witness:
@@ -34,14 +35,14 @@ def event(event_id: str = "$1", **fields: Any) -> dict[str, Any]:
     }
 
 
-class TransactionsTest(Case):
+class TransactionTests(Case):
     def setUp(self) -> None:
         super().setUp()
         self.witness = Witness()
         self.transactions = Transactions(self.storage.transactions, [self.witness], self.clock)
 
     def take(self, txn_id: str, *events: object) -> None:
-        self.result(self.transactions.take(txn_id, events))
+        result(self.transactions.take(txn_id, events))
 
     def test_all_events_in_order(self) -> None:
         self.take("1", event("$1"), event("$2"))
@@ -68,7 +69,7 @@ class TransactionsTest(Case):
     def test_what_failed_comes_again(self) -> None:
         self.witness.hold = Deferred()
         self.witness.hold.errback(StorageUnavailable("gone fishing"))
-        self.failureResultOf(Deferred.fromCoroutine(self.transactions.take("1", [event()])), StorageUnavailable)
+        self.assertRaises(StorageUnavailable, result, self.transactions.take("1", [event()]))
         self.witness.hold = None
         self.take("1", event())
         self.assertEqual(self.witness.seen, ["$1", "$1"])
@@ -82,10 +83,10 @@ class TransactionsTest(Case):
         self.clock.advance(REMEMBERED / 1000)
         self.take("2")
         self.clock.advance(1)
-        self.assertEqual(self.result(self.transactions.purge()), 1)
+        self.assertEqual(result(self.transactions.purge()), 1)
 
 
-class WithdrawalTest(Case):
+class WithdrawalTests(Case):
     def setUp(self) -> None:
         super().setUp()
         self.withdrawal = Revocation(self.storage.invites, self.endings)
@@ -99,7 +100,7 @@ class WithdrawalTest(Case):
 
     def test_an_emptied_event_cancels_the_invite(self) -> None:
         self.assertEqual(self.see({}), "cancelled")
-        deliveries = self.result(self.storage.outbox.of_invite("token"))
+        deliveries = result(self.storage.outbox.of_invite("token"))
         self.assertEqual([(delivery.kind, delivery.state) for delivery in deliveries], [("message", "abandoned")])
         self.assertEqual(self.stored().ephemeral_private_key, "")
 
@@ -119,5 +120,5 @@ class WithdrawalTest(Case):
         self.assertIsNone(self.see({}, type="m.room.topic"))
 
     def test_what_has_ended_stays_as_it_ended(self) -> None:
-        self.result(self.endings.expire("token"))
+        result(self.endings.expire("token"))
         self.assertEqual(self.see({}), "expired")

@@ -1,21 +1,28 @@
-"""What an administrator does with ``mxisd-notify``."""
+"""What an administrator does with ``mxisd notify``."""
 
 from __future__ import annotations
 
+import json
 import os
 from email import message_from_bytes, policy
+from io import StringIO
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from mxisd.cli.notify import KINDS, main, try_out
+from mxisd.cli.command import CommandFailed
+from mxisd.cli.notify import KINDS, preview, try_out
+from mxisd.cli.output import JsonOutput
+from mxisd.config import Config, load
 from mxisd.matrix.threepid import ThreePid
 from mxisd.net.dns import Resolver
 from mxisd.net.http_client import HttpClient
 from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
+from mxisd.notify.messages import Kind
 from mxisd.reactor import installed_reactor
+from tests.cli.command import mxisd
 from tests.config.case import DOMAIN, ConfigCase
 from tests.net.servers import Server, site
 from tests.notify.mailserver import MailServer
@@ -23,13 +30,12 @@ from tests.notify.mailserver import MailServer
 reactor = installed_reactor()
 
 
-class PreviewTest(ConfigCase):
-    def preview(self, name: str, *arguments: str) -> Any:
-        """The exit code, or message, of a preview to a file."""
-        to = self.directory / name
-        with self.assertRaises(SystemExit) as raised:
-            main(["--config", str(self.directory / "mxisd.yaml"), "preview", "--to", str(to), *arguments])
-        return raised.exception.code
+class PreviewTests(ConfigCase):
+    def preview(self, name: str, kind: Kind = "invite", language: str = "") -> None:
+        preview(self.config_file(), kind, language, self.directory / name, os.urandom)
+
+    def config_file(self) -> Config:
+        return load(self.directory / "mxisd.yaml", {})
 
     def read(self, name: str) -> str:
         return (self.directory / name).read_text(encoding="utf-8")
@@ -38,7 +44,7 @@ class PreviewTest(ConfigCase):
         self.write("mxisd.yaml", DOMAIN)
         for kind in KINDS:
             for name in ("out.eml", "out.html", "out.txt", "out.sms"):
-                self.assertIsNone(self.preview(name, "--template", kind))
+                self.preview(name, kind)
             message = message_from_bytes((self.directory / "out.eml").read_bytes(), policy=policy.default)
             self.assertEqual((message["From"], message["To"]), ("mxisd@example.org", "bob@example.org"))
             self.assertTrue(self.read("out.html").startswith("<!doctype html>"))
@@ -49,28 +55,39 @@ class PreviewTest(ConfigCase):
         self.write("mxisd.yaml", DOMAIN + "threepid: {medium: {email: {generators: {template: {invite: own.eml}}}}}")
         self.write("own.eml", "Subject: x\n\nHello")
         self.write("own.de.eml", "Subject: x\n\nHallo")
-        self.assertIsNone(self.preview("out.txt", "--language", "de"))
+        self.preview("out.txt", language="de")
         self.assertEqual(self.read("out.txt"), "Hallo\n")
-        self.assertIn("no text/html", self.preview("out.html"))
+        with self.assertRaisesRegex(CommandFailed, "no text/html"):
+            self.preview("out.html")
 
     def test_mistakes(self) -> None:
-        self.assertIn("cannot read", self.preview("out.eml"))
+        def said(name: str) -> str:
+            done = mxisd("notify", "preview", "--to", name, folder=self.directory)
+            self.assertEqual((done.code, done.out), (2, ""))
+            return done.err
+
+        self.assertEqual(said("out.eml"), "mxisd: cannot read mxisd.yaml: No such file or directory\n")
         self.write("mxisd.yaml", DOMAIN)
-        self.assertIn("expected a file named .eml, .html, .txt or .sms", self.preview("out.pdf"))
+        self.assertIn("out.pdf: expected a file named .eml, .html, .txt or .sms", said("out.pdf"))
+        self.assertEqual(said("absent/out.eml"), "mxisd: absent/out.eml: No such file or directory\n")
         self.write("mxisd.yaml", DOMAIN + "threepid: {medium: {email: {generators: {template: {invite: own.eml}}}}}")
         self.write("own.eml", "Subject: x\n\n%FOO%")
-        self.assertIn("line 3: unknown placeholder %FOO%", self.preview("out.eml"))
+        self.assertIn("line 3: unknown placeholder %FOO%", said("out.eml"))
 
 
-class TryOutTest(ConfigCase, TestCase):
+class TryOutTests(ConfigCase, TestCase):
     async def tried(self, text: str, to: ThreePid) -> tuple[bool, str]:
         """Whether a message was accepted, and what was told on the way."""
         http = HttpClient(reactor, Resolver(reactor, [("127.0.0.1", 9)]), Trust(), ANYWHERE)
         self.addCleanup(lambda: Deferred.fromCoroutine(http.close()))
-        told: list[str] = []
+        out = StringIO()
+        output = JsonOutput(out, StringIO())
         config = self.config(text)
-        accepted = await try_out(reactor, config, http, "session.validation", to, os.urandom, told.append)
-        return accepted, "\n".join(told)
+        accepted = await try_out(reactor, config, http, "session.validation", to, os.urandom, output)
+        output.end()
+        content = json.loads(out.getvalue())
+        self.assertEqual(content["accepted"], accepted)
+        return accepted, "\n".join(content["lines"])
 
     def listen(self, factory: Any) -> int:
         server = Server(reactor, factory)

@@ -1,12 +1,8 @@
-"""What an administrator does with ``mxisd-policy``."""
+"""What an administrator does with ``mxisd policy``."""
 
-import io
-import subprocess
-import sys
-from contextlib import redirect_stdout
-from pathlib import Path
+import json
 
-from mxisd.cli.policy import main
+from tests.cli.command import mxisd
 from tests.config.case import DOMAIN, ConfigCase
 
 POLICY = """
@@ -25,17 +21,9 @@ memory:
 class ExplainTests(ConfigCase):
     def explain(self, *arguments: str) -> tuple[int, list[str]]:
         self.write("mxisd.yaml", DOMAIN + POLICY)
-        code = f"from mxisd.cli.policy import main; main({['explain', *arguments]!r})"
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=self.directory,
-            env={"PYTHONPATH": str(Path(__file__).parents[2])},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        self.assertEqual(done.stderr, "")
-        return done.returncode, done.stdout.splitlines()
+        done = mxisd("policy", "explain", *arguments, folder=self.directory)
+        self.assertEqual(done.err, "")
+        return done.code, done.out.splitlines()
 
     def test_asks_the_stores_for_the_roles(self) -> None:
         code, lines = self.explain("--sender", "@alice:example.org", "--address", "Bob@Rival.example")
@@ -56,15 +44,19 @@ class ExplainTests(ConfigCase):
         code, lines = self.explain("--sender", "@bob:example.org", "--address", "a@b.example", "--role", "staff")
         self.assertEqual((code, lines[-1]), (0, "the invite is allowed"))
 
+    def test_json(self) -> None:
+        code, lines = self.explain("--sender", "@bob:example.org", "--address", "bob@example.com", "--json")
+        content = json.loads("\n".join(lines))
+        self.assertEqual((code, content["allowed"]), (1, False))
+        self.assertEqual(content["lines"][-1], "the invite is refused")
+
     def test_says_what_is_wrong(self) -> None:
         self.write("mxisd.yaml", DOMAIN)
-        for arguments in (
-            ["--sender", "alice"],
-            ["--sender", "@alice:example.org", "--address", "no address"],
-            ["--sender", "@alice:example.org", "--room", "lobby"],
+        for arguments, said in (
+            (["--sender", "alice"], "'alice' is not a user ID"),
+            (["--sender", "@alice:example.org", "--address", "no address"], "An email address must have an @-sign"),
+            (["--sender", "@alice:example.org", "--room", "lobby"], "'lobby' is not a room ID"),
         ):
-            output = io.StringIO()
-            with redirect_stdout(output), self.assertRaises(SystemExit) as raised:
-                main(["--config", str(self.directory / "mxisd.yaml"), "explain", *arguments])
-            self.assertEqual(raised.exception.code, 2)
-            self.assertNotEqual(output.getvalue(), "")
+            done = mxisd("policy", "explain", *arguments, folder=self.directory)
+            self.assertEqual((done.code, done.out), (2, ""))
+            self.assertIn(said, done.err)

@@ -218,13 +218,14 @@ DEFAULTS = {
     },
     "register": {"policy": {"allowed": False, "invite": True, "threepid": {}}},
     "auth": {
+        "login": {"enabled": None},
         "rewrite": {"user": {"rules": ()}},
         "checkCredentials": {
             "allowedCidr": ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
         },
     },
-    "directory": {"exclude": {"homeserver": False, "threepid": False}},
-    "profile": {"public": False},
+    "directory": {"enabled": None, "exclude": {"homeserver": False, "threepid": False}},
+    "profile": {"enabled": None, "public": False},
     "logging": {"root": "info", "app": "info", "requests": False},
     "internal": {"enabled": False},
     "stores": {"localparts": "map"},

@@ -3,9 +3,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.config import Sections
+from mxisd.config import NOT_BUILT, Sections
 from mxisd.config.engine.shape import known_keys
-from mxisd.config.unbuilt import NOT_BUILT
 
 TEXT = (Path(__file__).parents[2] / "docs/configuration.md").read_text(encoding="utf-8")
 BUILT, NOT_YET = (

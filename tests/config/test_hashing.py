@@ -1,6 +1,6 @@
 """What the keys about peppers come to."""
 
-from mxisd.config.hashing import DAY
+from mxisd.config.lookup import DAY
 from tests.config.case import ConfigCase
 
 

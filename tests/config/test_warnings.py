@@ -1,6 +1,5 @@
-from mxisd.config import Sections
+from mxisd.config import NOT_BUILT, Sections, unbuilt
 from mxisd.config.engine.shape import known_keys
-from mxisd.config.unbuilt import NOT_BUILT, unbuilt
 from tests.config.case import ConfigCase
 
 NO_EMAIL = "threepid.medium.email.connectors.smtp.host: not set: no email can be sent"

@@ -92,6 +92,9 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         location ~ ^/(_matrix|_synapse/client)/ {{
+            if ($request_uri !~ ^/(_matrix|_synapse/client)/) {{
+                return 404;
+            }}
             proxy_pass http://$mxisd_or_synapse;
         }}
     }}

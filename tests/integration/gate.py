@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from threading import Thread
 
+from tests.integration.process import free_port
+
 
 class Gate:
     """
@@ -14,7 +16,7 @@ class Gate:
     """
 
     def __init__(self) -> None:
-        self.port = 0
+        self.port = free_port()
         self.behind = 0
         self.answers = True
         self.open()
@@ -22,7 +24,6 @@ class Gate:
     def open(self) -> None:
         """Listen, again after :meth:`close`."""
         self._listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = int(self._listener.getsockname()[1])
         Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def close(self) -> None:

@@ -49,6 +49,7 @@ class Nginx:
                     "/etc/letsencrypt/live/matrix.example.org/fullchain.pem": str(certificate),
                     "/etc/letsencrypt/live/matrix.example.org/privkey.pem": str(certificate),
                     "/var/log/nginx/matrix.log": str(folder / "access.log"),
+                    "/var/log/nginx/matrix-error.log": str(folder / "error.log"),
                     "server 127.0.0.1:8090;": " ".join(f"server 127.0.0.1:{port};" for port in (mxisd_port, *also)),
                     "127.0.0.1:8008": f"127.0.0.1:{synapse_port}",
                 },

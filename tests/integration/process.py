@@ -86,17 +86,31 @@ def eventually(look: Callable[[], T | None]) -> T:
     return found
 
 
+# The sockets that hold the ports which were given out.
+_held: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing uses, and from which no outgoing connection will come."""
+    """
+    A port of 127.0.0.1 that is the caller's until the tests' process ends.
+
+    A socket that does not listen holds it.  Connections to it are refused, and the system gives it to nobody who wants
+    any port, nor to an outgoing connection; another process that tries it gets an error.  But a server that sets
+    SO_REUSEADDR, as all do, may listen there, again and again.
+    """
     while True:
+        # Outside the range of outgoing connections, for servers that use the port for UDP as well.
         port = random.SystemRandom().randrange(20000, 32000)
-        with socket.socket() as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                tried.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+        holder = socket.socket()
+        try:
+            holder.bind(("127.0.0.1", port))
+        except OSError:
+            holder.close()
+            continue
+        # Only now: had it been set before, two holders could get the same port.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _held.append(holder)
+        return port
 
 
 def listens(port: int) -> bool:

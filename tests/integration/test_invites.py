@@ -5,18 +5,25 @@ from __future__ import annotations
 import atexit
 import sqlite3
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from mxisd.storage.archive import START
+from mxisd.storage.records import Delivery
+from mxisd.storage.sqlite import SQLiteStorage
+from mxisd.storage.sqlite.schema import open_connection
 from tests.integration.deployment import DOMAIN, Deployment
 from tests.integration.gate import Gate
 from tests.integration.mailbox import OK, text_of
 from tests.integration.matrix_client import CLIENT, V1, User
 from tests.integration.process import eventually
-from tests.integration.test_synapse import WithSynapse
+from tests.integration.test_synapse import SynapseCase
+from tests.make import result
+from tests.storage.inline import storage_of
 
 MAIN = f"@mxisd:{DOMAIN}"
 EXPIRY = f"@_mxisd_invite-expired:{DOMAIN}"
@@ -71,6 +78,12 @@ class WithPeople(Deployment):
         )
         self.gate.behind = self.synapse.port
 
+    @contextmanager
+    def storage(self) -> Iterator[SQLiteStorage]:
+        """What mxisd keeps, seen by another process."""
+        with closing(open_connection(self.folder / "mxisd" / "mxisd.db")) as connection:
+            yield storage_of(connection)
+
     def stop_homeserver(self) -> None:
         self.synapse.stop()
         self.gate.close()
@@ -88,7 +101,7 @@ def deployment() -> WithPeople:
     return made
 
 
-class Case(WithSynapse):
+class Case(SynapseCase):
     here: WithPeople
 
     def setUp(self) -> None:
@@ -184,10 +197,10 @@ class EndTests(Case):
         eventually(lambda: self.ended(token) == "cancelled")
 
     def ended(self, token: str) -> str | None:
-        with sqlite3.connect(self.here.folder / "mxisd" / "mxisd.db") as connection:
-            ((ended,),) = connection.execute("SELECT ended FROM invites WHERE token = ?", (token,))
-        connection.close()
-        return None if ended is None else str(ended)
+        with self.here.storage() as storage:
+            invite = result(storage.invites.get(token))
+        assert invite is not None
+        return invite.ended
 
 
 class LossTests(Case):
@@ -267,12 +280,14 @@ class LossTests(Case):
 
     def onbinds(self, address: str) -> list[tuple[int, str]]:
         """Of each delivery for an address, the attempts and the state."""
-        with sqlite3.connect(self.here.folder / "mxisd" / "mxisd.db") as connection:
-            rows = connection.execute(
-                "SELECT attempts, state FROM deliveries WHERE kind = 'onbind' AND address = ?", (address,)
-            ).fetchall()
-        connection.close()
-        return rows
+        with self.here.storage() as storage:
+            kept, _ = result(storage.archive.pack(Delivery, START))
+        deliveries = [each for each in kept if isinstance(each, Delivery)]
+        return [
+            (each.attempts, each.state)
+            for each in deliveries
+            if (each.kind, each.threepid.address) == ("onbind", address)
+        ]
 
 
 class BotTests(Case):

@@ -6,8 +6,6 @@ import atexit
 import json
 import logging
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from email.message import EmailMessage
 from functools import cache
@@ -24,10 +22,10 @@ from mxisd.notify.build import build_notifier, mail_site, mail_templates
 from mxisd.notify.messages import values
 from mxisd.notify.samples import samples
 from mxisd.reactor import installed_reactor
+from tests.cli.command import Done, mxisd
 from tests.integration.deployment import server_context
 from tests.integration.mailbox import Mailbox, text_of
 from tests.integration.postfix import Postfix
-from tests.integration.process import ROOT
 from tests.net.servers import Authority
 from tests.notify.hostile import NAMES
 from tests.notify.test_mail import hostile
@@ -84,7 +82,7 @@ class MailCase(TestCase):
         return None
 
 
-class AiosmtpdTest(MailCase):
+class AiosmtpdTests(MailCase):
     def setUp(self) -> None:
         super().setUp()
         self.authority = Authority(self.folder / "authority.pem")
@@ -146,24 +144,21 @@ class AiosmtpdTest(MailCase):
         mailbox = self.mailbox("starttls", login=("mxisd", "a pass phrase"))
         self.config(mailbox.port, 2, LOGIN)
         done = self.command()
-        self.assertEqual(done.returncode, 0, done)
-        self.assertIn("> AUTH ", done.stdout)
-        self.assertTrue(done.stdout.endswith("accepted\n"), done)
+        self.assertEqual(done.code, 0, done)
+        self.assertIn("> AUTH ", done.out)
+        self.assertTrue(done.out.endswith("accepted\n"), done)
         self.assertEqual(mailbox.next_to(BOB.address)["To"], BOB.address)
         mailbox.answer = "550 nobody"
         done = self.command()
-        self.assertEqual(done.returncode, 1, done)
-        self.assertIn("refused for good", done.stdout)
+        self.assertEqual(done.code, 1, done)
+        self.assertIn("refused for good", done.out)
 
-    def command(self) -> subprocess.CompletedProcess[str]:
-        """Run ``mxisd-notify test``."""
-        script = "from mxisd.cli.notify import main; main()"
-        config = str(self.folder / "mxisd.yaml")
-        arguments = [sys.executable, "-c", script, "--config", config, "test", "--to", BOB.address]
-        return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True)
+    def command(self) -> Done:
+        """Run ``mxisd notify test``."""
+        return mxisd("notify", "test", "--to", BOB.address, folder=self.folder)
 
 
-class PostfixTest(MailCase):
+class PostfixTests(MailCase):
     def setUp(self) -> None:
         super().setUp()
         self.server = postfix()

@@ -22,7 +22,7 @@ THREEPID = {"medium": "email", "address": "bob@example.org"}
 UNIT = ROOT / "conf" / "mxisd.service"
 
 
-class WithFolder(SynchronousTestCase):
+class FolderCase(SynchronousTestCase):
     def setUp(self) -> None:
         folder = TemporaryDirectory(prefix="mxisd-")  # unix sockets want short names
         self.addCleanup(folder.cleanup)
@@ -53,7 +53,7 @@ class WithFolder(SynchronousTestCase):
         return subprocess.run([TWISTD, *arguments], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
 
 
-class CheckTests(WithFolder):
+class CheckTests(FolderCase):
     def test_good_configuration(self) -> None:
         done = self.run_twistd("mxisd", "--config", self.config_file(), "--check")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -87,7 +87,7 @@ class CheckTests(WithFolder):
         self.assertNotIn("Traceback", done.stderr + done.stdout)
 
 
-class StartTests(WithFolder):
+class StartTests(FolderCase):
     def test_tac(self) -> None:
         config = self.config_file()
         process = self.start(TWISTD, "-ny", ROOT / "mxisd.tac", "--pidfile=", MXISD_CONFIG=str(config))
@@ -126,7 +126,7 @@ class StartTests(WithFolder):
         )
 
 
-class RestartTests(WithFolder):
+class RestartTests(FolderCase):
     def setUp(self) -> None:
         super().setUp()
         self.mxisd = Mxisd(self.folder, self.port, self.config())

@@ -20,7 +20,7 @@ from tests.integration.process import free_port
 WIDTHS = (400, 1024)
 
 
-class PagesTest(SynchronousTestCase):
+class PageTests(SynchronousTestCase):
     def setUp(self) -> None:
         folder = TemporaryDirectory(prefix="mxisd-tests-")
         self.addCleanup(folder.cleanup)
@@ -86,7 +86,7 @@ class PagesTest(SynchronousTestCase):
         self.assertTrue(self.is_validated("four"))
 
 
-class MailsTest(SynchronousTestCase):
+class MailTests(SynchronousTestCase):
     """HTML mails fetch nothing, and look well on small and large screens, by day and by night."""
 
     def test_built_in_templates(self) -> None:
@@ -97,6 +97,6 @@ class MailsTest(SynchronousTestCase):
         browser = Browser()
         for kind in KINDS:
             page = Path(folder.name) / f"{kind}.html"
-            self.assertIsNone(preview(load(config_file, {}), kind, "", page, os.urandom))
+            preview(load(config_file, {}), kind, "", page, os.urandom)
             for width, dark in ((400, True), (1024, False)):
                 browser.screenshot(f"mail-{kind}", page.as_uri(), width=width, dark=dark)

@@ -32,6 +32,7 @@ PEOPLE: dict[str, Any] = {
         ],
     },
 }
+PEOPLE |= {"directory": {"enabled": True}, "profile": {"enabled": True}}
 CAROL, DAN = "@carol:matrix.test", "@dan:matrix.test"
 
 

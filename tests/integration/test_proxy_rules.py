@@ -101,6 +101,40 @@ class NginxTests(SynchronousTestCase):
         for method, uri in LEFT_ALONE:
             self.assertEqual(self.front.ask(method, uri), "synapse", uri)
 
+    def test_targets_that_are_neither_a_path_nor_a_url_are_refused(self) -> None:
+        for target in (
+            "http:/_matrix/client/v3/createRoom",
+            "https:/_matrix/client/v3/createRoom",
+            "HTTP:/_matrix/client/v3/createRoom",
+            "http:_matrix/client/v3/createRoom",
+            "http:///_matrix/client/v3/createRoom",
+            "http://?/_matrix/client/v3/createRoom",
+            "ftp://matrix.example.org/_matrix/client/v3/createRoom",
+            "ws:/_matrix/client/v3/createRoom",
+            "//_matrix/client/v3/createRoom",
+            "_matrix/client/v3/createRoom",
+            "*",
+        ):
+            for method in ("PUT", "POST"):
+                self.assertNotEqual(self.front.ask(method, target), "synapse", target)
+
+    def test_whole_urls_are_read_as_paths(self) -> None:
+        for scheme in ("http", "https", "HTTP"):
+            target = f"{scheme}://matrix.example.org/_matrix/client/v3/"
+            self.assertEqual(self.front.ask("POST", f"{target}createRoom"), "mxisd", target)
+            self.assertEqual(self.front.ask("GET", f"{target}sync"), "synapse", target)
+
+    def test_the_administration_of_synapse_does_not_pass_in_disguise(self) -> None:
+        for path in (
+            "/_synapse/admin/v2/users/x",
+            "/_synapse/admin/v2/users/..%2f..%2f..%2f..%2f_matrix/x",
+            "/_synapse/admin/v2/users/%2e%2e/%2e%2e/%2e%2e/%2e%2e/_matrix/x",
+            "/_synapse/admin/../client/x",
+            "/_synapse/admin/..%2fclient/x",
+            "/_synapse/%61dmin/..%2f..%2f_matrix/client/v3/sync",
+        ):
+            self.assertNotEqual(self.front.ask("PUT", path), "synapse", path)
+
     @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(st.sampled_from([*GUARDED, *ALSO_GUARDED]).flatmap(lambda way: st.tuples(st.just(way[0]), misspelt(way[1]))))
     def test_no_spelling_leads_past_mxisd(self, way: tuple[str, str]) -> None:

@@ -27,7 +27,7 @@ from tests.integration.nginx import Nginx
 from tests.integration.onbind_log import Arrival, Interruption, OnbindLog, Outcome, faults
 from tests.integration.process import eventually, free_port, installed
 from tests.net.servers import Authority
-from tests.redis_server import RedisServer
+from tests.servers.redis import RedisServer
 
 INVITES = int(os.environ.get("MXISD_INVITES", "300"))
 SEED = int(os.environ.get("MXISD_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
@@ -71,7 +71,7 @@ class FaultsTests(SynchronousTestCase):
         self.assertEqual(found, "2 were repeated, with 1 interruptions")
 
 
-class SeveralProcesses(SynchronousTestCase):
+class SeveralProcessesTests(SynchronousTestCase):
     def setUp(self) -> None:
         installed("redis-server")
         installed("nginx")
@@ -197,7 +197,7 @@ class SeveralProcesses(SynchronousTestCase):
         return re.findall(r"\$\d+\r\n(.*)\r\n", self.redis.ask(*command))
 
 
-class RedisAway(SynchronousTestCase):
+class RedisAwayTests(SynchronousTestCase):
     """One process, and a Redis that is there or not."""
 
     def setUp(self) -> None:

@@ -13,7 +13,7 @@ from tests.integration.matrix_client import CLIENT, V1, V2, MatrixClient, User
 from tests.integration.process import eventually
 
 
-class WithSynapse(SynchronousTestCase):
+class SynapseCase(SynchronousTestCase):
     here: Deployment
 
     def setUp(self) -> None:
@@ -42,7 +42,7 @@ class WithSynapse(SynchronousTestCase):
         return {"id_server": self.here.id_server, "id_access_token": user.identity_token}
 
 
-class AddressTests(WithSynapse):
+class AddressTests(SynapseCase):
     def test_bound_address_is_found(self) -> None:
         alice, bob = self.here.user("alice"), self.here.user("bob")
         self.assertIsNone(alice.lookup("bob@example.org"))
@@ -67,7 +67,7 @@ class AddressTests(WithSynapse):
         self.assertEqual(bound["mxid"], dave.user_id)
 
 
-class InviteTests(WithSynapse):
+class InviteTests(SynapseCase):
     def test_invite_waits_until_the_address_is_bound(self) -> None:
         erin, frank = self.here.user("erin"), self.here.user("frank")
         room = erin.create_room()

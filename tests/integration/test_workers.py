@@ -13,11 +13,11 @@ from tests.integration.matrix_client import V2, Refused
 from tests.integration.mxisd import ENVIRONMENT
 from tests.integration.names import TWISTD
 from tests.integration.process import Process, eventually, installed, listens
-from tests.integration.test_mxisd_starts import WithFolder
-from tests.redis_server import RedisServer
+from tests.integration.test_mxisd_starts import FolderCase
+from tests.servers.redis import RedisServer
 
 
-class WorkersTests(WithFolder):
+class WorkersTests(FolderCase):
     def setUp(self) -> None:
         super().setUp()
         installed("redis-server")

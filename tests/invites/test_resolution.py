@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.clock import DAY, MINUTE
+from mxisd.clock import DAY, MINUTE, now
 from mxisd.invites.lifecycle import InviteLifecycle
 from mxisd.invites.resolution import BATCH, Resolution
 from mxisd.lookup.circuit_breaker import CircuitBreaker
-from mxisd.matrix.threepid import ThreePid
+from mxisd.matrix.threepid import ThreePid, email
 from mxisd.services import PeriodicService
-from mxisd.storage.records import Binding, Invite
+from tests.make import BOB, binding, clock_at, invite, result
 from tests.storage.inline import storage_in_memory
 from tests.web.app import Bell
-
-T = TypeVar("T")
 
 # Seconds that a source may take.
 PATIENCE = 30.0
@@ -45,10 +42,9 @@ class Book:
         return {threepid: self.people[threepid.address] for threepid in threepids if threepid.address in self.people}
 
 
-class ResolutionTest(SynchronousTestCase):
+class ResolutionTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.clock = Clock()
-        self.clock.advance(1_700_000_000)
+        self.clock = clock_at()
         self.storage = storage_in_memory()
         self.bell = Bell()
         self.numbers = count()
@@ -67,37 +63,28 @@ class ResolutionTest(SynchronousTestCase):
         self.addCleanup(_stop, timer)
         return timer
 
-    def result(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self.successResultOf(Deferred.fromCoroutine(coroutine))
-
-    def now(self) -> int:
-        return int(self.clock.seconds() * 1000)
-
     def invite(self, address: str = "bob@example.com", room: str | None = None) -> str:
         """A new invite's token."""
         token = f"token{next(self.numbers)}"
-        kept = Invite(
+        kept = invite(
+            email(address),
             token=token,
-            threepid=ThreePid("email", address),
             room_id=room or f"!{token}:example.org",
-            sender="@alice:example.org",
-            created=self.now(),
-            ephemeral_public_key=token,
-            ephemeral_private_key="",
-            due=self.now(),
+            created=now(self.clock),
+            due=now(self.clock),
         )
-        self.result(self.storage.invites.add(kept, resend_before=0))
+        result(self.storage.invites.add(kept, resend_before=0))
         return token
 
     def ended(self, token: str) -> tuple[str | None, str | None]:
         """How an invite ended, and to whom."""
-        invite = self.result(self.storage.invites.get(token))
+        invite = result(self.storage.invites.get(token))
         assert invite is not None
         return invite.ended, invite.user_id
 
     def onbinds(self, token: str) -> list[tuple[str, str | None]]:
         """Which homeservers are to be told, and of whom."""
-        deliveries = self.result(self.storage.outbox.of_invite(token))
+        deliveries = result(self.storage.outbox.of_invite(token))
         return [(delivery.destination, delivery.user_id) for delivery in deliveries if delivery.kind == "onbind"]
 
     def minutes(self, number: int) -> None:
@@ -119,10 +106,8 @@ class ResolutionTest(SynchronousTestCase):
         self.assertEqual(len(self.local.asked), 2)
 
     def test_a_binding_made_while_the_invite_was_on_its_way_counts(self) -> None:
-        binding = Binding(
-            threepid=ThreePid("email", "bob@example.com"), user_id="@bob:example.org", bound_at=self.now(), signed=b"{}"
-        )
-        self.result(self.storage.bindings.bind(binding, "example.org"))
+        bound = binding(email("bob@example.com"), BOB)
+        result(self.storage.bindings.bind(bound, "example.org"))
         token = self.invite()
         self.start(self.local)
         self.assertEqual(self.ended(token), ("resolved", "@bob:example.org"))
@@ -329,7 +314,7 @@ class ResolutionTest(SynchronousTestCase):
         token = self.invite()
         self.start(self.local, expire_after=MINUTE)
         self.minutes(1)
-        (message,) = [each for each in self.result(self.storage.outbox.of_invite(token)) if each.kind == "message"]
+        (message,) = [each for each in result(self.storage.outbox.of_invite(token)) if each.kind == "message"]
         self.assertEqual(message.state, "abandoned")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.keys.file import KeyFileError, load_or_create, load_or_imagine
+from mxisd.keys.file import KeyFileError, load_for_check, load_or_create
 from mxisd.matrix.signing import Signer
 from tests.matrix.test_signing import PUBLIC, SEED
 
@@ -39,15 +39,15 @@ class KeyFileTests(SynchronousTestCase):
             error = self.assertRaises(KeyFileError, load_or_create, self.path)
             self.assertIn(str(self.path), str(error))
             self.assertNotIn(SEED, str(error))
-            self.assertRaises(KeyFileError, load_or_imagine, self.path)
+            self.assertRaises(KeyFileError, load_for_check, self.path)
         missing = self.path / "folder" / "key"
         self.assertIn(str(missing), str(self.assertRaises(KeyFileError, load_or_create, missing)))
         self.assertRaises(KeyFileError, load_or_create, self.path.parent)
-        self.assertRaises(KeyFileError, load_or_imagine, missing)
-        self.assertRaises(KeyFileError, load_or_imagine, self.path.parent)
+        self.assertRaises(KeyFileError, load_for_check, missing)
+        self.assertRaises(KeyFileError, load_for_check, self.path.parent)
 
     def test_check_makes_nothing(self) -> None:
-        load_or_imagine(self.path)
+        load_for_check(self.path)
         self.assertFalse(self.path.exists())
         load_or_create(self.path)
-        load_or_imagine(self.path)
+        load_for_check(self.path)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.keys.shared import PAUSE, SharedKeys
+from mxisd.keys.shared import RETRY_DELAY, SharedKeys
 from mxisd.matrix.signing import Signer
 from mxisd.storage.contract import StorageUnavailable
+from tests.make import result
 from tests.storage.inline import storage_in_memory
 
 
@@ -51,11 +51,11 @@ class SharedKeysTests(SynchronousTestCase):
         for use in (lambda: signer.sign({}), lambda: signer.key_id, lambda: signer.public_key("ed25519:0")):
             self.assertRaises(StorageUnavailable, use)
         self.store.away = False
-        self.clock.advance(PAUSE)
+        self.clock.advance(RETRY_DELAY)
         self.assertIn("ed25519:0", str(signer.sign({})))
         self.assertIsNotNone(signer.public_key(signer.key_id))
 
     def test_what_is_no_key_is_not_used(self) -> None:
         self.store.away = False
-        self.successResultOf(Deferred.fromCoroutine(self.store.signing_keys(lambda: b"ed25519 0 nonsense")))
+        result(self.store.signing_keys(lambda: b"ed25519 0 nonsense"))
         self.assertRaises(StorageUnavailable, self.signer().sign, {})

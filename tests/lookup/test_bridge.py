@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -12,6 +11,7 @@ from mxisd.lookup.bridge import Bridge, OneByOne
 from mxisd.lookup.v1 import PATH, V1
 from mxisd.matrix.threepid import ThreePid
 from tests.lookup.book import ALICE, BOB, Book, email
+from tests.make import result
 from tests.matrix.fakes import FakeHttp, answer
 
 ANNA = email("anna")
@@ -30,7 +30,7 @@ class BridgeTests(SynchronousTestCase):
 
     def found(self, server: str | None, by_medium: dict[str, str], *threepids: ThreePid) -> Any:
         bridge = Bridge(V1(self.http, Clock()), server, by_medium)
-        return self.successResultOf(Deferred.fromCoroutine(bridge.lookup(threepids)))
+        return result(bridge.lookup(threepids))
 
     def test_one_for_all_media(self) -> None:
         self.serve("http://bridge", ANNA, ALICE)
@@ -51,6 +51,6 @@ class BridgeTests(SynchronousTestCase):
     def test_many_are_asked_one_by_one(self) -> None:
         book = Book({ANNA: ALICE, PHONE: BOB})
         one_by_one = OneByOne(book, Clock(), 10)
-        found = self.successResultOf(Deferred.fromCoroutine(one_by_one.lookup([ANNA, email("b"), PHONE])))
+        found = result(one_by_one.lookup([ANNA, email("b"), PHONE]))
         self.assertEqual(found, {ANNA: ALICE, PHONE: BOB})
         self.assertEqual(book.asked, [[ANNA], [email("b")], [PHONE]])

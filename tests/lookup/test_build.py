@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from mxisd.lookup.build import Sources, build_sources
 from mxisd.lookup.source import Source
 from tests.config.case import ConfigCase
 from tests.lookup.book import ALICE, Book, email
+from tests.make import result
 from tests.matrix.fakes import FakeHttp, FakeServices, answer
 
 BRIDGE = "lookup: {recursive: {bridge: {enabled: true, server: 'http://bridge'%s}}}"
@@ -33,7 +33,7 @@ class BuildTests(ConfigCase):
         return build_sources(core, self.stores)
 
     def ask(self, source: Source, name: str) -> object:
-        return self.successResultOf(Deferred.fromCoroutine(_lookup(source, name)))
+        return result(_lookup(source, name))
 
     def test_by_default(self) -> None:
         here, everywhere = self.sources()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -12,6 +12,7 @@ from mxisd.lookup.cached import Answers, Cached
 from mxisd.lookup.source import Unavailable
 from mxisd.matrix.threepid import ThreePid
 from tests.lookup.book import ALICE, BOB, Book, email
+from tests.make import result
 
 ANNA, BERT, CARL = email("anna"), email("bert"), email("carl")
 FOUND, MISSED = 300, 60
@@ -25,7 +26,7 @@ class CachedTests(SynchronousTestCase):
         self.cached = Cached(self.book, self.answers)
 
     def ask(self, *threepids: ThreePid) -> Any:
-        return self.successResultOf(Deferred.fromCoroutine(self.cached.lookup(threepids)))
+        return result(self.cached.lookup(threepids))
 
     def test_what_was_found_is_not_asked_again_for_a_while(self) -> None:
         self.assertEqual(self.ask(ANNA), {ANNA: ALICE})
@@ -51,7 +52,7 @@ class CachedTests(SynchronousTestCase):
     def test_sources_have_answers_of_their_own(self) -> None:
         other = Cached(Book({CARL: BOB}, name="other"), self.answers)
         self.assertEqual(self.ask(CARL), {})
-        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(other.lookup([CARL]))), {CARL: BOB})
+        self.assertEqual(result(other.lookup([CARL])), {CARL: BOB})
 
     def test_memory_is_bounded(self) -> None:
         for threepid in (ANNA, BERT, CARL, email("d")):
@@ -63,7 +64,7 @@ class CachedTests(SynchronousTestCase):
 
     def test_no_answer_is_nothing_to_keep(self) -> None:
         self.book.before = lambda: fail(Unavailable())
-        self.failureResultOf(Deferred.fromCoroutine(self.cached.lookup([ANNA])), Unavailable)
+        self.assertRaises(Unavailable, result, self.cached.lookup([ANNA]))
         self.book.before = None
         self.assertEqual(self.ask(ANNA), {ANNA: ALICE})
 

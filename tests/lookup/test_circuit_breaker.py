@@ -18,7 +18,7 @@ ANNA, BERT = email("anna"), email("bert")
 SECONDS = 10.0
 
 
-class GuardedTests(SynchronousTestCase):
+class CircuitBreakerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.book = Book({ANNA: ALICE, BERT: BOB})

@@ -12,7 +12,7 @@ from mxisd.lookup.circuit_breaker import CircuitBreaker
 from mxisd.lookup.discovery import IdentityServers
 from mxisd.lookup.federation import AT_ONCE, Domains, FederationSource
 from mxisd.lookup.v1 import V1
-from mxisd.matrix.threepid import ThreePid
+from mxisd.matrix.threepid import EMAIL, ThreePid, fold
 from mxisd.net.dns import DnsError, SrvRecord
 from mxisd.net.errors import ConnectionFailed
 from mxisd.net.http_client import HttpResponse
@@ -141,10 +141,15 @@ class DiscoveryTests(FederationCase):
 
     def test_domains_of_other_scripts(self) -> None:
         self.srv("xn--bcher-kva.example", SrvRecord(10, 0, 443, "matrix.example.com"))
-        self.http.answers[
-            "GET", f"https://matrix.example.com:443{API}/lookup?medium=email&address=a%40b%C3%BCcher.example"
-        ] = answer({"medium": "email", "address": "a@bücher.example", "mxid": ALICE})
-        self.assertEqual(self.found(email("a@bücher.example")), {email("a@bücher.example"): ALICE})
+        # Others may know the address by either spelling.
+        lookup = f"https://matrix.example.com:443{API}/lookup?medium=email&address=a%40"
+        self.http.answers["GET", f"{lookup}xn--bcher-kva.example"] = answer({})
+        self.http.answers["GET", f"{lookup}b%C3%BCcher.example"] = answer(
+            {"medium": "email", "address": "a@bücher.example", "mxid": ALICE}
+        )
+        for typed in ("a@bücher.example", "a@xn--bcher-kva.example"):
+            asked = fold(EMAIL, typed)
+            self.assertEqual(self.found(asked), {asked: ALICE})
 
 
 class DomainsTests(FederationCase):

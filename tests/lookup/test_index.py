@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY
@@ -15,8 +13,9 @@ from mxisd.lookup.index import PORTION, HashIndex
 from mxisd.lookup.source import Batch
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
-from mxisd.storage.records import Binding, Pepper
+from mxisd.storage.records import Pepper
 from tests.lookup.book import ALICE, BOB, email
+from tests.make import binding, clock_at, result, seeded
 from tests.storage.inline import at_once, storage_in_memory
 
 ANNA, BERT, CARL = email("anna"), email("bert"), email("carl")
@@ -41,39 +40,35 @@ class People:
 
 class IndexTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.clock = Clock()
-        self.clock.advance(1_700_000_000)
+        self.clock = clock_at()
         self.storage = storage_in_memory()
         self.staff, self.guests = People({ANNA: ALICE}), People({BERT: BOB})
         self.index = self.made(rotation=PERIOD)
 
     def made(self, seed: int = 0, **more: Any) -> HashIndex:
         stores = more.pop("stores", [("staff", self.staff), ("guests", self.guests)])
-        source = random.Random(seed).randbytes
+        source = seeded(seed)
         hashes, cooldowns = self.storage.hashes, self.storage.cooldowns
         return HashIndex(hashes, cooldowns, stores, at_once, self.clock, source, 20, INTERVAL, **more)
 
     def refresh(self, later: float = 0) -> str:
         """Refresh after some seconds; the current pepper."""
         self.clock.advance(later)
-        self.result(self.index.refresh())
+        result(self.index.refresh())
         return self.pepper()
 
     def pepper(self) -> str:
-        return str(self.result(self.index.current()).pepper)
+        return str(result(self.index.current()).pepper)
 
     def peppers(self) -> list[str]:
-        return [pepper.pepper for pepper in self.result(self.storage.hashes.peppers())]
+        return [pepper.pepper for pepper in result(self.storage.hashes.peppers())]
 
     def found(self, pepper: str | None = None, threepids: Sequence[ThreePid] = (ANNA, BERT, CARL)) -> Any:
         """The users that are found by hash; ``None`` if the pepper is no good."""
         pepper = self.pepper() if pepper is None else pepper
         digests = {digest(threepid, pepper): threepid for threepid in threepids}
-        found = self.result(self.storage.hashes.find(pepper, list(digests)))
+        found = result(self.storage.hashes.find(pepper, list(digests)))
         return None if found is None else {digests[hashed]: user_id for hashed, user_id in found.items()}
-
-    def result(self, coroutine: Any) -> Any:
-        return self.successResultOf(Deferred.fromCoroutine(coroutine))
 
     def test_users_of_all_stores_are_found(self) -> None:
         self.refresh()
@@ -103,8 +98,7 @@ class IndexTests(SynchronousTestCase):
         self.assertEqual(self.found(threepids=many), self.staff.people)
 
     def test_there_is_a_pepper_before_stores_are_listed(self) -> None:
-        binding = Binding(threepid=CARL, user_id=BOB, bound_at=0, signed=b"{}")
-        self.result(self.storage.bindings.bind(binding, "example.org"))
+        result(self.storage.bindings.bind(binding(CARL, BOB), "example.org"))
         self.assertRegex(self.pepper(), r"^[0-9a-zA-Z_-]{20}$")
         self.assertEqual(self.found(), {CARL: BOB})
 
@@ -181,26 +175,26 @@ class IndexTests(SynchronousTestCase):
     def test_of_several_processes_one_lists_the_stores(self) -> None:
         several = [self.made(seed=seed) for seed in range(3)]
         for index in several:
-            self.result(index.tick())
+            result(index.tick())
         self.assertEqual(self.staff.listed, 3)
         for _ in range(4):
             self.clock.advance(INTERVAL - 1)
             for index in several:
                 self.clock.advance(1 / 3)
-                self.result(index.tick())
+                result(index.tick())
         self.assertEqual(self.staff.listed, 7)
 
     def test_a_new_process_lists_its_stores_at_once(self) -> None:
-        self.result(self.made(stores=[]).tick())
+        result(self.made(stores=[]).tick())
         self.assertEqual(self.found(), {})
-        self.result(self.made().tick())
+        result(self.made().tick())
         self.assertEqual(self.found(), {ANNA: ALICE, BERT: BOB})
 
     def test_it_goes_on_after_an_end_in_the_middle(self) -> None:
         first = self.refresh()
         # The process ended when a new pepper was prepared, and not published.
         self.clock.advance(PERIOD)
-        self.result(self.storage.hashes.prepare(Pepper(pepper="left", made_at=0), after=first))
+        result(self.storage.hashes.prepare(Pepper(pepper="left", made_at=0), after=first))
         self.index = self.made(seed=1, rotation=PERIOD)
         second = self.refresh()
         self.assertEqual(self.peppers(), [second, first])

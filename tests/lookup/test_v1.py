@@ -8,33 +8,29 @@ from typing import Any
 
 from msgspec.json import encode
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.lookup.v1 import PORTION, V1
 from mxisd.matrix.association import association
-from mxisd.matrix.signing import Signer
 from mxisd.matrix.threepid import ThreePid
 from mxisd.net.errors import OutboundError
 from mxisd.net.http_client import HttpResponse
 from tests.lookup.book import ALICE, BOB, email
+from tests.make import NOW, clock_at, signer_for
 from tests.matrix.fakes import FakeHttp, Sent, answer
-from tests.web.app import SIGNING_KEY
 
 URL = "https://id.example.net"
 API = f"{URL}/_matrix/identity/api/v1"
 ANNA, BERT = email("anna"), email("bert+x")
 PHONE = ThreePid("msisdn", "491510000000")
-NOW = 1_700_000_000_000
 
 
 class V1Case(SynchronousTestCase):
     def setUp(self) -> None:
-        self.clock = Clock()
-        self.clock.advance(NOW / 1000)
+        self.clock = clock_at()
         self.http = FakeHttp()
         self.v1 = V1(self.http, self.clock)
-        self.signer = Signer("example.net", [SIGNING_KEY])
+        self.signer = signer_for("example.net")
 
     def ask(self, *threepids: ThreePid) -> Deferred[dict[ThreePid, str]]:
         return Deferred.fromCoroutine(self.v1.lookup(URL, threepids))

@@ -1,6 +1,5 @@
 from collections import Counter
 from itertools import pairwise
-from random import Random
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -11,6 +10,7 @@ from mxisd.matrix.ids import InvalidIdentifier
 from mxisd.net.dns import DnsError, SrvRecord
 from mxisd.net.errors import NameUnknown
 from mxisd.net.http_client import HttpResponse
+from tests.make import result, seeded
 from tests.matrix.fakes import FakeHttp, FakeServices, answer
 
 URL = "https://example.org/.well-known/matrix/server"
@@ -22,10 +22,10 @@ class DiscoveryTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.http = FakeHttp()
         self.dns = FakeServices()
-        self.discovery = Discovery(self.clock, self.http, self.dns, Random(7).randbytes)
+        self.discovery = Discovery(self.clock, self.http, self.dns, seeded(7))
 
     def resolve(self, name: str = "example.org") -> Destination:
-        return self.successResultOf(Deferred.fromCoroutine(self.discovery.resolve(name)))
+        return result(self.discovery.resolve(name))
 
     def delegate(self, body: object, status: int = 200, **headers: str) -> None:
         self.http.answers["GET", URL] = answer(body, status, **headers)
@@ -188,7 +188,7 @@ class ServiceRecordTests(DiscoveryTestCase):
 
     def test_no_service_at_all(self) -> None:
         self.dns.records["_matrix-fed._tcp.example.org"] = [SrvRecord(0, 0, 0, "")]
-        error = self.failureResultOf(Deferred.fromCoroutine(self.discovery.resolve("example.org")), NameUnknown).value
+        error = self.assertRaises(NameUnknown, result, self.discovery.resolve("example.org"))
         self.assertIn("example.org", str(error))
 
     def test_name_servers_that_fail(self) -> None:

@@ -1,11 +1,11 @@
 import os
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from signedjson.key import generate_signing_key
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mxisd.matrix.discovery import Destination, Discovery
@@ -19,6 +19,7 @@ from mxisd.net.http_client import HttpClient, HttpResponse
 from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
 from mxisd.reactor import installed_reactor
+from tests.make import clock_at, result
 from tests.matrix.fakes import FakeHttp, Sent, answer
 from tests.net.nameserver import NameServer
 from tests.net.servers import Authority, Server, site
@@ -43,23 +44,19 @@ class FakeDiscovery:
 
 class FederationTestCase(SynchronousTestCase):
     def setUp(self) -> None:
-        self.clock = Clock()
-        self.clock.advance(NOW)
+        self.clock = clock_at(NOW * 1000)
         self.http = FakeHttp()
         self.discovery = FakeDiscovery()
         self.federation = FederationClient(self.clock, self.http, self.discovery)
 
-    def result(self, work: Coroutine[Deferred[Any], Any, Any]) -> Any:
-        return self.successResultOf(Deferred.fromCoroutine(work))
-
     def failure(self, work: Coroutine[Deferred[Any], Any, Any], kind: type[Exception] = MatrixError) -> Any:
-        return self.failureResultOf(Deferred.fromCoroutine(work), kind).value
+        return self.assertRaises(kind, result, work)
 
 
 class RequestTests(FederationTestCase):
     def test_goes_where_discovery_says(self) -> None:
         self.http.answers["PUT", "https://example.org:1/path?q"] = answer({"a": 1})
-        answered = self.result(self.federation.request("example.org:1", "PUT", "/path?q", json=[], timeout=5))
+        answered = result(self.federation.request("example.org:1", "PUT", "/path?q", json=[], timeout=5))
         self.assertEqual(answered.json(), {"a": 1})
         host = {"Host": "example.org:1"}
         url = "https://example.org:1/path?q"
@@ -70,7 +67,7 @@ class RequestTests(FederationTestCase):
         trusted.answers["GET", "http://127.0.0.1:8008/path?q"] = answer({"a": 1})
         overwrites = Overwrites({"example.org": "http://127.0.0.1:8008"}, trusted)
         federation = FederationClient(self.clock, self.http, self.discovery, overwrites)
-        self.assertEqual(self.result(federation.request("example.org", "GET", "/path?q")).json(), {"a": 1})
+        self.assertEqual(result(federation.request("example.org", "GET", "/path?q")).json(), {"a": 1})
         self.assertEqual(self.http.sent, [])
         self.failure(federation.request("sub.example.org", "GET", "/"), ConnectionFailed)
         self.assertEqual(len(self.http.sent), 1)
@@ -121,8 +118,7 @@ class UserInfoTests(FederationTestCase):
     URL = "https://example.org/_matrix/federation/v1/openid/userinfo?access_token="
 
     def userinfo(self, token: str = "token") -> str:
-        result: str = self.result(self.federation.userinfo("example.org", token))
-        return result
+        return result(self.federation.userinfo("example.org", token))
 
     def refused(self, server: str = "example.org") -> MatrixError:
         error: MatrixError = self.failure(self.federation.userinfo(server, "token"))
@@ -178,7 +174,7 @@ class OnbindTests(FederationTestCase):
     def onbind(self) -> list[str]:
         """The methods used."""
         self.http.sent.clear()
-        self.result(self.federation.onbind("example.org", {"invites": []}, 300))
+        result(self.federation.onbind("example.org", {"invites": []}, 300))
         self.assertTrue(all(sent.json == {"invites": []} and sent.timeout == 300 for sent in self.http.sent))
         return [sent.method for sent in self.http.sent]
 
@@ -223,15 +219,19 @@ class VerifyKeysTests(FederationTestCase):
         self.http.answers["GET", self.URL] = answer(self.signer.sign(self.published(**changes)))
 
     def key(self, key_id: str = "ed25519:new") -> str:
-        result: str = self.result(self.federation.verify_keys("example.org", key_id))
-        return result
+        return result(self.federation.verify_keys("example.org", key_id))
 
     def problem(self, key_id: str = "ed25519:new", server: str = "example.org") -> str:
+        """What the log says; whoever made the request is not told."""
+        events: list[LogEvent] = []
+        observer = cast("ILogObserver", events.append)
+        globalLogPublisher.addObserver(observer)
         error: MatrixError = self.failure(self.federation.verify_keys(server, key_id))
+        globalLogPublisher.removeObserver(observer)
         self.assertEqual((error.status, error.errcode), (403, "M_FORBIDDEN"))
-        self.assertIn(server, error.message)
+        self.assertEqual(error.message, f"The signature of {server} cannot be verified")
         self.clock.advance(60)
-        return error.message
+        return "\n".join(map(formatEvent, events))
 
     def test_published(self) -> None:
         for key_id in ("ed25519:new", "ed25519:other"):

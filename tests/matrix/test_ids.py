@@ -17,7 +17,7 @@ from mxisd.matrix.ids import (
 )
 
 
-class ServerNames(SynchronousTestCase):
+class ServerNameTests(SynchronousTestCase):
     def test_good(self) -> None:
         for name, parts in {
             "example.org": ("example.org", None),
@@ -73,7 +73,7 @@ class ServerNames(SynchronousTestCase):
         self.assertEqual(name, host if port is None else f"{host}:{port}")
 
 
-class UserIDs(SynchronousTestCase):
+class UserIDTests(SynchronousTestCase):
     def test_good(self) -> None:
         self.assertEqual(split_user_id("@alice:example.org:8448"), ("alice", "example.org:8448"))
         self.assertEqual(split_user_id("@Historical User!:example.org")[0], "Historical User!")
@@ -101,7 +101,7 @@ class UserIDs(SynchronousTestCase):
             self.assertFalse(is_user_of(user_id, "example.org"))
 
 
-class RoomIDs(SynchronousTestCase):
+class RoomIDTests(SynchronousTestCase):
     def test_good(self) -> None:
         for room_id in ("!room:example.org", "!dHjXbS9mBQJ2H0b1bLbyBgNSZkrHqMvWWyKc3RBh9Ts"):
             check_room_id(room_id)

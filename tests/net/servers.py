@@ -31,20 +31,23 @@ class Authority:
         self.path = str(path)
         path.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, *hosts: str) -> ssl.CertificateOptions:
-        """What a server for these names and addresses listens with."""
-        options: ssl.CertificateOptions = ssl.PrivateCertificate.loadPEM(self.pem(*hosts)).options()
+    def issue(self, *hosts: str, days: int = 1) -> ssl.CertificateOptions:
+        """What a server for these names and addresses listens with; a negative number of days has it expired."""
+        options: ssl.CertificateOptions = ssl.PrivateCertificate.loadPEM(self.pem(*hosts, days=days)).options()
         return options
 
-    def pem(self, *hosts: str) -> bytes:
+    def pem(self, *hosts: str, days: int = 1) -> bytes:
         """The same as text: the certificate and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign("server", key, x509.SubjectAlternativeName([_general_name(host) for host in hosts]))
+        names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
+        certificate = self._sign("server", key, names, days)
         return certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
 
-    def _sign(self, name: str, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType) -> x509.Certificate:
+    def _sign(
+        self, name: str, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType, days: int = 1
+    ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         return (
             x509.CertificateBuilder()
@@ -52,8 +55,8 @@ class Authority:
             .issuer_name(_name("authority"))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now - datetime.timedelta(days=10))
+            .not_valid_after(now + datetime.timedelta(days=days))
             .add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
@@ -97,6 +100,12 @@ class Server:
             for each in list(self._open):
                 each.abortConnection()
             await self._emptied
+
+    def hang_up(self) -> None:
+        """Close all connections, as servers do after a while without requests."""
+        for each in list(self._open):
+            # Over TLS the protocol below says good-bye first.
+            getattr(each.wrappedProtocol, "loseConnection", each.loseConnection)()
 
     def made(self, connection: Any) -> None:
         self.connections += 1

@@ -24,7 +24,7 @@ from mxisd.net.errors import (
     TooLarge,
     UrlRefused,
 )
-from mxisd.net.http_client import HttpClient, HttpResponse
+from mxisd.net.http_client import DEFAULT_TIMEOUT, HttpClient, HttpResponse
 from mxisd.net.tls import CaFileError, Trust
 from tests.net.nameserver import NameServer
 from tests.net.servers import Authority, Script, Server, site
@@ -150,6 +150,21 @@ class RequestTests(OutboundTestCase):
         for _ in range(3):
             await outbound.request("GET", f"https://good.example:{server.port}/")
         self.assertEqual(server.connections, 1)
+
+    async def test_connections_that_the_server_closed_are_not_used(self) -> None:
+        for host in ((), ("good.example",)):
+            script = Script(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            server = self.serve(script, *host)
+            outbound, url = self.outbound(), f"{'https' if host else 'http'}://good.example:{server.port}/"
+            # Before the client would have closed it by itself, and after.
+            for number, wait in enumerate((0.0, 61.0, 1.0, 200.0), start=1):
+                await outbound.request("GET", url)
+                self.assertEqual(server.connections, number)
+                script.hung_up = Deferred()
+                server.hang_up()
+                await script.hung_up
+                self.clock.advance(wait)
+            self.assertEqual(self.flushLoggedErrors(), [])
 
     async def test_a_body_never_goes_out_on_a_kept_connection(self) -> None:
         server = self.serve(site(lambda request: b"ok"))
@@ -374,18 +389,18 @@ class TroubleTests(OutboundTestCase):
         await script.hung_up
 
     async def test_whether_a_body_may_have_arrived(self) -> None:
-        async def arrived(url: str, body: bytes | None = b"{}") -> bool:
+        async def arrived(url: str, body: bytes | None = b"{}", timeout: float = DEFAULT_TIMEOUT) -> bool:
             with self.assertRaises(OutboundError) as raised:
-                await self.outbound(reactor=reactor).request("POST", url, body=body)
+                await self.outbound(reactor=reactor).request("POST", url, body=body, timeout=timeout)
             return bool(raised.exception.sent)
 
         closing = self.serve(Script(close=True), "good.example")
         self.assertTrue(await arrived(f"https://good.example:{closing.port}/"))
         self.assertFalse(await arrived(f"https://good.example:{closing.port}/", None))
         self.assertFalse(await arrived(f"https://other.example:{closing.port}/"))
-        # Where TLS should have been agreed on first.
+        # Where TLS should have been agreed on first, which the server waits for the end of.
         plain = self.serve(Script(close=True))
-        self.assertFalse(await arrived(f"https://good.example:{plain.port}/"))
+        self.assertFalse(await arrived(f"https://good.example:{plain.port}/", timeout=0.5))
         self.assertTrue(await arrived(f"http://good.example:{plain.port}/"))
         self.assertFalse(await arrived(f"https://private.example:{closing.port}/"))
         self.assertFalse(await arrived("https://none.example/"))

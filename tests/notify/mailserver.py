@@ -32,9 +32,14 @@ class MailServer(Factory):
         self.tls = tls
         self.mails: list[Mail] = []
         self.lines: list[str] = []
+        self.sessions: list[_Session] = []
 
     def buildProtocol(self, addr: object) -> _Session:
-        return _Session(self)
+        self.sessions.append(_Session(self))
+        return self.sessions[-1]
+
+    def take(self, session: _Session) -> None:
+        """Called with each line of a message."""
 
 
 CHALLENGES = {"PLAIN": [], "LOGIN": ["VXNlcm5hbWU6", "UGFzc3dvcmQ6"], "CRAM-MD5": ["PDFAbWFpbC5leGFtcGxlLm9yZz4="]}
@@ -90,6 +95,7 @@ class _Session(LineReceiver):
             self._challenges = None
 
     def _take(self, data: list[bytes], line: bytes) -> None:
+        self._server.take(self)
         if line != b".":
             data.append(line.removeprefix(b"."))
             return

@@ -51,7 +51,7 @@ class Web:
         return HttpResponse(202, {}, b"", url)
 
 
-class BuildTest(ConfigCase, TestCase):
+class BuildTests(ConfigCase, TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.web = Web()
@@ -102,6 +102,15 @@ class BuildTest(ConfigCase, TestCase):
             await notifier.send(self.validation(EMAIL))
         self.assertTrue(raised.exception.permanent)
         self.assertTrue(str(raised.exception).endswith("550 <(the address)>: no such user"))
+
+    async def test_what_was_handed_over_is_told(self) -> None:
+        server = Server(reactor, MailServer({".": "HANG UP"}))
+        self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
+        smtp = f"smtp: {{host: 127.0.0.1, port: {server.port}, tls: 0}}"
+        notifier = self.notifier(f"threepid: {{medium: {{email: {{{SENDER}, connectors: {{{smtp}}}}}}}}}")
+        with self.assertRaises(SendFailed) as raised:
+            await notifier.send(self.validation(EMAIL))
+        self.assertTrue(raised.exception.handed_over)
 
     def test_senders(self) -> None:
         email = "threepid: {medium: {email: {identity: {from: '%s'}, connectors: {smtp: {host: mail}}}}}"
@@ -216,7 +225,7 @@ class BuildTest(ConfigCase, TestCase):
         self.assertIn("a name in capital letters, such as REGISTER_URL", problem)
 
 
-class DocumentationTest(ConfigCase):
+class DocumentationTests(ConfigCase):
     def test_every_example_works(self) -> None:
         text = (ROOT / "docs" / "notifications.md").read_text(encoding="utf-8")
         examples = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)

@@ -15,19 +15,21 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
+from mxisd.config import Config
+from mxisd.config.matrix import Matrix
 from mxisd.matrix.threepid import ThreePid
-from mxisd.notify import build
+from mxisd.notify.build import mail_templates
 from mxisd.notify.mail import MailTemplate, address
 from mxisd.notify.messages import InviteMessage, MatrixIdInvite, Message, MessageContext, Reminder, Validation, values
 from mxisd.notify.samples import names, samples
-from mxisd.notify.template import TemplateError
+from mxisd.notify.template import Template, TemplateError
 from tests.notify.hostile import NAMES
 
 SITE = MessageContext(
     domain="example.org", public_url="https://id.example.org", from_email="is@example.org", from_name="Ünser Server"
 )
 BOB = ThreePid("email", "bob@example.com")
-BUILT_IN = Path(build.__file__).parent / "templates" / "email"
+BUILT_IN = mail_templates(Config(matrix=Matrix(domain="example.org")))
 
 # As those of mxisd: nested parts, tabs in headers, and percent signs doubled in the HTML.
 OF_MXISD = """\
@@ -113,7 +115,7 @@ def hostile(name: str) -> list[Message]:
     ]
 
 
-def sent(template: MailTemplate, given: Mapping[str, str]) -> tuple[bytes, EmailMessage]:
+def sent(template: Template[EmailMessage], given: Mapping[str, str]) -> tuple[bytes, EmailMessage]:
     """What goes over the wire, and what is read there."""
     message = template.render(given)
     address(message, Address(SITE.from_name, addr_spec=SITE.from_email), BOB.address, 0, os.urandom)
@@ -125,16 +127,13 @@ def reply_to(message: EmailMessage) -> list[str]:
     return [each.addr_spec for header in message.get_all("Reply-To", []) for each in header.addresses]
 
 
-class HostileNamesTest(SynchronousTestCase):
+class HostileNameTests(SynchronousTestCase):
     def setUp(self) -> None:
         own = Path(self.mktemp())
         own.write_text(OF_MXISD, encoding="utf-8")
         known = names(BOB, SITE)
-        load = MailTemplate.load
-        self.templates = [
-            (kind, load(BUILT_IN / f"{name}.eml", known[kind])) for kind, name in build._BUILT_IN_NAMES.items()
-        ]
-        self.templates += [(kind, load(own, known[kind])) for kind in ("invite", "invite.reminder")]
+        self.templates = [(kind, translations.best("")) for kind, translations in BUILT_IN.items()]
+        self.templates += [(kind, MailTemplate.load(own, known[kind])) for kind in ("invite", "invite.reminder")]
 
     def test_corpus(self) -> None:
         for name in NAMES:
@@ -151,7 +150,7 @@ class HostileNamesTest(SynchronousTestCase):
             if kind in messages:
                 self.check_message(template, values(samples(BOB, SITE)[kind], SITE), values(messages[kind], SITE))
 
-    def check_message(self, template: MailTemplate, usual: dict[str, str], given: dict[str, str]) -> None:
+    def check_message(self, template: Template[EmailMessage], usual: dict[str, str], given: dict[str, str]) -> None:
         _, expected = sent(template, usual)
         data, message = sent(template, given)
         self.assertRegex(data, rb"\A([\t\x20-\x7e]{0,998}\r\n)*\Z")
@@ -175,7 +174,7 @@ class HostileNamesTest(SynchronousTestCase):
         self.assertTrue(all(len(line) < 500 for line in str(message["Subject"]).splitlines()))
 
 
-class MailTemplateTest(SynchronousTestCase):
+class MailTemplateTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
@@ -267,10 +266,9 @@ class MailTemplateTest(SynchronousTestCase):
         self.assertNotIn("Reply-To", self.load(OF_MXISD).render(self.values | {"FROM_EMAIL": ""}))
 
     def test_built_in_templates(self) -> None:
-        for kind, name in build._BUILT_IN_NAMES.items():
+        for kind, translations in BUILT_IN.items():
             given = values(samples(BOB, SITE)[kind], SITE)
-            template = MailTemplate.load(BUILT_IN / f"{name}.eml", given.keys())
-            message = sent(template, given)[1]
+            message = sent(translations.best(""), given)[1]
             text, html = (message.get_body((subtype,)).get_content() for subtype in ("plain", "html"))  # type: ignore[union-attr]
             for part in (text, html):
                 self.assertIn("Example.org", part)

@@ -65,7 +65,7 @@ class ProviderCase(TestCase):
         raise self.failureException("the message was sent")
 
 
-class TwilioTest(ProviderCase):
+class TwilioTests(ProviderCase):
     def connector(self, number: str = "+15557654321") -> TwilioConnector:
         return TwilioConnector(self.http, "AC123", "top:secret", number, self.url)
 
@@ -109,7 +109,7 @@ class TwilioTest(ProviderCase):
         self.assertFalse((await self.refused(self.connector(), "Hello", 200)).permanent)
 
 
-class SendGridTest(ProviderCase):
+class SendGridTests(ProviderCase):
     def connector(self) -> SendGridConnector:
         return SendGridConnector(self.http, "SG.key", Address("Ünser Server", addr_spec="is@example.org"), self.url)
 
@@ -145,7 +145,7 @@ class SendGridTest(ProviderCase):
             self.assertFalse((await self.refused(self.connector(), letter, status, b'{"errors": []}')).permanent)
 
 
-class GatewayTest(ProviderCase):
+class GatewayTests(ProviderCase):
     async def sent(self, text: str, url: str = "/send", **more: Any) -> Request:
         await GatewayConnector(self.http, self.url + url, **more).deliver("491701234567", text)
         return self.requests[-1]

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor, task
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 
 from mxisd.net.tls import Trust
 from mxisd.notify.mail import MailTemplate
 from mxisd.notify.notifier import SendFailed
-from mxisd.notify.smtp import GOODBYE_TIMEOUT, MailServer, SmtpConnector
+from mxisd.notify.smtp import MailServer, SmtpConnector
+from mxisd.notify.smtp_connection import GOODBYE_TIMEOUT, OUTCOME_TIMEOUT
 from tests.net.servers import Authority, Server
 from tests.notify import mailserver
 
@@ -60,7 +61,7 @@ class SmtpCase(TestCase):
         raise self.failureException("the message was sent")
 
 
-class DeliveryTest(SmtpCase):
+class DeliveryTests(SmtpCase):
     async def test_message_arrives(self) -> None:
         mails = mailserver.MailServer()
         await self.connector(self.listen(mails)).deliver("bob@example.com", letter("Grüße\n.\n..end"))
@@ -83,6 +84,14 @@ class DeliveryTest(SmtpCase):
         await self.connector(self.listen(mails)).deliver("bob@example.com", letter(text))
         message = message_from_bytes(mails.mails[0].data, policy=policy.default)
         self.assertEqual(message.get_content().splitlines(), text.splitlines())
+
+    async def test_long_message(self) -> None:
+        text = "A line of many, many.\n" * 50_000
+        for tls in (0, 2):
+            mails = mailserver.MailServer(tls=self.authority.issue(HOST))
+            await self.connector(self.listen(mails), tls).deliver("bob@example.com", letter(text))
+            message = message_from_bytes(mails.mails[0].data, policy=policy.default)
+            self.assertEqual(message.get_content().splitlines(), text.splitlines())
 
     async def test_server_without_esmtp(self) -> None:
         mails = mailserver.MailServer({"EHLO": "502 what?"})
@@ -112,7 +121,7 @@ class DeliveryTest(SmtpCase):
         self.assertEqual(mails.lines, [])
 
 
-class RefusalTest(SmtpCase):
+class RefusalTests(SmtpCase):
     async def answered(self, verb: str, answer: str, **more: Any) -> SendFailed:
         mails = mailserver.MailServer({verb: answer})
         failure = await self.failure(self.connector(self.listen(mails), **more))
@@ -147,12 +156,40 @@ class RefusalTest(SmtpCase):
                     continue  # an old server, which is greeted again with HELO
                 self.assertFalse((await self.answered(verb, answer)).permanent, (verb, answer))
 
+    async def test_whether_the_message_was_handed_over(self) -> None:
+        for answer in ("HANG UP", "nonsense", "999 nonsense", "354 go on"):
+            failure = await self.answered(".", answer)
+            self.assertTrue(failure.handed_over, answer)
+            self.assertIn("handed over", str(failure))
+        for answer in ("451 try again later", "550 no"):
+            self.assertFalse((await self.answered(".", answer)).handed_over, answer)
+        for verb in ("CONNECT", "EHLO", "MAIL", "RCPT", "DATA"):
+            self.assertFalse((await self.answered(verb, "HANG UP")).handed_over, verb)
+
+    async def test_answer_that_is_too_long(self) -> None:
+        answer = "\r\n".join(["220-welcome" + "e" * 1000] * 1000)
+        self.assertIn("too long", str(await self.answered("CONNECT", answer)))
+
+    async def test_connection_lost_in_the_middle_of_the_message(self) -> None:
+        for tls in (0, 2):
+            connector = self.connector(self.listen(_Torn(tls=self.authority.issue(HOST))), tls)
+            with self.assertRaises(SendFailed) as raised:
+                await connector.deliver("bob@example.com", letter("A line of many.\n" * 500_000))
+            self.assertEqual((raised.exception.permanent, raised.exception.handed_over), (False, False))
+
     async def test_nobody_listens(self) -> None:
         server = Server(reactor, mailserver.MailServer())
         await server.stop()
         failure = await self.failure(self.connector(server))
         self.assertFalse(failure.permanent)
         self.assertIn("cannot reach the mail server", str(failure))
+
+
+class _Torn(mailserver.MailServer):
+    """Closes the connection when the message begins."""
+
+    def take(self, session: Any) -> None:
+        session.transport.abortConnection()
 
 
 class _Turned:
@@ -182,7 +219,7 @@ class _Dripping(Protocol):
         self.drip.stop()
 
 
-class HangingTest(SmtpCase):
+class HangingTests(SmtpCase):
     async def delivered_by(self, factory: Any) -> SendFailed | None:
         """How a delivery to a hanging server ends, as time flies."""
         turned = _Turned()
@@ -197,12 +234,64 @@ class HangingTest(SmtpCase):
             return failure
         return None
 
+    def begun(self, factory: Any, using: Any = reactor) -> Deferred[None]:
+        """A delivery under way."""
+        connector = self.connector(self.listen(factory), using=using)
+        return Deferred.fromCoroutine(connector.deliver("bob@example.com", letter()))
+
+    async def traced(self, beginning: str) -> None:
+        """Wait for a line of the conversation."""
+        while not any(line.startswith(beginning) for line in self.trace):
+            await task.deferLater(reactor, 0.001)
+        del self.trace[:]
+
     async def test_no_answer(self) -> None:
-        for verb in ("CONNECT", "EHLO", "RCPT", "."):
+        for verb, seconds in (("CONNECT", 20), ("EHLO", 20), ("RCPT", 20), (".", 600)):
             failure = await self.delivered_by(mailserver.MailServer({verb: ""}))
             assert failure is not None
             self.assertFalse(failure.permanent)
-            self.assertIn("no answer within 20 seconds", str(failure))
+            self.assertIn(f"no answer within {seconds} seconds", str(failure))
+            self.assertEqual(failure.handed_over, verb == ".")
+
+    async def test_slow_outcome(self) -> None:
+        turned, mails = _Turned(), mailserver.MailServer({".": ""})
+        delivery = self.begun(mails, turned)
+        await self.traced("> .")
+        turned.clock.advance(OUTCOME_TIMEOUT - 1)
+        mails.sessions[0].sendLine(b"250 at last")
+        await delivery
+
+    async def test_endless_outcome(self) -> None:
+        turned, mails = _Turned(), mailserver.MailServer({".": ""})
+        delivery = self.begun(mails, turned)
+        await self.traced("> .")
+        while not delivery.called:
+            mails.sessions[0].sendLine(b"250-wait")
+            await task.deferLater(reactor, 0.001)
+            turned.clock.advance(10)
+        with self.assertRaises(SendFailed) as raised:
+            await delivery
+        self.assertTrue(raised.exception.handed_over)
+
+    async def test_given_up_by_the_caller(self) -> None:
+        for verb, last in (("EHLO", "> EHLO"), ("RCPT", "> RCPT"), ("DATA", "> DATA")):
+            delivery = self.begun(mailserver.MailServer({verb: ""}))
+            await self.traced(last)
+            delivery.cancel()
+            with self.assertRaises(CancelledError):
+                await delivery
+        delivery = self.begun(mailserver.MailServer({".": ""}))
+        await self.traced("> .")
+        delivery.cancel()
+        with self.assertRaises(SendFailed) as raised:
+            await delivery
+        self.assertTrue(raised.exception.handed_over)
+
+    async def test_given_up_when_all_is_done(self) -> None:
+        delivery = self.begun(mailserver.MailServer({"QUIT": ""}))
+        await self.traced("> QUIT")
+        delivery.cancel()
+        await delivery
 
     async def test_endless_answer(self) -> None:
         failure = await self.delivered_by(Factory.forProtocol(_Dripping))
@@ -216,7 +305,7 @@ class HangingTest(SmtpCase):
         self.assertEqual(len(mails.mails), 1)
 
 
-class TlsTest(SmtpCase):
+class TlsTests(SmtpCase):
     async def test_offered_and_used(self) -> None:
         for tls in (1, 2):
             mails = mailserver.MailServer(tls=self.authority.issue(HOST))
@@ -250,9 +339,10 @@ class TlsTest(SmtpCase):
 
     async def test_wrong_certificate(self) -> None:
         stranger = Authority(Path(self.mktemp()))
-        for certificate, reason in (
-            (self.authority.issue("other.example"), "another host"),
-            (stranger.issue(HOST), "certificate verify failed"),
+        for certificate, reason, curable in (
+            (self.authority.issue("other.example"), "another host", False),
+            (self.authority.issue(HOST, days=-1), "certificate verify failed: it has expired", False),
+            (stranger.issue(HOST), "certificate verify failed: the authority that signed it", True),
         ):
             for tls in (1, 2, 3):
                 mails = mailserver.MailServer(tls=None if tls == 3 else certificate)
@@ -260,6 +350,7 @@ class TlsTest(SmtpCase):
                 failure = await self.failure(self.connector(server, tls, login="user", password="secret"))
                 self.assertFalse(failure.permanent)
                 self.assertIn(reason, str(failure))
+                self.assertEqual("outbound.caFile" in str(failure), curable)
                 self.assertEqual(mails.mails, [])
 
     async def test_refused_when_it_comes_to_it(self) -> None:
@@ -277,7 +368,7 @@ class TlsTest(SmtpCase):
         self.assertFalse(any("injected" in line for line in self.trace), self.trace)
 
 
-class AuthenticationTest(SmtpCase):
+class AuthenticationTests(SmtpCase):
     async def login(self, mechanisms: str, tls: int = 0) -> list[str]:
         """What is said to a server that offers these mechanisms, from AUTH on."""
         mails = mailserver.MailServer(extensions=f"AUTH {mechanisms}", tls=self.authority.issue(HOST) if tls else None)
@@ -323,6 +414,19 @@ class AuthenticationTest(SmtpCase):
             self.assertNotIn("secret", str(failure))
             # Who fails too often is locked out.
             self.assertEqual(sum(line.startswith("AUTH") for line in mails.lines), 1)
+
+    async def test_offered_after_starttls_only(self) -> None:
+        mails = mailserver.MailServer(tls=self.authority.issue(HOST))
+        failure = await self.failure(self.connector(self.listen(mails), login="user", password="secret"))
+        self.assertFalse(failure.permanent)
+        self.assertIn("it offers no authentication before STARTTLS; set tls to 1 or 2", str(failure))
+        self.assertEqual([line for line in mails.lines if line.startswith("AUTH")], [])
+
+    async def test_senseless_challenge(self) -> None:
+        mails = mailserver.MailServer({"AUTH": "334 ???"}, extensions="AUTH CRAM-MD5")
+        failure = await self.failure(self.connector(self.listen(mails), login="user", password="secret"))
+        self.assertFalse(failure.permanent)
+        self.assertIn("CRAM-MD5", str(failure))
 
     async def test_not_offered(self) -> None:
         for extensions in ("", "AUTH GSSAPI"):

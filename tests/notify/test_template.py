@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mxisd.notify.template import TemplateError, TextTemplate, Translations, preferred
 
 
-class TextTemplateTest(SynchronousTestCase):
+class TextTemplateTests(SynchronousTestCase):
     def load(self, text: str) -> TextTemplate:
         path = Path(self.mktemp())
         path.write_text(text, encoding="utf-8")
@@ -36,7 +36,7 @@ class TextTemplateTest(SynchronousTestCase):
         self.assertIn("is not UTF-8", str(raised.exception))
 
 
-class LanguageTest(SynchronousTestCase):
+class LanguageTests(SynchronousTestCase):
     def setUp(self) -> None:
         folder = Path(self.mktemp())
         folder.mkdir()

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any, TypeVar
-
 from msgspec import structs
-from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY, HOUR
 from mxisd.config.invite import Expiration, Invite, Reminder
-from mxisd.matrix.threepid import ThreePid
+from mxisd.matrix.threepid import email
 from mxisd.notify import InviteMessage, SendFailed
 from mxisd.notify import Reminder as ReminderMessage
 from mxisd.outbox.courier import Outcome
 from mxisd.outbox.message import MessageDelivery
 from mxisd.outbox.worker import OutboxWorker
-from mxisd.storage.records import Invite as InviteRecord
+from tests.make import clock_at, invite, result
 from tests.storage.inline import storage_in_memory
 
-T = TypeVar("T")
-
-INVITE = InviteRecord(
-    token="token",
-    threepid=ThreePid("email", "bob@example.com"),
-    room_id="!room",
-    sender="@alice:example.org",
-    created=1_700_000_000_000,
-    ephemeral_public_key="public",
-    ephemeral_private_key="private",
-)
+INVITE = invite(email("bob@example.com"), token="token")
 
 
 class Mailbox:
@@ -45,26 +30,23 @@ class Mailbox:
         self.messages.append(message)
 
 
-class Messages(SynchronousTestCase):
+class MessageTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.storage = storage_in_memory()
-        self.result(self.storage.invites.add(INVITE, resend_before=0))
+        result(self.storage.invites.add(INVITE, resend_before=0))
         self.mailbox = Mailbox()
         self.courier = MessageDelivery("message", self.mailbox, InviteMessage)
 
-    def result(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self.successResultOf(Deferred.fromCoroutine(coroutine))
-
     def deliver(self) -> Outcome:
-        (queued,) = self.result(self.storage.outbox.of_invite("token"))
-        return self.result(self.courier.deliver(queued, self.result(self.storage.invites.get("token"))))
+        (queued,) = result(self.storage.outbox.of_invite("token"))
+        return result(self.courier.deliver(queued, result(self.storage.invites.get("token"))))
 
     def test_is_about_the_invite(self) -> None:
         self.assertEqual(self.deliver().what, "done")
         self.assertEqual(self.mailbox.messages, [InviteMessage(INVITE)])
 
     def test_none_about_an_invite_that_has_ended(self) -> None:
-        self.result(self.storage.invites.end("token", "cancelled", None, None, INVITE.created + 1))
+        result(self.storage.invites.end("token", "cancelled", None, None, INVITE.created + 1))
         self.assertEqual(self.deliver().what, "moot")
         self.assertEqual(self.mailbox.messages, [])
 
@@ -75,10 +57,9 @@ class Messages(SynchronousTestCase):
         self.assertEqual(self.deliver(), Outcome("refused", "550 nobody here"))
 
 
-class Reminders(SynchronousTestCase):
+class ReminderTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.clock = Clock()
-        self.clock.advance(INVITE.created / 1000)
+        self.clock = clock_at(INVITE.created)
         self.storage = storage_in_memory()
         self.mailbox = Mailbox()
         courier = MessageDelivery(
@@ -88,7 +69,7 @@ class Reminders(SynchronousTestCase):
         deliveries.startService()
         self.addCleanup(deliveries.stopService)
         add = self.storage.invites.add(INVITE, resend_before=0, reminder_due=INVITE.created + 23 * HOUR)
-        self.successResultOf(Deferred.fromCoroutine(add))
+        result(add)
 
     def wait(self, seconds: int) -> None:
         self.clock.pump([60] * (seconds // 60))
@@ -101,12 +82,12 @@ class Reminders(SynchronousTestCase):
 
     def test_none_for_an_invite_that_has_ended(self) -> None:
         end = self.storage.invites.end("token", "cancelled", None, None, INVITE.created + 1)
-        self.successResultOf(Deferred.fromCoroutine(end))
+        result(end)
         self.wait(48 * 3600)
         self.assertEqual(self.mailbox.messages, [])
 
 
-class Configuration(SynchronousTestCase):
+class ConfigurationTests(SynchronousTestCase):
     def test_when(self) -> None:
         invite = Invite(expiration=Expiration(after=100), reminder=Reminder(before=30))
         self.assertEqual(invite.remind_after, 70)

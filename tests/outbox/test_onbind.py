@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from msgspec import json
-from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY
 from mxisd.matrix.ids import InvalidIdentifier
-from mxisd.matrix.signing import Signer, verify
-from mxisd.matrix.threepid import ThreePid
+from mxisd.matrix.signing import verify
+from mxisd.matrix.threepid import email
 from mxisd.net.errors import ConnectionFailed, OutboundError, TimedOut
 from mxisd.net.http_client import HttpResponse
 from mxisd.outbox.courier import Outcome
 from mxisd.outbox.onbind import MAX_TEXT, OnbindDelivery, judge
-from mxisd.storage.records import Delivery, Invite
-from tests.web.app import DOMAIN, SIGNING_KEY
+from mxisd.storage.records import Delivery
+from tests.make import ALICE, delivery, invite, result, signer_for
+from tests.web.app import DOMAIN
 
-T = TypeVar("T")
-
-SIGNER = Signer(DOMAIN, [SIGNING_KEY])
+SIGNER = signer_for(DOMAIN)
 BOB = "@bob:elsewhere.example"
-INVITE = Invite(
-    token="token",
-    threepid=ThreePid("email", "bob@example.com"),
-    room_id="!opaque",
-    sender="@alice:example.org",
-    created=1000,
-    ephemeral_public_key="public",
-    ephemeral_private_key="private",
-)
+INVITE = invite(email("bob@example.com"), token="token", room_id="!opaque", sender=ALICE)
 
 
 def answer(status: int, body: object = None, **headers: str) -> HttpResponse:
@@ -54,29 +44,22 @@ class Server:
         return self.answer
 
 
-class OnbindTest(SynchronousTestCase):
+class OnbindTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.server = Server()
         self.courier = OnbindDelivery(self.server, SIGNER)
 
-    def result(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self.successResultOf(Deferred.fromCoroutine(coroutine))
-
     def delivery(self, token: str | None = "token") -> Delivery:
-        return Delivery(
-            id="1",
-            kind="onbind",
+        return delivery(
+            email("bob@example.com"),
             destination="elsewhere.example",
-            threepid=ThreePid("email", "bob@example.com"),
             token=token,
             user_id=BOB,
             created=2000,
-            due=2000,
-            attempts=1,
         )
 
     def deliver(self, token: str | None = "token") -> Outcome:
-        return self.result(self.courier.deliver(self.delivery(token), INVITE if token == INVITE.token else None))
+        return result(self.courier.deliver(self.delivery(token), INVITE if token == INVITE.token else None))
 
     def assert_signed(self, content: Any) -> None:
         key = SIGNER.public_key(SIGNER.key_id)
@@ -135,7 +118,7 @@ class OnbindTest(SynchronousTestCase):
         self.assertEqual(self.deliver().what, "refused")
 
 
-class JudgementTest(SynchronousTestCase):
+class JudgementTests(SynchronousTestCase):
     def test_by_status(self) -> None:
         for status, what in [
             (200, "done"),

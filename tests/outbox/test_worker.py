@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Sequence
 from itertools import count, pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
-from mxisd.clock import DAY, HOUR
-from mxisd.matrix.threepid import ThreePid
+from mxisd.clock import DAY, HOUR, Random, now
+from mxisd.matrix.threepid import email
 from mxisd.outbox.courier import Outcome
 from mxisd.outbox.worker import LEASE, MAX_ERRORS, PATIENCE, POLL, REPEAT_WITHIN, OutboxWorker
+from mxisd.storage.archive import START
 from mxisd.storage.contract import StorageUnavailable
-from mxisd.storage.records import Binding, Delivery, Invite, Kind
+from mxisd.storage.records import Delivery, Invite, Kind
+from tests.make import binding, clock_at, invite, result
 from tests.storage.inline import storage_in_memory
-
-T = TypeVar("T")
 
 DONE = Outcome("done", "200")
 LATER = Outcome("later", "connection refused")
@@ -62,12 +64,29 @@ class Flaky:
         return call
 
 
+@implementer(IReactorTime)
+class Process:
+    """The time of one process: while it is alive, its timers go off."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.alive = True
+
+    def seconds(self) -> float:
+        return self._clock.seconds()
+
+    def callLater(self, delay: float, callable: Callable[..., Any], *args: object, **kwargs: object) -> IDelayedCall:  # noqa: A002
+        return self._clock.callLater(delay, lambda: callable(*args, **kwargs) if self.alive else None)
+
+    def getDelayedCalls(self) -> Sequence[IDelayedCall]:
+        return self._clock.getDelayedCalls()
+
+
 class Case(SynchronousTestCase):
     repeatable = False
 
     def setUp(self) -> None:
-        self.clock = Clock()
-        self.clock.advance(1_700_000_000)
+        self.clock = clock_at()
         self.numbers = count()
         self.storage = storage_in_memory()
         self.outbox = Flaky(self.storage.outbox)
@@ -75,38 +94,24 @@ class Case(SynchronousTestCase):
         self.deliveries = self.worker()
         self.deliveries.startService()
 
-    def worker(self, **limits: int) -> OutboxWorker:
-        # 255 of a random byte is the shortest delay, 0 the whole one.
-        return OutboxWorker(self.outbox, self.other, self.clock, bytes, give_up_after=7 * DAY, **limits)
-
-    def now(self) -> int:
-        return int(self.clock.seconds() * 1000)
+    def worker(self, random: Random = bytes) -> OutboxWorker:
+        """Another process: 255 of its random bytes is the shortest delay, 0 the whole one."""
+        self.process = Process(self.clock)
+        return OutboxWorker(self.outbox, self.other, self.process, random, give_up_after=7 * DAY)
 
     def queue(self, server: str = "example.org") -> None:
         """Invite an address and resolve it, which queues a delivery."""
         token = f"t{next(self.numbers)}"
-        invite = Invite(
-            token=token,
-            threepid=ThreePid("email", "bob@example.com"),
-            room_id=f"!{token}:example.org",
-            sender="@alice:example.org",
-            created=self.now(),
-            ephemeral_public_key=token,
-            ephemeral_private_key="",
-        )
-        self.run_now(self.storage.invites.add(invite, resend_before=0))
-        self.run_now(self.storage.invites.end(token, "resolved", f"@bob:{server}", server, self.now()))
+        kept = invite(email("bob@example.com"), token=token, created=now(self.clock))
+        result(self.storage.invites.add(kept, resend_before=0))
+        result(self.storage.invites.end(token, "resolved", f"@bob:{server}", server, now(self.clock)))
         self.deliveries.wake()
-
-    def run_now(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self.successResultOf(Deferred.fromCoroutine(coroutine))
 
     def stored(self) -> list[tuple[str, int, str | None]]:
         """State, attempts and last answer of all deliveries."""
-        rows = self.storage.outbox._database._reader._connection.execute(  # type: ignore[attr-defined]
-            "SELECT state, attempts, answer FROM deliveries WHERE kind = 'onbind' ORDER BY id"
-        )
-        return [tuple(row) for row in rows]
+        kept, _ = result(self.storage.archive.pack(Delivery, START))
+        onbinds = [each for each in kept if isinstance(each, Delivery) and each.kind == "onbind"]
+        return [(each.state, each.attempts, each.answer) for each in onbinds]
 
     def end(self, outcome: Outcome) -> None:
         """The attempt that was begun first ends."""
@@ -120,12 +125,12 @@ class Case(SynchronousTestCase):
     def die(self) -> None:
         """The process ends, without any of the courtesies, and another one begins."""
         self.deliveries.running = False
-        self.deliveries._renewal.stop()
+        self.process.alive = False
         self.deliveries = self.worker()
         self.deliveries.startService()
 
 
-class DeliveriesTest(Case):
+class DeliveryTests(Case):
     def test_what_is_queued_goes_out_at_once(self) -> None:
         self.queue()
         self.assertEqual(self.stored(), [("queued", 1, None)])
@@ -166,7 +171,9 @@ class DeliveriesTest(Case):
         self.assertEqual(delays, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600])
 
     def test_chance_takes_up_to_a_quarter_from_a_delay(self) -> None:
-        self.deliveries._random = lambda size: b"\xff" * size
+        self.successResultOf(self.deliveries.stopService())
+        self.deliveries = self.worker(lambda size: b"\xff" * size)
+        self.deliveries.startService()
         self.other.always = LATER
         self.queue()
         self.clock.advance(0.74)
@@ -352,19 +359,16 @@ class DeliveriesTest(Case):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
-class NoticesTest(Case):
+class NoticeTests(Case):
     def test_the_notice_of_a_binding_that_no_invite_waited_for_is_forgotten_once_it_is_over(self) -> None:
-        binding = Binding(
-            threepid=ThreePid("email", "bob@example.com"), user_id="@bob:example.org", bound_at=self.now(), signed=b"{}"
-        )
-        self.run_now(self.storage.bindings.bind(binding, "example.org"))
+        result(self.storage.bindings.bind(binding(), "example.org"))
         self.deliveries.wake()
         self.assertEqual(self.stored(), [("queued", 1, None)])
         self.end(DONE)
         self.assertEqual(self.stored(), [])
 
 
-class RepeatableDeliveriesTest(Case):
+class RepeatableDeliveryTests(Case):
     """Messages may arrive twice: after a lost attempt they are tried until they get through."""
 
     repeatable = True

@@ -1,6 +1,3 @@
-from collections.abc import Coroutine
-from typing import Any, TypeVar
-
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
@@ -12,8 +9,7 @@ from mxisd.matrix.threepid import ThreePid, email
 from mxisd.patterns import glob
 from mxisd.policies.invite import Attempt, Decision, InvitePolicy
 from mxisd.stores.stores import StoreFailed
-
-T = TypeVar("T")
+from tests.make import result
 
 
 class Profiles:
@@ -37,18 +33,15 @@ def attempt(
 
 
 class PolicyTests(SynchronousTestCase):
-    def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self.successResultOf(Deferred.fromCoroutine(coroutine))
-
     def decide(self, policy: Policy, attempt: Attempt, **roles: set[str]) -> Decision:
-        return self.wait(InvitePolicy(policy, Profiles(**roles)).decide(attempt))
+        return result(InvitePolicy(policy, Profiles(**roles)).decide(attempt))
 
     def allows(self, policy: Policy, attempt: Attempt, **roles: set[str]) -> bool:
         return self.decide(policy, attempt, **roles).allowed
 
     def test_everything_passes_without_a_policy_and_no_store_is_asked(self) -> None:
         profiles = Profiles()
-        self.wait(InvitePolicy(Policy(), profiles).require(attempt()))
+        result(InvitePolicy(Policy(), profiles).require(attempt()))
         self.assertEqual(profiles.asked, 0)
 
     def test_one_of_the_roles_is_enough(self) -> None:
@@ -59,14 +52,14 @@ class PolicyTests(SynchronousTestCase):
 
     def test_the_refusal_is_forbidden(self) -> None:
         policy = InvitePolicy(Policy(if_sender=IfSender(has_role=("staff",))), Profiles())
-        error = self.failureResultOf(Deferred.fromCoroutine(policy.require(attempt())), MatrixError).value
+        error = self.assertRaises(MatrixError, result, policy.require(attempt()))
         self.assertEqual((error.status, error.errcode), (403, "M_FORBIDDEN"))
 
     def test_of_several_invites_each_is_judged_and_the_roles_are_asked_once(self) -> None:
         profiles = Profiles(alice={"staff"})
         rules = (Rule(action="deny", role=("staff",), address=("eve@*",)),)
         policy = InvitePolicy(Policy(rules=rules), profiles)
-        self.wait(policy.require(*[attempt()] * 100))
+        result(policy.require(*[attempt()] * 100))
         self.assertEqual(profiles.asked, 1)
         refused = Deferred.fromCoroutine(policy.require(attempt(), attempt(address="eve@example.com")))
         self.failureResultOf(refused, MatrixError)
@@ -156,7 +149,7 @@ class PolicyTests(SynchronousTestCase):
                 raise StoreFailed("ldap")
 
         policy = InvitePolicy(Policy(if_sender=IfSender(has_role=("staff",))), Failing())
-        error = self.failureResultOf(Deferred.fromCoroutine(policy.require(attempt())), MatrixError).value
+        error = self.assertRaises(MatrixError, result, policy.require(attempt()))
         self.assertEqual(error.status, 503)
 
 

@@ -1,12 +1,13 @@
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.config.register import Domains, Medium, Patterns, Policy
+from mxisd.config.interception import Domains, Medium, Patterns, RegisterPolicy
 from mxisd.matrix.error import MatrixError
 from mxisd.matrix.threepid import ThreePid, email
 from mxisd.patterns import Expression, UnusableExpression
 from mxisd.policies.registration import RegistrationPolicy, domain
 from mxisd.storage.records import Invite
+from tests.make import invite, result
 
 
 class Invites:
@@ -15,30 +16,20 @@ class Invites:
     async def pending(self, threepid: ThreePid) -> list[Invite]:
         if threepid.address != "invited@example.com":
             return []
-        return [
-            Invite(
-                token="t",
-                threepid=threepid,
-                room_id="!r:b",
-                sender="@a:b",
-                created=0,
-                ephemeral_public_key="",
-                ephemeral_private_key="",
-            )
-        ]
+        return [invite(threepid)]
 
 
 class PolicyTests(SynchronousTestCase):
-    def allows(self, policy: Policy, threepid: ThreePid) -> bool:
-        return self.successResultOf(Deferred.fromCoroutine(RegistrationPolicy(policy, Invites()).allows(threepid)))
+    def allows(self, policy: RegisterPolicy, threepid: ThreePid) -> bool:
+        return result(RegistrationPolicy(policy, Invites()).allows(threepid))
 
     def test_by_default_the_invited_may_and_nobody_else(self) -> None:
-        self.assertTrue(self.allows(Policy(), email("invited@example.com")))
-        self.assertFalse(self.allows(Policy(), email("other@example.com")))
-        self.assertFalse(self.allows(Policy(invite=False), email("invited@example.com")))
+        self.assertTrue(self.allows(RegisterPolicy(), email("invited@example.com")))
+        self.assertFalse(self.allows(RegisterPolicy(), email("other@example.com")))
+        self.assertFalse(self.allows(RegisterPolicy(invite=False), email("invited@example.com")))
 
     def test_the_refusal_says_that_the_address_is_denied(self) -> None:
-        policy = RegistrationPolicy(Policy(), Invites())
+        policy = RegistrationPolicy(RegisterPolicy(), Invites())
         refused = Deferred.fromCoroutine(policy.require(email("other@example.com")))
         error = self.failureResultOf(refused, MatrixError).value
         self.assertEqual((error.status, error.errcode), (403, "M_THREEPID_DENIED"))
@@ -49,7 +40,7 @@ class PolicyTests(SynchronousTestCase):
             domain=Domains(blacklist=("bad.example.org",), whitelist=("*example.org",)),
         )
         for allowed in (True, False):
-            policy = Policy(allowed=allowed, threepid={"email": lists})
+            policy = RegisterPolicy(allowed=allowed, threepid={"email": lists})
             for address, expected in [
                 ("a@example.org", True),
                 ("a@sub.example.org", True),
@@ -62,12 +53,26 @@ class PolicyTests(SynchronousTestCase):
             ]:
                 self.assertEqual(self.allows(policy, email(address)), expected, address)
 
+    def test_a_domain_is_listed_in_any_spelling_and_no_other(self) -> None:
+        for pattern in ("straße.example", "*Straße.example", "xn--strae-oqa.example", "STRAẞE.example"):
+            policy = RegisterPolicy(threepid={"email": Medium(domain=Domains(whitelist=(pattern,)))})
+            for address, expected in [
+                ("a@straße.example", True),
+                ("a@xn--strae-oqa.example", True),
+                ("a@strasse.example", False),
+            ]:
+                self.assertEqual(self.allows(policy, email(address)), expected, (pattern, address))
+        for pattern in (r".*@straße\.example", r".*@xn--strae-oqa\.example"):
+            policy = RegisterPolicy(threepid={"email": Medium(pattern=Patterns(whitelist=(pattern,)))})
+            self.assertTrue(self.allows(policy, email("a@straße.example")))
+            self.assertFalse(self.allows(policy, email("a@strasse.example")))
+
     def test_an_invite_counts_more_than_the_blacklist(self) -> None:
-        policy = Policy(threepid={"email": Medium(domain=Domains(blacklist=("example.com",)))})
+        policy = RegisterPolicy(threepid={"email": Medium(domain=Domains(blacklist=("example.com",)))})
         self.assertTrue(self.allows(policy, email("invited@example.com")))
 
     def test_each_medium_has_its_own_lists(self) -> None:
-        policy = Policy(threepid={"msisdn": Medium(pattern=Patterns(whitelist=("49.*",)))})
+        policy = RegisterPolicy(threepid={"msisdn": Medium(pattern=Patterns(whitelist=("49.*",)))})
         self.assertTrue(self.allows(policy, ThreePid("msisdn", "4915112345678")))
         self.assertFalse(self.allows(policy, ThreePid("msisdn", "15112345678")))
         self.assertFalse(self.allows(policy, email("49@example.org")))

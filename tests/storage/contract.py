@@ -8,30 +8,26 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from functools import partial
-from itertools import count, islice
-from typing import Any, TypeVar
+from itertools import islice
+from typing import TypeVar
 
 from msgspec import structs
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from mxisd.matrix.hashing import digest
+from mxisd.matrix.hashing import digest, digests
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.contract import Portion, Storage
-from mxisd.storage.records import Account, Binding, Delivery, Invite, Kind, Pepper, Session
+from mxisd.storage.records import Account, Delivery, Invite, Kind, Pepper, Session
+from tests.make import ALICE, BOB, EMAIL, NOW, PHONE, binding, delivery, invite, session
 
 T = TypeVar("T")
 
-NOW = 1_700_000_000_123
 HOUR = 3_600_000
 LEASE = 30_000
 
-ALICE = "@alice:example.org"
-BOB = "@bob:example.org"
-EMAIL = ThreePid("email", "alice@example.com")
 BOBS = ThreePid("email", "bob@example.com")
 SAME_TEXT = ThreePid("msisdn", EMAIL.address)
-PHONE = ThreePid("msisdn", "491510000000")
 
 # Each has been taken for a number, a pattern, a separator or an end of text by some client or store.
 AWKWARD = (
@@ -54,43 +50,6 @@ AWKWARD = (
     "用户@例子.广告",
     "🙂@example.com",
 )
-
-_serial = count(1)
-
-
-def session(**changes: Any) -> Session:
-    """A new session for Alice's address, unlike any other."""
-    number = next(_serial)
-    fields: dict[str, Any] = {
-        "sid": f"sid{number}",
-        "client_secret": f"secret{number}",
-        "threepid": EMAIL,
-        "token": f"token{number}",
-        "modified": NOW,
-    }
-    return Session(**fields | changes)
-
-
-def binding(threepid: ThreePid = EMAIL, user_id: str = ALICE, bound_at: int = NOW) -> Binding:
-    signed = b'{"address":"\xc3\xa9","ts":1}'
-    return Binding(threepid=threepid, user_id=user_id, bound_at=bound_at, signed=signed)
-
-
-def invite(threepid: ThreePid = EMAIL, **changes: Any) -> Invite:
-    """A new invite, into a room of its own."""
-    number = next(_serial)
-    fields: dict[str, Any] = {
-        "token": f"invite{number}",
-        "threepid": threepid,
-        "room_id": f"!room{number}:example.org",
-        "sender": BOB,
-        "created": NOW,
-        "ephemeral_public_key": f"public{number}",
-        "ephemeral_private_key": f"private{number}",
-        "due": NOW,
-        "notified_at": NOW,
-    }
-    return Invite(**fields | changes)
 
 
 def addresses(deliveries: Sequence[Delivery]) -> list[str]:
@@ -271,17 +230,7 @@ class StorageContract(TestCase):
         (notice,) = await self.claim("onbind")
         self.assertEqual(
             structs.replace(notice, id=""),
-            Delivery(
-                id="",
-                kind="onbind",
-                destination="example.org",
-                threepid=EMAIL,
-                token=None,
-                user_id=ALICE,
-                created=NOW,
-                due=NOW + LEASE,
-                attempts=1,
-            ),
+            delivery(id="", due=NOW + LEASE),
         )
 
     async def test_binding_ends_the_invites_of_the_address_and_of_no_other(self) -> None:
@@ -406,6 +355,22 @@ class StorageContract(TestCase):
         self.assertEqual(await self.storage.hashes.find("pepper", [sought]), {sought: BOB})
         await self.storage.bindings.unbind(EMAIL, BOB)
         self.assertEqual(await self.storage.hashes.find("pepper", [sought]), {})
+
+    async def test_all_spellings_of_an_address_are_in_the_index(self) -> None:
+        anna, dora = (ThreePid("email", f"{name}@xn--bcher-kva.example") for name in ("anna", "dora"))
+        await self.storage.bindings.bind(binding(anna), "example.org")
+        await self.rotate("first")
+        await self.storage.bindings.bind(binding(dora, BOB), "example.org")
+        await self.rotate("second")
+        for pepper in ("first", "second"):
+            asked = [*digests(anna, pepper), *digests(dora, pepper)]
+            self.assertEqual(len(asked), 4)
+            found = dict(zip(asked, [ALICE, ALICE, BOB, BOB], strict=True))
+            self.assertEqual(await self.storage.hashes.find(pepper, asked), found)
+        await self.storage.bindings.unbind(anna, ALICE)
+        for pepper in ("first", "second"):
+            asked = [*digests(anna, pepper), *digests(dora, pepper)]
+            self.assertEqual(await self.storage.hashes.find(pepper, asked), dict.fromkeys(asked[2:], BOB))
 
     async def test_many_hashes_are_sought_at_once(self) -> None:
         await self.rotate("pepper")
@@ -543,16 +508,8 @@ class StorageContract(TestCase):
         (message,) = await self.claim("message")
         self.assertEqual(
             structs.replace(message, id=""),
-            Delivery(
-                id="",
-                kind="message",
-                destination="msisdn",
-                threepid=PHONE,
-                token=kept.token,
-                user_id=None,
-                created=NOW,
-                due=NOW + LEASE,
-                attempts=1,
+            delivery(
+                PHONE, id="", kind="message", destination="msisdn", token=kept.token, user_id=None, due=NOW + LEASE
             ),
         )
 
@@ -1008,3 +965,64 @@ class StorageContract(TestCase):
         self.assertTrue(await storage.transactions.is_done("1"))
         self.assertEqual([message.token for message in await self.claim("message")], [kept.token])
         self.assertTrue(await storage.outbox.close(claimed, "done", "200", NOW))
+
+
+OLD, A_LABELS = (ThreePid("email", f"anna@{domain}") for domain in ("bücher.example", "xn--bcher-kva.example"))
+
+
+async def keep_both_spellings(storage: Storage) -> None:
+    """Fill a store as an older mxisd did, to which the spellings of a domain were different domains."""
+    await storage.hashes.prepare(Pepper(pepper="pepper", made_at=NOW), after=None)
+    await storage.hashes.publish("pepper", keep=1)
+    for threepid in (OLD, A_LABELS):
+        for sender in ("@eve:example.org", "@zoe:example.org"):
+            room = f"!{sender}" if sender == "@eve:example.org" else f"!{threepid.address}"
+            created = NOW + (threepid == OLD)
+            await storage.invites.add(
+                invite(threepid, token=f"{sender}/{threepid.address}", sender=sender, room_id=room, created=created),
+                resend_before=0,
+            )
+        await storage.sessions.open(
+            session(sid=threepid.address, threepid=threepid, client_secret="s"), alive_since=NOW, max_guesses=5
+        )
+    # Their own invites have been waiting elsewhere.
+    older, newer = ThreePid("email", "dora@bücher.example"), ThreePid("email", "dora@xn--bcher-kva.example")
+    await storage.bindings.bind(binding(newer, BOB, NOW + 1), "example.org")
+    await storage.bindings.bind(binding(older, ALICE, NOW), "example.org")
+    await storage.bindings.bind(binding(ThreePid("email", "fay@bücher.example"), BOB, NOW), "example.org")
+    await storage.bindings.bind(binding(EMAIL, ALICE, NOW), "example.org")
+
+
+async def check_one_spelling(case: SynchronousTestCase, storage: Storage) -> None:
+    """See what the upgrade has made of it."""
+    dora, fay = ThreePid("email", "dora@xn--bcher-kva.example"), ThreePid("email", "fay@xn--bcher-kva.example")
+    old = [ThreePid("email", f"{name}@bücher.example") for name in ("anna", "dora", "fay")]
+    users = await storage.bindings.users_of([dora, fay, EMAIL, *old])
+    case.assertEqual(users, {dora: BOB, fay: BOB, EMAIL: ALICE})
+    asked = {hashed: users[threepid] for threepid in (dora, fay, EMAIL) for hashed in digests(threepid, "pepper")}
+    case.assertEqual(await storage.hashes.find("pepper", list(asked)), asked)
+    pending = await storage.invites.pending(A_LABELS)
+    case.assertEqual(
+        sorted(each.token for each in pending),
+        [
+            "@eve:example.org/anna@bücher.example",
+            "@zoe:example.org/anna@bücher.example",
+            "@zoe:example.org/anna@xn--bcher-kva.example",
+        ],
+    )
+    case.assertEqual(await storage.invites.pending(OLD), [])
+    (cancelled,) = await storage.invites.page(ended=True, offset=0, limit=9)
+    case.assertEqual((cancelled.ended, cancelled.ephemeral_private_key), ("cancelled", ""))
+    case.assertEqual(cancelled.token, "@eve:example.org/anna@xn--bcher-kva.example")
+    messages = (await storage.outbox.claim("message", NOW + HOUR, LEASE, 9, {}, 9)).deliveries
+    case.assertEqual({each.threepid for each in messages}, {A_LABELS})
+    case.assertEqual(len(messages), 3)
+    case.assertEqual(len(await storage.invites.claim_due(NOW + HOUR, NOW + HOUR, 9)), 3)
+    for sid in (OLD.address, A_LABELS.address):
+        kept = await storage.sessions.get(sid)
+        case.assertEqual(kept and kept.threepid, A_LABELS)
+    again = session(threepid=A_LABELS, client_secret="s")
+    known = await storage.sessions.open(again, alive_since=NOW, max_guesses=5)
+    case.assertNotEqual(known.sid, again.sid)
+    ended = await storage.bindings.bind(binding(A_LABELS, BOB, NOW + 9), "example.org")
+    case.assertEqual(len(ended), 3)

@@ -15,10 +15,11 @@ from mxisd.config.storage import Redis as Settings
 from mxisd.matrix.hashing import digest
 from mxisd.storage.contract import Portion, StorageUnavailable
 from mxisd.storage.records import Kind, Pepper
-from mxisd.storage.redis import RedisService
-from tests.redis_server import RedisServer, shared
+from mxisd.storage.redis import RedisService, peppers
+from tests.make import ALICE, EMAIL, NOW, binding, invite, session
+from tests.servers.redis import RedisServer, shared
 from tests.storage import contract
-from tests.storage.contract import ALICE, EMAIL, HOUR, NOW, binding, invite, session
+from tests.storage.contract import HOUR
 
 REACTOR: Any = reactor
 REMEMBER = 7 * 24 * 3_600_000
@@ -29,7 +30,7 @@ def service(server: RedisServer, **settings: Any) -> RedisService:
     return RedisService(chosen, REACTOR, REMEMBER)
 
 
-class Contract(contract.StorageContract):
+class ContractTests(contract.StorageContract):
     """The contract, on one server that is emptied before each test."""
 
     def setUp(self) -> None:
@@ -47,7 +48,7 @@ class Contract(contract.StorageContract):
         self.start()
 
 
-class Keys(TestCase):
+class KeyTests(TestCase):
     """What is in Redis, and how long."""
 
     def setUp(self) -> None:
@@ -183,19 +184,38 @@ class Keys(TestCase):
         *_, delivery = await storage.outbox.of_invite(ended.token)
         (claimed,) = (await storage.outbox.claim("onbind", NOW, HOUR, 5, {}, 5)).deliveries
         self.assertEqual([each.user_id for each in (kept, delivery, claimed)], [ALICE] * 3)
-        self.assertEqual(self.redis.ask("GET", "mxisd:schema"), "$1\r\n2\r\n")
+        self.assertEqual(self.redis.ask("GET", "mxisd:schema"), "$1\r\n3\r\n")
+
+    async def test_spellings_of_a_domain_become_one(self) -> None:
+        # What hashes are made of was one spelling.
+        hashing = self.patch(peppers, "digests", lambda threepid, pepper: [digest(threepid, pepper)])
+        await contract.keep_both_spellings(self.storage)
+        hashing.restore()
+        self.redis.ask("SET", "mxisd:schema", "2")
+        await self.service.stopService()
+        self.service = service(self.redis)
+        self.service.startService()
+        self.addCleanup(self.service.stopService)
+        # Several may do it at once.
+        await contract.together(self.service.ready(), self.service.ready())
+        self.assertNotIn("mxisd:respelling", self.keys())
+        await contract.check_one_spelling(self, self.service.storage)
+        self.assertEqual(self.redis.ask("HLEN", "mxisd:hashes:pepper"), ":7\r\n")
+        self.assertEqual({key for key in self.keys() if "-of:" in key and "bücher" in key}, set())
 
     async def test_the_data_of_a_newer_mxisd_is_left_alone(self) -> None:
         await self.storage.bindings.bind(binding(), "example.org")
-        self.redis.ask("SET", "mxisd:schema", "3")
+        self.redis.ask("SET", "mxisd:schema", "4")
         newcomer = service(self.redis)
         newcomer.startService()
         self.addCleanup(newcomer.stopService)
-        with self.assertRaisesRegex(StorageUnavailable, r"\(schema 3\) was made by a newer mxisd; this one knows 2"):
+        with self.assertRaisesRegex(
+            StorageUnavailable, r"\(schema 4\) was written by a newer mxisd; this one knows schema 3"
+        ):
             await newcomer.storage.bindings.get(EMAIL)
 
 
-class Warnings(TestCase):
+class WarningTests(TestCase):
     """What is said at the start about settings under which Redis forgets."""
 
     def setUp(self) -> None:
@@ -206,7 +226,7 @@ class Warnings(TestCase):
 
     def observe(self, event: dict[str, Any]) -> None:
         if event.get("log_namespace") == "mxisd.storage.redis" and event["log_level"] == LogLevel.warn:
-            self.said.append(event["caution"])
+            self.said.append(event["problem"])
 
     async def start(self, *acl: str, **settings: str) -> None:
         server = RedisServer(**settings)
@@ -228,7 +248,7 @@ class Warnings(TestCase):
     async def test_snapshots_only(self) -> None:
         await self.start(save="3600 1")
         self.assertEqual(len(self.said), 1)
-        self.assertIn("loses what came after its last snapshot ('save 3600 1')", self.said[0])
+        self.assertIn("loses everything since its last snapshot when it crashes ('save 3600 1')", self.said[0])
 
     async def test_nobody_may_know(self) -> None:
         await self.start("-config")

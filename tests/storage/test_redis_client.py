@@ -21,10 +21,12 @@ from mxisd.storage.contract import StorageUnavailable
 from mxisd.storage.redis import RedisStorage
 from mxisd.storage.redis.client import Redis
 from mxisd.storage.redis.servers import server
+from tests.integration.process import free_port
+from tests.make import EMAIL, NOW, binding, invite
 from tests.net.servers import Authority
-from tests.redis_server import RedisServer, free_port
-from tests.redis_server import Sentinel as SentinelServer
-from tests.storage.contract import EMAIL, NOW, binding, invite, together
+from tests.servers.redis import RedisServer
+from tests.servers.redis import Sentinel as SentinelServer
+from tests.storage.contract import together
 
 REACTOR: Any = reactor
 REMEMBER = 3_600_000
@@ -81,7 +83,7 @@ class Case(TestCase):
             await deferLater(REACTOR, 0.02)
 
 
-class Answers(Case):
+class AnswerTests(Case):
     """What comes back."""
 
     async def test_what_looks_like_a_number_stays_as_it_is(self) -> None:
@@ -116,7 +118,7 @@ class Answers(Case):
         self.assertNotIsInstance(caught.exception, StorageUnavailable)
 
 
-class Addresses(Case):
+class AddressTests(Case):
     """Where a server is, and as whom to log in."""
 
     async def test_a_user_a_password_and_a_database(self) -> None:
@@ -216,7 +218,7 @@ class Addresses(Case):
         return f"redis://127.0.0.1:{port.getHost().port}"
 
 
-class Interruptions(Case):
+class InterruptionTests(Case):
     """Redis goes away and comes back."""
 
     async def test_a_start_without_redis_waits_for_it(self) -> None:
@@ -310,7 +312,7 @@ class Interruptions(Case):
         await waiting
 
 
-class Refusals(Case):
+class RefusalTests(Case):
     """Redis is there, but does not do what it is asked to."""
 
     async def test_out_of_memory(self) -> None:
@@ -358,7 +360,7 @@ class Refusals(Case):
         await self.becomes_available(redis)
 
 
-class Sentinels(Case):
+class SentinelTests(Case):
     """Two servers, and three Sentinels that know which of them is in charge."""
 
     def setUp(self) -> None:

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Coroutine
 from contextlib import closing
 from pathlib import Path
 from threading import Event
-from typing import Any, TypeVar
+from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.contract import StorageUnavailable
-from mxisd.storage.sqlite import SQLiteService, schema
+from mxisd.storage.records import Session
+from mxisd.storage.sqlite import SQLiteService, hashes, schema
 from mxisd.storage.sqlite.schema import UnusableDatabase, open_connection, upgrade
 from mxisd.storage.sqlite.worker import Job, ThreadWorker, run_writes
+from tests.make import BOB, EMAIL, NOW, binding, result, session
 from tests.storage import contract
-from tests.storage.contract import BOB, EMAIL, NOW, binding, session, together
+from tests.storage.contract import together
 from tests.storage.inline import storage_in_memory, storage_of
 
 REACTOR: Any = reactor
 
-T = TypeVar("T")
 
-
-class InMemory(contract.StorageContract):
+class InMemoryTests(contract.StorageContract):
     """The contract without threads: quick, and whatever fails here fails in SQL."""
 
     def setUp(self) -> None:
@@ -38,7 +38,7 @@ class InMemory(contract.StorageContract):
         """Memory outlives nothing."""
 
 
-class OnDisk(contract.StorageContract):
+class OnDiskTests(contract.StorageContract):
     """The contract as it is in service."""
 
     def setUp(self) -> None:
@@ -57,7 +57,7 @@ class OnDisk(contract.StorageContract):
         self.start()
 
 
-class Threads(TestCase):
+class ThreadTests(TestCase):
     """What the threads promise beyond the contract."""
 
     def setUp(self) -> None:
@@ -86,12 +86,14 @@ class Threads(TestCase):
 
     async def test_a_stop_writes_what_was_promised_before(self) -> None:
         self.service.startService()
-        opened = Deferred.fromCoroutine(together(*(self.open() for _ in range(100))))
+        kept = [session() for _ in range(100)]
+        opened = Deferred.fromCoroutine(together(*map(self.open, kept)))
         stopped = self.service.stopService()
         await opened
         await stopped
         with closing(open_connection(self.path)) as database:
-            self.assertEqual(database.execute("SELECT count(*) FROM sessions").fetchone()[0], 100)
+            for each in kept:
+                self.assertEqual(await storage_of(database).sessions.get(each.sid), each)
 
     async def test_after_a_stop_calls_fail_and_do_not_hang(self) -> None:
         self.service.startService()
@@ -99,7 +101,7 @@ class Threads(TestCase):
         with self.assertRaises(StorageUnavailable):
             await self.sessions.get("any")
         with self.assertRaises(StorageUnavailable):
-            await self.open()
+            await self.open(session())
 
     async def test_an_address_that_cannot_be_sought_fails_alone(self) -> None:
         # A lone surrogate has no UTF-8.
@@ -118,11 +120,11 @@ class Threads(TestCase):
         except UnicodeError as error:
             return error
 
-    async def open(self) -> object:
-        return await self.sessions.open(session(), alive_since=NOW, max_guesses=5)
+    async def open(self, kept: Session) -> object:
+        return await self.sessions.open(kept, alive_since=NOW, max_guesses=5)
 
 
-class Batches(SynchronousTestCase):
+class BatchTests(SynchronousTestCase):
     """What becomes of jobs that share a transaction."""
 
     def setUp(self) -> None:
@@ -202,7 +204,7 @@ OF_SCHEMA_1 = """
 """
 
 
-class Schema(SynchronousTestCase):
+class SchemaTests(SynchronousTestCase):
     """Which files are taken, and what becomes of them."""
 
     def setUp(self) -> None:
@@ -211,7 +213,7 @@ class Schema(SynchronousTestCase):
     def test_a_new_file_is_for_its_owner_only(self) -> None:
         upgrade(self.path)
         with closing(open_connection(self.path)) as database:
-            database.execute("INSERT INTO transactions VALUES ('1', 1)")
+            result(storage_of(database).transactions.done("1", 1))
             files = [self.path, *self.path.parent.glob(f"{self.path.name}-*")]
             self.assertEqual({file.stat().st_mode & 0o777 for file in files}, {0o600})
             self.assertGreater(len(files), 1)
@@ -224,7 +226,7 @@ class Schema(SynchronousTestCase):
     def test_an_older_database_is_upgraded_and_a_copy_is_kept(self) -> None:
         upgrade(self.path)
         with closing(open_connection(self.path)) as database:
-            database.execute("INSERT INTO transactions VALUES ('kept', 1)")
+            result(storage_of(database).transactions.done("kept", 1))
         old = schema.migrations()
         self.patch(schema, "migrations", lambda: [*old, "ALTER TABLE transactions ADD COLUMN extra TEXT"])
         upgrade(self.path)
@@ -246,15 +248,31 @@ class Schema(SynchronousTestCase):
         database = open_connection(self.path)
         self.addCleanup(database.close)
         storage = storage_of(database)
-        bound = self.result(storage.bindings.get(ThreePid("email", "bob@example.com")))
+        bound = result(storage.bindings.get(ThreePid("email", "bob@example.com")))
         self.assertEqual(bound and (bound.user_id, bound.bound_at, bound.signed), (BOB, 1, b"{}"))
-        self.assertEqual(self.result(storage.hashes.find("pepper", ["digest"])), {"digest": BOB})
-        (ended,) = self.result(storage.invites.page(ended=True, offset=0, limit=5))
-        (delivery,) = self.result(storage.outbox.of_invite("token"))
+        self.assertEqual(result(storage.hashes.find("pepper", ["digest"])), {"digest": BOB})
+        (ended,) = result(storage.invites.page(ended=True, offset=0, limit=5))
+        (delivery,) = result(storage.outbox.of_invite("token"))
         self.assertEqual((ended.user_id, delivery.user_id), (BOB, BOB))
-        self.assertEqual([self.result(storage.cooldowns.take("warning", now, 1)) for now in (2, 3)], [False, True])
+        self.assertEqual([result(storage.cooldowns.take("warning", now, 1)) for now in (2, 3)], [False, True])
         with closing(sqlite3.connect(self.path.with_name(f"{self.path.name}.v1"))) as copy:
             self.assertEqual(copy.execute("SELECT mxid FROM bindings").fetchall(), [(BOB,)])
+
+    def test_spellings_of_a_domain_become_one(self) -> None:
+        second = schema.migrations()[:2]
+        patch = self.patch(schema, "migrations", lambda: second)
+        upgrade(self.path)
+        patch.restore()
+        # What hashes are made of was one spelling.
+        hashing = self.patch(hashes, "digests", lambda threepid, pepper: [digest(threepid, pepper)])
+        with closing(open_connection(self.path)) as database:
+            result(contract.keep_both_spellings(storage_of(database)))
+        hashing.restore()
+        upgrade(self.path)
+        database = open_connection(self.path)
+        self.addCleanup(database.close)
+        result(contract.check_one_spelling(self, storage_of(database)))
+        self.assertEqual(database.execute("SELECT count(*) FROM hashes").fetchone()[0], 7)
 
     def test_a_script_that_fails_changes_nothing(self) -> None:
         upgrade(self.path)
@@ -291,9 +309,6 @@ class Schema(SynchronousTestCase):
     def test_a_missing_folder_is_named(self) -> None:
         self.path = self.path / "none" / "mxisd.db"
         self.assert_unusable("No such file or directory")
-
-    def result(self, call: Coroutine[Any, Any, T]) -> T:
-        return self.successResultOf(Deferred.fromCoroutine(call))
 
     def assert_unusable(self, reason: str) -> None:
         error = self.assertRaises(UnusableDatabase, upgrade, self.path)

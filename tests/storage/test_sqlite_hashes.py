@@ -21,7 +21,7 @@ from mxisd.storage.sqlite.database import SQLiteDatabase
 from mxisd.storage.sqlite.schema import migrate, open_connection, upgrade
 from mxisd.storage.sqlite.sorter import STEP, Sorter, open_sorter
 from mxisd.storage.sqlite.worker import Job, run_reads, run_writes
-from tests.storage.contract import ALICE, BOB, NOW, binding
+from tests.make import ALICE, BOB, NOW, binding, result
 from tests.storage.inline import InlineWorker
 
 REACTOR: Any = reactor
@@ -61,7 +61,7 @@ class Mortal(InlineWorker):
         return super().run(job)
 
 
-class EndInTheMiddle(SynchronousTestCase):
+class EndInTheMiddleTests(SynchronousTestCase):
     """Work on the index ends after each possible step; what is done then is done right all the same."""
 
     def setUp(self) -> None:
@@ -74,12 +74,9 @@ class EndInTheMiddle(SynchronousTestCase):
             Sorter(InlineWorker(open_sorter(), run_reads)),
         )
         for threepid in BOUND:
-            self.result(self.storage.bindings.bind(binding(threepid), "example.org"))
+            result(self.storage.bindings.bind(binding(threepid), "example.org"))
         self.before = people(range(3 * STEP), ALICE)
-        self.result(renew(self.storage.hashes, "first", self.before))
-
-    def result(self, coroutine: Any) -> Any:
-        return self.successResultOf(Deferred.fromCoroutine(coroutine))
+        result(renew(self.storage.hashes, "first", self.before))
 
     def interrupt(self, steps: int, coroutine: Coroutine[Any, Any, None]) -> bool:
         """Have work end after some steps; whether it was not over by then."""
@@ -92,13 +89,14 @@ class EndInTheMiddle(SynchronousTestCase):
             return False
 
         self.writer.left = steps
-        ended_early: bool = self.result(work())
+        ended_early: bool = result(work())
         self.writer.left = None
         return ended_early
 
     def found(self, pepper: str, threepids: Iterable[ThreePid]) -> dict[ThreePid, str]:
         by_digest = {digest(threepid, pepper): threepid for threepid in threepids}
-        found = self.result(self.storage.hashes.find(pepper, list(by_digest)))
+        found = result(self.storage.hashes.find(pepper, list(by_digest)))
+        assert found is not None
         return {by_digest[hashed]: user_id for hashed, user_id in found.items()}
 
     def assert_holds(self, pepper: str, listed: Mapping[ThreePid, str]) -> None:
@@ -116,7 +114,7 @@ class EndInTheMiddle(SynchronousTestCase):
             ended_early = self.interrupt(steps, take_in(hashes, ["first"], after))
             for threepid, user_id in self.found("first", [*self.before, *after]).items():
                 self.assertIn(user_id, (self.before.get(threepid), after.get(threepid)))
-            self.result(take_in(hashes, ["first"], after))
+            result(take_in(hashes, ["first"], after))
             self.assert_holds("first", after)
             self.before = after
             if not ended_early:
@@ -127,17 +125,17 @@ class EndInTheMiddle(SynchronousTestCase):
         hashes = self.storage.hashes
         for steps in count():
             ended_early = self.interrupt(steps, renew(hashes, f"early{steps}", self.before))
-            (current,) = self.result(hashes.peppers())
+            (current,) = result(hashes.peppers())
             self.assertEqual(self.found(current.pepper, BOUND), dict.fromkeys(BOUND, ALICE))
             self.assertEqual(self.found(current.pepper, self.before), self.before)
-            self.result(renew(hashes, f"late{steps}", self.before))
+            result(renew(hashes, f"late{steps}", self.before))
             self.assert_holds(f"late{steps}", self.before)
             if not ended_early:
                 break
         self.assertGreater(steps, 10)
 
 
-class Meanwhile(TestCase):
+class MeanwhileTests(TestCase):
     async def test_others_write_between_the_steps(self) -> None:
         path = Path(self.mktemp())
         upgrade(path)

@@ -13,7 +13,7 @@ from mxisd.lookup.source import Listing, Source
 from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
 from mxisd.stores.localpart import UserIds
 from mxisd.stores.store import Authentication, Directory, Profiles, Store
-from tests.stores.people import ALICE, BOB, CAROL, CROWD, DOMAIN, HOSTILE, PEOPLE, Person
+from tests.stores.people import ALICE, BOB, CAROL, CROWD, DOMAIN, DORA, HOSTILE, LOOKALIKES, PEOPLE, Person
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class SourceContract(StoreCase):
         return self.store.source
 
     async def test_finds_the_user_behind_each_address(self) -> None:
-        for person in (ALICE, BOB, CAROL):
+        for person in (ALICE, BOB, CAROL, DORA):
             for threepid in person.threepids:
                 self.assertEqual(await self.source.lookup([threepid]), {threepid: person.user_id})
 
@@ -66,6 +66,7 @@ class SourceContract(StoreCase):
         for threepid in (
             ThreePid(EMAIL, "nobody@example.org"),
             ThreePid(EMAIL, "lice@example.org"),
+            ThreePid(EMAIL, "dora@strasse.example"),
             ThreePid(EMAIL, "4915112345678"),
             ThreePid(MSISDN, "49151123456789"),
             ThreePid(MSISDN, "15112345678"),
@@ -102,7 +103,7 @@ class ProfilesContract(StoreCase):
             self.assertEqual(await self.profiles.display_name(person.user_id), person.display_name)
 
     async def test_knows_the_addresses_of_its_users(self) -> None:
-        for person in (ALICE, BOB, CAROL):
+        for person in (ALICE, BOB, CAROL, DORA):
             self.assertEqual(sorted(await self.profiles.threepids(person.user_id)), sorted(person.threepids))
 
     async def test_knows_the_roles_of_its_users(self) -> None:
@@ -122,6 +123,13 @@ class ProfilesContract(StoreCase):
             self.assertIsNone(await self.profiles.display_name(user_id), user_id)
             self.assertEqual(list(await self.profiles.threepids(user_id)), [], user_id)
             self.assertEqual(list(await self.profiles.roles(user_id)), [], user_id)
+
+    async def test_takes_nobody_for_somebody_else(self) -> None:
+        for localpart in LOOKALIKES:
+            user_id = f"@{localpart}:{DOMAIN}"
+            self.assertEqual(list(await self.profiles.roles(user_id)), [], user_id)
+            self.assertIsNone(await self.profiles.display_name(user_id), user_id)
+            self.assertEqual(list(await self.profiles.threepids(user_id)), [], user_id)
 
 
 class DirectoryContract(StoreCase):
@@ -201,7 +209,7 @@ class AuthenticationContract(StoreCase):
         for user_id in (
             f"@nobody:{DOMAIN}",
             "@alice:elsewhere.example",
-            *(f"@{text}:{DOMAIN}" for text in HOSTILE),
+            *(f"@{text}:{DOMAIN}" for text in (*HOSTILE, *LOOKALIKES)),
         ):
             self.assertIsNone(await self.authentication.authenticate(user_id, ALICE.password), user_id)
 

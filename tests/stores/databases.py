@@ -76,11 +76,14 @@ def fill(cursor: Any, placeholder: str, people: Sequence[Person] = PEOPLE) -> No
         cursor.executemany(f"INSERT INTO {table} VALUES ({values})", rows)  # noqa: S608 - written here
 
     insert("people", ((person.name, person.user_id, person.display_name) for person in people))
-    insert("addresses", ((person.name, *threepid) for person in people for threepid in person.threepids))
+    insert(
+        "addresses",
+        ((person.name, medium, typed.removeprefix("+")) for person in people for medium, typed in person.typed),
+    )
     insert("roles", ((person.name, role) for person in people for role in person.roles))
 
 
-class SqlPromises(
+class SqlContract(
     contract.SourceContract, contract.ProfilesContract, contract.DirectoryContract, contract.ListingContract
 ):
     """What the store promises on each kind of database."""

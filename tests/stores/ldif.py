@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterable
 
-from mxisd.matrix.threepid import EMAIL
+from mxisd.matrix.threepid import EMAIL, fold
 from tests.servers.slapd import ROOT
 from tests.stores.people import CAROL, PEOPLE, Person
 
@@ -27,6 +27,8 @@ def _entry(number: int, person: Person) -> str:
     ]
     if person.display_name is not None:
         lines.append(("displayName", person.display_name))
-    lines += [("mail" if medium == EMAIL else "telephoneNumber", address) for medium, address in person.typed]
+    for medium, address in person.typed:
+        # The syntax of "mail" is IA5String, which is ASCII.
+        lines.append(("mail", fold(EMAIL, address).address) if medium == EMAIL else ("telephoneNumber", address))
     lines += [("employeeType", role) for role in person.roles]
     return "".join(f"{name}:: {b64encode(value.encode()).decode()}\n" for name, value in lines)

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
+from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid, fold
 from mxisd.stores.localpart import mapped
 
 DOMAIN = "example.org"
@@ -29,7 +29,7 @@ class Person(Struct, frozen=True):
     @property
     def threepids(self) -> set[ThreePid]:
         """As they are looked up."""
-        return {ThreePid(medium, address.removeprefix("+").casefold()) for medium, address in self.typed}
+        return {fold(medium, address) for medium, address in self.typed}
 
 
 ALICE = Person(
@@ -41,11 +41,13 @@ ALICE = Person(
 )
 BOB = Person("Bob Müller", "Bob Müller", ((EMAIL, "bob@example.org"),), ("staff",), "pässword")
 CAROL = Person("carol", "O'Carol (Ann) \\ 100%", ((MSISDN, "+15550001111"),))
+# At a domain that has two spellings, of which stores have either.
+DORA = Person("dora", "Dora", ((EMAIL, "dora@straße.example"), (EMAIL, "d.d@xn--bcher-kva.example")))
 # More than fit into one filter, or one page.
 CROWD = tuple(
     Person(f"user{number}", f"User {number}", ((EMAIL, f"user{number}@crowd.example"),)) for number in range(700)
 )
-PEOPLE = (ALICE, BOB, CAROL, *CROWD)
+PEOPLE = (ALICE, BOB, CAROL, DORA, *CROWD)
 
 
 def as_data(people: Iterable[Person] = PEOPLE) -> list[dict[str, Any]]:
@@ -63,6 +65,24 @@ def as_data(people: Iterable[Person] = PEOPLE) -> list[dict[str, Any]]:
         for person in people
     ]
 
+
+# Localparts that anybody can register, and that a lax reader takes for "alice" or "carol".
+LOOKALIKES = (
+    "=61lice",
+    "alic=65",
+    "=61=6c=69=63=65",
+    "=41lice",
+    "ALICE",
+    "Alice",
+    "alice=20",
+    "=20alice",
+    "alice=0a",
+    "alice=00",
+    "=c3=a1lice",
+    "=ef=bd=81lice",
+    "car=c3=b6l",
+    "=63arol",
+)
 
 # What would find somebody if it were read as a part of a query.
 HOSTILE = (

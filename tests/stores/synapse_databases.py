@@ -60,7 +60,11 @@ def fill(cursor: Any, mark: str) -> None:
     insert(
         "user_threepids",
         "user_id, medium, address, validated_at, added_at",
-        *((person.user_id, *threepid, 1, 1) for person in PEOPLE for threepid in person.threepids),
+        *(
+            (person.user_id, medium, typed.removeprefix("+"), 1, 1)
+            for person in PEOPLE
+            for medium, typed in person.typed
+        ),
     )
 
 
@@ -77,7 +81,7 @@ class SynapseCase(contract.StoreCase):
         return self.started(*synapse_store("synapseSql", config, DOMAIN, reactor, self.user_ids))
 
 
-class SynapsePromises(
+class SynapseContract(
     SynapseCase,
     contract.SourceContract,
     contract.ProfilesContract,

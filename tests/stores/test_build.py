@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
+from unittest import skipIf
 
 from mxisd.config import ConfigError
 from mxisd.stores.build import build
@@ -21,6 +23,9 @@ ALL = """
 """
 
 
+needs_ldap = skipIf(find_spec("ldap") is None, "python-ldap is not installed")
+
+
 class BuildTests(ConfigCase):
     def build(self, text: str) -> Stores:
         return build(self.core(self.config(text)))
@@ -29,6 +34,7 @@ class BuildTests(ConfigCase):
         built = self.build("")
         self.assertEqual((built.sources, built.listings), ([], []))
 
+    @needs_ldap
     def test_they_are_asked_in_order(self) -> None:
         def order(text: str) -> list[str]:
             return [source.name for source in self.build(text).sources]
@@ -38,6 +44,7 @@ class BuildTests(ConfigCase):
         first = ALL.replace("exec: {enabled: true}", "exec: {enabled: true, identity: {priority: 30}}")
         self.assertEqual(order(first), ["memory", "exec", *names[1:]])
 
+    @needs_ldap
     def test_those_are_listed_that_may_be(self) -> None:
         listed = [name for name, _ in self.build(ALL).listings]
         self.assertEqual(listed, ["memory", "synapseSql", "netiq", "wordpress"])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from unittest import skipUnless
 
 from msgspec.structs import replace
 
-from mxisd.cli.ldap import check
+from mxisd.cli.ldap import entries
+from mxisd.cli.output import TextOutput
 from mxisd.config.engine.section import Secret
 from mxisd.config.ldap import Attribute, Auth, Connection, Directory, DirectoryAttribute, Identity, Ldap, Uid
 from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
@@ -18,6 +21,7 @@ from mxisd.stores.ldap.build import ldap_store
 from mxisd.stores.ldap.server import ServerFailed
 from mxisd.stores.ldap.store import Check, Match
 from mxisd.stores.store import Store
+from tests.cli.command import mxisd
 from tests.net.servers import Authority
 from tests.servers.folder import folder
 from tests.servers.slapd import ROOT, Slapd, available
@@ -94,20 +98,47 @@ class LdapTests(
         self.assertIsNone(await self.ldap.check(ThreePid("none", "1")))
 
     async def test_can_be_tried_out(self) -> None:
-        said: list[str] = []
-        self.assertTrue(await check(self.ldap, ThreePid(EMAIL, "alice@example.org"), said.append))
-        self.assertFalse(await check(self.ldap, ThreePid(EMAIL, "nobody@example.org"), said.append))
-        self.assertFalse(await check(self.ldap, ThreePid("badge", "1"), said.append))
+        out = StringIO()
+        output = TextOutput(out, out)
+        found = await entries(self.ldap, ThreePid(EMAIL, "alice@example.org"), output)
+        self.assertEqual(found, [("ldap", f"cn=0,ou=people,{ROOT}", ALICE.user_id)])
+        self.assertEqual(await entries(self.ldap, ThreePid(EMAIL, "nobody@example.org"), output), [])
+        self.assertEqual(await entries(self.ldap, ThreePid("badge", "1"), output), [])
         self.assertEqual(
-            said,
+            out.getvalue().splitlines(),
             [
                 "ldap: (|(otherMailbox=alice@example.org)(mail=alice@example.org))",
-                f"  cn=0,ou=people,{ROOT}: {ALICE.user_id}",
                 "ldap: (|(otherMailbox=nobody@example.org)(mail=nobody@example.org))",
-                "  no entry",
+                "ldap: no entry",
                 "ldap: neither attribute.threepid nor identity.medium has the medium badge",
             ],
         )
+
+    def test_the_command_shows_a_table(self) -> None:
+        """The first of two servers is there, the second is not."""
+        there, away = (
+            {"enabled": True, "connection": {"host": "127.0.0.1", "port": port, "baseDNs": [f"ou=people,{ROOT}"]}}
+            for port in (slapd().port, 1)
+        )
+        there["connection"] |= {"bindDn": self.connection.bind_dn, "bindPassword": "reader"}  # type: ignore[operator]
+        there["attribute"] = {"uid": {"type": "uid", "value": "uid"}, "threepid": {"email": ["otherMailbox", "mail"]}}
+        place = Path(self.mktemp())
+        place.mkdir()
+        (place / "one.yaml").write_text(json.dumps({"matrix": {"domain": DOMAIN}, "ldap": there}))
+        (place / "two.yaml").write_text(json.dumps({"matrix": {"domain": DOMAIN}, "ldap": [there, away]}))
+        done = mxisd("ldap", "check", "alice@example.org", "--config", "one.yaml", folder=place)
+        self.assertEqual((done.code, done.err), (0, ""))
+        _, headers, row, last = done.out.splitlines()
+        self.assertEqual(headers.split(), ["SERVER", "ENTRY", "USER", "ID"])
+        self.assertEqual(row.split(), ["ldap", f"cn=0,ou=people,{ROOT}", ALICE.user_id])
+        self.assertEqual(last, "a user ID was found")
+        self.assertEqual(mxisd("ldap", "check", "nobody@a.b", "--config", "one.yaml", folder=place).code, 1)
+        done = mxisd("ldap", "check", "alice@example.org", "--config", "two.yaml", "--json", folder=place)
+        self.assertEqual(done.code, 2)
+        content = json.loads(done.out)
+        entry = {"server": "ldap[0]", "entry": f"cn=0,ou=people,{ROOT}", "user_id": ALICE.user_id}
+        self.assertEqual(content["entries"], [entry])
+        self.assertIn("ldap[1]: ldap://127.0.0.1:1: ", content["errors"][0])
 
     async def test_finds_by_what_the_server_takes_for_the_same(self) -> None:
         # Spaces at the ends and in a row do not count to caseIgnoreMatch.

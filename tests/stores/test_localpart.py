@@ -65,6 +65,40 @@ class UserIdsTests(SynchronousTestCase):
         for user_id in ("@jane:elsewhere.example", "@jane:example.org:8448", "jane", ""):
             self.assertIsNone(self.user_ids.name_of(user_id))
 
+    def test_no_other_spelling_is_somebody(self) -> None:
+        """Anybody can register these at a homeserver, and none of them is the administrator."""
+        for localpart in (
+            "=61dmin",
+            "a=64min",
+            "=61=64=6d=69=6e",
+            "admi=6e",
+            "ADMIN",
+            "Admin",
+            "admin=20",
+            "=20admin",
+            "admin=0a",
+            "admin=00",
+            "admin=c2=a0",
+            "=41dmin",
+            "=3d61dmin=",
+            "a=b",
+            "admin=c3",
+            "admin=C3=A1",
+            "=e2=84=aaate",
+        ):
+            name = self.user_ids.name_of(f"@{localpart}:example.org")
+            # What may be decoded comes back as itself.
+            self.assertTrue(name is None or mapped(name) == localpart, localpart)
+            self.assertNotIn((name or "").strip(), {"admin", "Admin", "ADMIN"}, localpart)
+
+    @settings(deadline=None)
+    @given(st.text(alphabet="admin=0123456789abcdefABCDEF /", max_size=12))
+    def test_each_name_is_of_one_user(self, localpart: str) -> None:
+        user_id = f"@{localpart}:example.org"
+        name = self.user_ids.name_of(user_id)
+        if name is not None:
+            self.assertEqual(self.user_ids.of_name(name), user_id)
+
 
 class AddressTests(SynchronousTestCase):
     def test_are_compared_in_one_form(self) -> None:

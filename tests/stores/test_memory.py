@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mxisd.config.engine.section import Secret
-from mxisd.config.memory import Address, User
+from mxisd.config.stores import MemoryAddress, MemoryUser
 from mxisd.matrix.threepid import EMAIL, ThreePid
 from mxisd.stores.memory import MemoryStore
 from mxisd.stores.store import Store
@@ -11,12 +11,12 @@ from tests.stores import contract
 from tests.stores.people import ALICE, PEOPLE, Person
 
 
-def configured(person: Person) -> User:
-    return User(
+def configured(person: Person) -> MemoryUser:
+    return MemoryUser(
         username=person.name,
         password=Secret(person.password),
         display_name=person.display_name,
-        threepids=tuple(Address(medium=medium, address=address) for medium, address in person.typed),
+        threepids=tuple(MemoryAddress(medium=medium, address=address) for medium, address in person.typed),
         roles=person.roles,
     )
 
@@ -33,17 +33,21 @@ class MemoryTests(
         return Store("memory", self.memory, self.memory, self.memory, self.memory, self.memory)
 
     async def test_knows_others_when_its_users_are_replaced(self) -> None:
-        self.memory.replace([User(username="zoe", threepids=(Address(medium=EMAIL, address="Zoe@example.org"),))])
+        self.memory.replace(
+            [MemoryUser(username="zoe", threepids=(MemoryAddress(medium=EMAIL, address="Zoe@example.org"),))]
+        )
         asked = [ThreePid(EMAIL, "zoe@example.org"), ThreePid(EMAIL, "alice@example.org")]
         self.assertEqual(await self.memory.lookup(asked), {asked[0]: "@zoe:example.org"})
         self.assertIsNone(await self.memory.authenticate(ALICE.user_id, ALICE.password))
 
     async def test_gives_an_address_to_the_first_who_claims_it(self) -> None:
-        same = (Address(medium=EMAIL, address="shared@example.org"),)
-        self.memory.replace([User(username="first", threepids=same), User(username="second", threepids=same)])
+        same = (MemoryAddress(medium=EMAIL, address="shared@example.org"),)
+        self.memory.replace(
+            [MemoryUser(username="first", threepids=same), MemoryUser(username="second", threepids=same)]
+        )
         threepid = ThreePid(EMAIL, "shared@example.org")
         self.assertEqual(await self.memory.lookup([threepid]), {threepid: "@first:example.org"})
 
     async def test_lets_nobody_in_who_has_no_password(self) -> None:
-        self.memory.replace([User(username="zoe")])
+        self.memory.replace([MemoryUser(username="zoe")])
         self.assertIsNone(await self.memory.authenticate("@zoe:example.org", ""))

@@ -8,7 +8,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from mxisd.config import ConfigError
-from mxisd.config.memory import User
+from mxisd.config.stores import MemoryUser
 from mxisd.reactor import installed_reactor
 from mxisd.stores.localpart import UserIds
 from mxisd.stores.memory import MemoryStore
@@ -19,11 +19,11 @@ reactor = installed_reactor()
 
 class RereadTests(TestCase):
     async def test_users_are_taken_anew_on_sighup(self) -> None:
-        users = [User(username="jane", display_name="Jane")]
+        users = [MemoryUser(username="jane", display_name="Jane")]
         memory = MemoryStore(users, UserIds("example.org"))
         broken = False
 
-        def read() -> Iterable[User]:
+        def read() -> Iterable[MemoryUser]:
             if broken:
                 raise ConfigError(["a mistake"])
             return users
@@ -37,7 +37,7 @@ class RereadTests(TestCase):
             await deferLater(reactor, 0)
             return await memory.display_name("@jane:example.org")
 
-        users[0] = User(username="jane", display_name="Jane Doe")
+        users[0] = MemoryUser(username="jane", display_name="Jane Doe")
         self.assertEqual(await hang_up(), "Jane Doe")
         users.clear()
         broken = True

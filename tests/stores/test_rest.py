@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from mxisd.config.rest import Endpoints, Identity, Profile, Rest
+from mxisd.config.stores import Rest, RestEndpoints, RestIdentity, RestProfile
 from mxisd.lookup.circuit_breaker import CircuitBreaker
 from mxisd.matrix.threepid import EMAIL, ThreePid
 from mxisd.net.dns import Resolver
@@ -61,7 +61,7 @@ class ApiResource(Resource):
 
 
 class RestCase(contract.StoreCase):
-    endpoints = Endpoints()
+    endpoints = RestEndpoints()
 
     async def build(self) -> Store:
         self.api = ApiResource()
@@ -126,16 +126,19 @@ class RestTests(
 
 
 class OnlySingleTests(RestCase, contract.SourceContract):
-    endpoints = Endpoints(identity=Identity(bulk=""))
+    endpoints = RestEndpoints(identity=RestIdentity(bulk=""))
 
 
 class OnlyBulkTests(RestCase, contract.SourceContract):
-    endpoints = Endpoints(identity=Identity(single=""))
+    endpoints = RestEndpoints(identity=RestIdentity(single=""))
 
 
 class SwitchedOffTests(RestCase):
-    endpoints = Endpoints(
-        auth="", directory="", identity=Identity(single="", bulk=""), profile=Profile(display_name="", threepids="")
+    endpoints = RestEndpoints(
+        auth="",
+        directory="",
+        identity=RestIdentity(single="", bulk=""),
+        profile=RestProfile(display_name="", threepids=""),
     )
 
     async def test_empty_endpoints_are_not_asked(self) -> None:

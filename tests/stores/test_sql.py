@@ -26,7 +26,7 @@ from tests.stores.people import ALICE, DOMAIN
 reactor = installed_reactor()
 
 
-class SQLiteTests(databases.SqlPromises):
+class SQLiteTests(databases.SqlContract):
     # SQLite has no way to write them literally but one that the query has to choose.
     wildcards = ("%s", "%(medium)s", "_lice@example.org", "alice@exampl_.org")
 
@@ -39,7 +39,7 @@ class SQLiteInBulkTests(SQLiteTests):
 
 
 @skipUnless(postgresql.available(), "PostgreSQL is not installed")
-class PostgreSQLTests(databases.SqlPromises):
+class PostgreSQLTests(databases.SqlContract):
     def make(self) -> tuple[str, str]:
         return databases.in_postgresql()
 
@@ -57,7 +57,7 @@ class PostgreSQLInBulkTests(PostgreSQLTests):
 
 
 @skipUnless(mariadb.available(), "MariaDB is not installed")
-class MariaDBTests(databases.SqlPromises):
+class MariaDBTests(databases.SqlContract):
     def make(self) -> tuple[str, str]:
         return databases.in_mariadb()
 

@@ -16,20 +16,20 @@ INSTALLED = skipUnless(synapse.has("synapse"), "Synapse is not installed in .cac
 
 
 @INSTALLED
-class SQLiteTests(synapse.SynapsePromises):
+class SQLiteTests(synapse.SynapseContract):
     def make(self) -> tuple[str, str]:
         return synapse.in_sqlite(self.mktemp())
 
 
 @INSTALLED
 @skipUnless(postgresql.available() and synapse.has("psycopg2"), "PostgreSQL, or Synapse's psycopg2, is not installed")
-class PostgreSQLTests(synapse.SynapsePromises):
+class PostgreSQLTests(synapse.SynapseContract):
     def make(self) -> tuple[str, str]:
         return synapse.in_postgresql()
 
 
 @INSTALLED
-class OldSynapseTests(synapse.SynapsePromises):
+class OldSynapseTests(synapse.SynapseContract):
     """Before full user IDs were in profiles, and with communities."""
 
     def make(self) -> tuple[str, str]:

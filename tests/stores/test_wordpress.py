@@ -12,7 +12,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from mxisd.config.engine.section import Secret
-from mxisd.config.wordpress import Rest, Sql, Wordpress
+from mxisd.config.sql import Wordpress, WordpressRest, WordpressSql
 from mxisd.lookup.circuit_breaker import CircuitBreaker
 from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
 from mxisd.net.dns import Resolver
@@ -85,8 +85,8 @@ class WordpressTests(contract.StoreCase):
         self.addCleanup(server.stop)
         config = Wordpress(
             enabled=True,
-            rest=Rest(base=f"http://127.0.0.1:{server.port}/blog"),
-            sql=Sql(connection=Secret(database()), table_prefix="blog_"),
+            rest=WordpressRest(base=f"http://127.0.0.1:{server.port}/blog"),
+            sql=WordpressSql(connection=Secret(database()), table_prefix="blog_"),
         )
         http = HttpClient(reactor, Resolver(reactor, [("127.0.0.1", 9)]), Trust(), ANYWHERE)
         return self.started(*wordpress_store(config, reactor, http, self.user_ids))

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json as json_
-import random
-from collections.abc import Coroutine, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from msgspec import Struct, json
-from signedjson.key import decode_signing_key_base64
 from treq.testing import StubTreq
-from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
@@ -20,16 +16,14 @@ from mxisd.accounts.accounts import Accounts
 from mxisd.accounts.terms import Terms
 from mxisd.config.invite import Policy as InviteRules
 from mxisd.config.invite import Rule
-from mxisd.config.policy import Policy
-from mxisd.config.session import Bind
-from mxisd.config.session import Policy as SessionPolicy
+from mxisd.config.matrix import TermsPolicy
+from mxisd.config.session import Bind, SessionPolicy
 from mxisd.invites.invites import Invites
 from mxisd.lookup.chain import Lookup
 from mxisd.lookup.hashed import HashedLookup
 from mxisd.lookup.index import HashIndex
 from mxisd.lookup.recursion import Recursion
 from mxisd.matrix.error import MatrixError
-from mxisd.matrix.signing import Signer
 from mxisd.notify import Message, SendFailed
 from mxisd.policies.invite import InvitePolicy
 from mxisd.stores.stores import Stores
@@ -46,15 +40,13 @@ from mxisd.web.identity.threepid import ThreePidEndpoints
 from mxisd.web.identity.validate import ValidateEndpoints
 from mxisd.web.pages import Pages
 from mxisd.web.site import tree
+from tests.make import clock_at, seeded, signer_for
 from tests.storage.inline import at_once, storage_in_memory
-
-T = TypeVar("T")
 
 V1 = "/_matrix/identity/api/v1"
 V2 = "/_matrix/identity/v2"
 DOMAIN = "example.org"
 PUBLIC_URL = "https://id.example.org"
-SIGNING_KEY = decode_signing_key_base64("ed25519", "0", "noJr1vCokOpHynOOtIwU7FNnbaQ/npkZh42XL5pFHaE")
 
 
 class Response(Struct):
@@ -97,10 +89,9 @@ class Homeservers:
             raise MatrixError(401, "M_UNAUTHORIZED", "not a token of this server")
         return self.users[openid_token]
 
-    async def authenticate(self, header: str, method: str, uri: str, content: object) -> str:
-        if not header.startswith("X-Matrix "):
+    async def authenticate(self, header: str, method: str, uri: str, content: object, origin: str) -> None:
+        if header != f"X-Matrix {origin}":
             raise MatrixError(403, "M_FORBIDDEN", "no signature")
-        return header.removeprefix("X-Matrix ")
 
 
 class Bell:
@@ -116,10 +107,9 @@ class Bell:
 class App:
     """One server, with a clock to turn."""
 
-    def __init__(self, policies: Mapping[str, Policy], session_policy: SessionPolicy) -> None:
-        self.clock = Clock()
-        self.clock.advance(1_700_000_000)
-        source = random.Random(0)
+    def __init__(self, policies: Mapping[str, TermsPolicy], session_policy: SessionPolicy) -> None:
+        self.clock = clock_at()
+        random = seeded()
         self.storage = storage = storage_in_memory()
         self.mailbox = Mailbox()
         self.homeservers = Homeservers()
@@ -127,12 +117,12 @@ class App:
         self.policy = InvitePolicy(
             InviteRules(rules=(Rule(action="deny", address=("*@forbidden.example",)),)), Stores([])
         )
-        self.signer = signer = Signer(DOMAIN, [SIGNING_KEY])
+        self.signer = signer = signer_for(DOMAIN)
         lookup = Lookup(storage.bindings, [], signer, self.clock)
-        index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, self.clock, source.randbytes, 20, 600)
-        sessions = ValidationSessions(storage.sessions, self.mailbox, self.clock, source.randbytes, PUBLIC_URL)
-        invites = Invites(storage.invites, self.policy, lookup, self.deliveries, signer, self.clock, source.randbytes)
-        accounts = Accounts(storage.accounts, self.homeservers, self.clock, source.randbytes, only_domain=None)
+        index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, self.clock, random, 20, 600)
+        sessions = ValidationSessions(storage.sessions, self.mailbox, self.clock, random, PUBLIC_URL)
+        invites = Invites(storage.invites, self.policy, lookup, self.deliveries, signer, self.clock, random)
+        accounts = Accounts(storage.accounts, self.homeservers, self.clock, random, only_domain=None)
         notices = UnbindNotices(session_policy.unbind, storage.bindings, storage.cooldowns, self.mailbox, self.clock)
         publication = Bindings(storage.bindings, sessions, self.deliveries, notices, signer, self.clock, session_policy)
         endpoints = IdentityEndpoints(
@@ -148,14 +138,11 @@ class App:
         self.endpoints = common() | v1(endpoints) | v2(endpoints)
         self.client: Any = StubTreq(tree(self.endpoints))
 
-    def now(self) -> int:
-        return int(self.clock.seconds() * 1000)
-
 
 class AppTestCase(SynchronousTestCase):
     """Talks to an :class:`App`."""
 
-    policies: Mapping[str, Policy] = {}
+    policies: Mapping[str, TermsPolicy] = {}
     session_policy = SessionPolicy(bind=Bind(domains=(DOMAIN,)))
 
     def setUp(self) -> None:
@@ -202,10 +189,6 @@ class AppTestCase(SynchronousTestCase):
         self.assertIsInstance(response.json["error"], str)
         self.assertEqual(response.header("Content-Type"), "application/json")
         self.assertEqual(response.header("Access-Control-Allow-Origin"), "*")
-
-    def result_of(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """What a coroutine returns that has nothing to wait for."""
-        return self.successResultOf(Deferred.fromCoroutine(coroutine))
 
     # The ways that most tests begin with.
 

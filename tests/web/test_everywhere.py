@@ -21,7 +21,7 @@ OPEN = {
 }
 
 
-class Paths(AppTestCase):
+class PathTests(AppTestCase):
     def each(self) -> list[tuple[str, str]]:
         """Every method of every path, HEAD aside."""
         return [
@@ -108,7 +108,7 @@ class Paths(AppTestCase):
     def test_wrong_types(self) -> None:
         token = self.register()
         wrong: list[tuple[str, Any]] = [
-            (f"{V1}/validate/email/requestToken", {"client_secret": 1, "email": "a@b.c", "send_attempt": 1}),
+            (f"{V1}/validate/email/requestToken", {"client_secret": True, "email": "a@b.c", "send_attempt": 1}),
             (f"{V1}/validate/email/requestToken", {"client_secret": "s", "email": [], "send_attempt": 1}),
             (f"{V1}/validate/email/requestToken", {"client_secret": "s", "email": "a@b.c", "send_attempt": "one"}),
             (f"{V1}/validate/email/requestToken", {"client_secret": "s", "email": "a@b.c", "send_attempt": True}),
@@ -122,7 +122,7 @@ class Paths(AppTestCase):
             (f"{V2}/terms", {"user_accepts": "https://example.org/terms"}),
             (f"{V2}/terms", {"user_accepts": [1]}),
             (f"{V2}/lookup", {"addresses": [1], "algorithm": "none", "pepper": "p"}),
-            (f"{V1}/sign-ed25519", {"mxid": "@a:example.org", "token": 1, "private_key": "k"}),
+            (f"{V1}/sign-ed25519", {"mxid": "@a:example.org", "token": [1], "private_key": "k"}),
         ]
         for path, body in wrong:
             self.assert_error(self.post(path, json=body, token=token), 400, "M_INVALID_PARAM")

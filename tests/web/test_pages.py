@@ -7,7 +7,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.config.view import OnTokenSubmit, Session, View
+from mxisd.config.session import OnTokenSubmit, SessionPages, View
 from mxisd.matrix.error import MatrixError
 from mxisd.notify.template import TemplateError
 from mxisd.web.endpoint import Answer
@@ -17,7 +17,7 @@ ERROR = MatrixError(400, "M_TOKEN_INCORRECT", "<b>wrong</b>")
 
 
 def pages(success: Path | None = None, failure: Path | None = None) -> Pages:
-    return Pages(View(session=Session(on_token_submit=OnTokenSubmit(success=success, failure=failure))))
+    return Pages(View(session=SessionPages(on_token_submit=OnTokenSubmit(success=success, failure=failure))))
 
 
 def luminance(color: str) -> float:
@@ -33,7 +33,7 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-class PagesTest(SynchronousTestCase):
+class PageTests(SynchronousTestCase):
     def built_in(self) -> list[Answer]:
         return [Pages.built_in().success(), Pages.built_in().failure(ERROR)]
 

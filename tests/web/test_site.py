@@ -31,7 +31,7 @@ async def segment(call: Call) -> object:
     return {"segment": call.segment()}
 
 
-class Bodies(SynchronousTestCase):
+class BodyTests(SynchronousTestCase):
     def setUp(self) -> None:
         site = Site(
             tree({"/small": Endpoint(POST=size), "/large": Endpoint(POST=size)}),
@@ -97,7 +97,7 @@ class Bodies(SynchronousTestCase):
         self.assertEqual(self.answer().count(b"HTTP/1.1 200 "), 2)
 
 
-class Tree(SynchronousTestCase):
+class TreeTests(SynchronousTestCase):
     def get(self, path: str) -> bytes:
         site = Site(
             tree({"/a/{x}": Endpoint(GET=segment), "/a/b": Endpoint(GET=size), "/a/{x}/c": Endpoint(GET=segment)}),
@@ -122,3 +122,8 @@ class Tree(SynchronousTestCase):
     def test_nothing_is_no_parameter(self) -> None:
         for path in ("/a/", "/a//c", "/a", "/a/other/", "/a/other/d"):
             self.assertIn(b"M_UNRECOGNIZED", self.get(path))
+
+    def test_words_of_the_api_have_one_spelling(self) -> None:
+        for path in ("/%61/b", "/a/%62", "/%61/other", "/a/other/%63", "/a/%C3%A4/%63", "/%2561/b", "/A/b"):
+            self.assertIn(b"M_UNRECOGNIZED", self.get(path), path)
+        self.assertEqual(self.get("/a/%62b"), b'{"segment":"bb"}')

@@ -1,4 +1,4 @@
-"""The shared engine: one Redis, any number of processes on any number of machines."""
+"""The storage engine for several processes, on one or more machines: a Redis server."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from .archive import RedisArchive
 from .bindings import RedisBindings
 from .client import Redis
 from .cooldowns import RedisCooldowns
-from .durability import cautions
+from .durability import durability_warnings
 from .hashes import RedisHashes
 from .invites import RedisInvites
 from .keys import RedisKeys
 from .outbox import RedisOutbox
 from .peppers import Peppers
+from .respelling import respell
 from .servers import server
 from .sessions import RedisSessions
 from .transactions import RedisTransactions
@@ -32,10 +33,10 @@ log = Logger()
 
 
 class RedisStorage:
-    """The storage contract on Redis; sessions are remembered for ``remember`` ms after their last change."""
+    """The storage contract on Redis; sessions are deleted ``remember`` ms after their last change."""
 
     def __init__(self, redis: Redis, remember: int) -> None:
-        peppers = Peppers()
+        self.peppers = peppers = Peppers()
         self.sessions = RedisSessions(redis, remember)
         self.bindings = RedisBindings(redis, peppers)
         self.hashes = RedisHashes(redis)
@@ -50,7 +51,7 @@ class RedisStorage:
 
 class RedisService(Service):
     """
-    The connections to a Redis.  It may be away, even at the start: they are made when it is there.
+    The connections to a Redis.  It may be unreachable, even at the start: they are made as soon as it can be reached.
 
     Raises :class:`~mxisd.net.tls.CaFileError`.
     """
@@ -60,21 +61,29 @@ class RedisService(Service):
     def __init__(self, settings: Settings, reactor: IReactor, remember: int) -> None:
         where = server(settings, reactor)
         self._redis = Redis(where, reactor, settings.pool_size, settings.timeout / 1000, settings.prefix)
-        self._look: Deferred[None] = Deferred()
+        self._checking: Deferred[None] = Deferred()
         self.storage = RedisStorage(self._redis, remember)
 
     def startService(self) -> None:
         super().startService()
         self._redis.startService()
-        self._look = background("the look at the settings of Redis", self._warn())
+        self._checking = background("the look at the settings of Redis", self._warn())
 
     def stopService(self) -> Deferred[Any]:
         super().stopService()
-        self._look.cancel()
+        self._checking.cancel()
         return self._redis.stopService()
+
+    async def ready(self) -> None:
+        """Wait until all data are as they are kept today.  Raises :class:`StorageUnavailable`."""
+        await respell(self._redis, self.storage.archive, self.storage.peppers)
 
     async def _warn(self) -> None:
         await self._redis.ready()
         with suppress(StorageUnavailable):
-            for caution in await cautions(self._redis):
-                log.warn("Redis {caution}", caution=caution)
+            for problem in await durability_warnings(self._redis):
+                log.warn("Redis {problem}", problem=problem)
+        try:
+            await self.ready()
+        except StorageUnavailable as error:
+            log.warn("some addresses are in an old form until mxisd is started again: {error}", error=error)

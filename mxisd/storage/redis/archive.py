@@ -1,4 +1,4 @@
-"""All that a Redis keeps, to be carried to another engine or taken from it."""
+"""Read and write all records, to copy them from or to another engine."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .records import fields, read
 
 STEP = 500
 
-# What is in a collection, and how that is walked through.
+# Records that are members of one key: the command that scans it, and the key.
 COLLECTIONS: dict[type[Kept], tuple[str, str]] = {
     Binding: ("HSCAN", "bindings"),
     AccessToken: ("HSCAN", "tokens"),
     Transaction: ("ZSCAN", "transactions"),
     Cooldown: ("ZSCAN", "cooldowns"),
 }
-# What has a key of its own, and how that begins.
+# Records that have a key of their own: how the key begins.
 KEYS: dict[type[Kept], str] = {
     Session: "session",
     Invite: "invite",
@@ -87,7 +87,7 @@ class RedisArchive:
 
 
 def _member(kind: type[Kept], name: bytes, value: bytes) -> Kept:
-    """A record from a member of a collection and its value or score."""
+    """Make a record of a member of a key, and its value or score."""
     if kind is Binding:
         return read_binding(threepid_of(name), value)
     if kind is AccessToken:
@@ -99,7 +99,7 @@ def _member(kind: type[Kept], name: bytes, value: bytes) -> Kept:
 
 
 def _pair(record: Kept) -> tuple[Argument, Argument]:
-    """The opposite of :func:`_member`, in the order in which the commands take it."""
+    """The reverse of :func:`_member`, in the order of arguments of HSET or ZADD."""
     if isinstance(record, Binding):
         return field_of(record.threepid), value_of(record)
     if isinstance(record, AccessToken):
@@ -112,7 +112,7 @@ def _pair(record: Kept) -> tuple[Argument, Argument]:
 
 
 def _records(kind: type[Kept], name: str, hash_: Sequence[bytes]) -> list[Kept]:
-    """The records in a key of their own; none if it has gone away."""
+    """Make the records of a key of their own; none if the key has expired since."""
     if not hash_:
         return []
     if kind is AcceptedTerms:

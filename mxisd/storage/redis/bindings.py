@@ -1,4 +1,4 @@
-"""Published bindings."""
+"""Bindings."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .client import Redis
 from .invites import read_invites
 from .peppers import Peppers
 
-# Addresses sought by one command.
-PORTION = 2000
+# How many addresses one HMGET asks for at most.
+MAX_PER_COMMAND = 2000
 
 
 class RedisBindings:
@@ -28,7 +28,7 @@ class RedisBindings:
         return None if value is None else read_binding(threepid, value)
 
     async def users_of(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
-        portions = [threepids[first : first + PORTION] for first in range(0, len(threepids), PORTION)]
+        portions = [threepids[first : first + MAX_PER_COMMAND] for first in range(0, len(threepids), MAX_PER_COMMAND)]
         answers = await gather(self._redis.command("HMGET", self._key, *map(field_of, each)) for each in portions)
         found = zip(threepids, (value for answer in answers for value in answer), strict=True)
         return {threepid: value[: value.index(b" ")].decode() for threepid, value in found if value is not None}
@@ -50,12 +50,12 @@ class RedisBindings:
 
 
 def field_of(threepid: ThreePid) -> str:
-    """What the binding of an address is called."""
+    """The field of an address's binding in the hash of all bindings."""
     return f"{threepid.medium} {threepid.address}"
 
 
 def threepid_of(field: bytes) -> ThreePid:
-    """The address whose binding is called so."""
+    """The reverse of :func:`field_of`."""
     medium, _, address = field.decode().partition(" ")
     return ThreePid(medium, address)
 

@@ -1,4 +1,4 @@
-"""A pool of connections to one Redis, which breaks as it must and mends by itself."""
+"""A pool of connections to one Redis: it fails fast while Redis is away, and reconnects by itself."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from .servers import RedisServer
 
 log = Logger()
 
-# The version of what the keys are and what is in them: see scripts/common.lua.
-SCHEMA = 2
+# The version of the keys and their contents: see scripts/common.lua.
+SCHEMA = 3
 
-# What Redis answers when it cannot do now what it could do at another time.  When a script is told so, Redis 6 puts the
-# code into the middle of another message.
-_UNAVAILABLE = re.compile(
+# Codes of errors that are temporary.  If a command inside a script fails with one, Redis 6 puts the code in the
+# middle of another message.
+_TEMPORARY = re.compile(
     r"(?:^|-)(OOM|READONLY|LOADING|MISCONF|MASTERDOWN|NOREPLICAS|BUSY|NOAUTH|NOPERM|WRONGPASS|CLUSTERDOWN)\b"
 )
-# Answers that the whole server, and so every connection to it, is the wrong one by now.
+# Codes that mean that the server has become a replica, so that all connections to it are useless.
 _DEMOTED = {"READONLY", "MASTERDOWN"}
 
-# Seconds before a connection is made again: a tenth after it was lost, up to two while attempts fail.
-FIRST_PAUSE = 0.1
-LAST_PAUSE = 2.0
+# Backoff: seconds before a connection is made again, after it was lost and while attempts fail.
+FIRST_BACKOFF = 0.1
+MAX_BACKOFF = 2.0
 
 
 class Redis(Service):
     """
-    Sends commands to Redis; each has an answer or fails within about ``timeout`` seconds.
+    Sends commands to Redis; each is answered or fails within about ``timeout`` seconds.
 
-    While Redis is away, calls fail at once with :class:`StorageUnavailable`; a call during a short interruption waits
-    for the attempt to connect that is under way, and fails with it.  Attempts go on for ever.
+    While Redis is away, calls fail at once with :class:`StorageUnavailable`.  A call just after a connection was lost
+    waits for the first attempt to reconnect, and fails if that fails.  Attempts go on until the service is stopped.
     """
 
     name = "redis"
@@ -55,44 +55,44 @@ class Redis(Service):
         self._prefix = prefix
         self._ready: list[Connection] = []
         self._waiting: list[Deferred[None]] = []
-        self._keepers: list[Deferred[None]] = []
+        self._slots: list[Deferred[None]] = []
         self._turn = 0
         self._away: str | None = None
-        """Why no connection can be had, if so."""
+        """Why there is no connection; ``None`` while there is one, or the first attempt is under way."""
 
     def startService(self) -> None:
         super().startService()
         self._away = None
-        self._keepers = [background("a connection to Redis", self._keep()) for _ in range(self._size)]
+        self._slots = [background("a connection to Redis", self._maintain()) for _ in range(self._size)]
 
     def stopService(self) -> Deferred[Any]:
         super().stopService()
         closed = DeferredList([connection.whenDisconnected() for connection in self._ready])
         self._away = "mxisd is stopping"
-        for keeper in self._keepers:
-            keeper.cancel()
+        for slot in self._slots:
+            slot.cancel()
         self._wake()
         return closed
 
     async def ready(self) -> None:
-        """Wait until Redis is there, or we stop; meanwhile the log says what prevents it."""
+        """Wait until Redis can be reached, or the service is stopped; failed attempts are logged."""
         while self.running and not self._ready:
             try:
                 await self._connection()
             except StorageUnavailable:
-                await deferLater(self._clock, FIRST_PAUSE)
+                await deferLater(self._clock, FIRST_BACKOFF)
 
     def key(self, *parts: str) -> str:
-        """The name of a key of ours."""
+        """The full name of a key: the prefix and the parts."""
         return self._prefix + ":".join(parts)
 
     async def run(self, name: str, *arguments: Argument) -> Any:
-        """Run a script by its name; an array that it returns is a list, ``nil`` and ``false`` are ``None``."""
+        """Run a script by its name; returns a list for a Lua array, ``None`` for ``nil`` and ``false``."""
         wanted = script(name, self._prefix)
         try:
             return await self.command("EVALSHA", wanted.sha, 0, *arguments)
         except ResponseError as error:
-            # Also after a SCRIPT FLUSH and a fail-over.
+            # The server has not seen the script yet, or forgot it: after a restart, SCRIPT FLUSH or fail-over.
             if not str(error).startswith("NOSCRIPT"):
                 raise
             return await self.command("EVAL", wanted.source, 0, *arguments)
@@ -101,19 +101,19 @@ class Redis(Service):
         """
         Send a command and return its answer.
 
-        Raises :class:`StorageUnavailable`: Redis is away or refuses for now.  After a time-out or a lost connection
-        nobody knows whether the command was carried out.
+        Raises :class:`StorageUnavailable` if Redis is away or answers with a temporary error.  After a timeout or a
+        lost connection it is unknown whether the command was carried out.
         """
         connection = await self._connection()
         try:
             answer: Deferred[Any] = connection.execute_command(*arguments)
             return await answer.addTimeout(self._timeout, self._clock)
         except DeferredTimeout:
-            # All others wait for the same server.
+            # The other connections lead to the same server.
             self._drop(f"no answer within {self._timeout} s")
             raise StorageUnavailable(f"Redis at {self._server.name} does not answer") from None
         except ResponseError as error:
-            raise self._judged(error) from None
+            raise self._translated(error) from None
         except RedisError as error:
             raise StorageUnavailable(f"Redis at {self._server.name}: {error}") from None
 
@@ -127,26 +127,29 @@ class Redis(Service):
         self._turn += 1
         return self._ready[self._turn % len(self._ready)]
 
-    def _judged(self, error: Exception) -> Exception:
-        code = _UNAVAILABLE.search(str(error))
+    def _translated(self, error: Exception) -> Exception:
+        """The exception to raise for an error that Redis answered."""
+        code = _TEMPORARY.search(str(error))
         if code is None:
-            return error  # a mistake of ours
+            return error  # a bug in mxisd
         if code[1] in _DEMOTED:
             self._drop(str(error))
         return StorageUnavailable(f"Redis at {self._server.name} refuses: {error}")
 
     def _drop(self, reason: str) -> None:
-        """Break off all connections: they lead to the same server."""
+        """Close all connections: they lead to the same server."""
         dropped, self._ready = self._ready, []
         if dropped:
             log.warn(
-                "all connections to Redis at {name} are made anew: {reason}", name=self._server.name, reason=reason
+                "all connections to Redis at {name} are closed and made again: {reason}",
+                name=self._server.name,
+                reason=reason,
             )
         for connection in dropped:
             connection.abort()
 
-    async def _keep(self) -> None:
-        """Keep one connection; whatever this waits for is cancelled at the stop."""
+    async def _maintain(self) -> None:
+        """Make one connection, and make it again whenever it is lost.  Cancelled when the service stops."""
         failures = 0
         while self.running:
             try:
@@ -154,12 +157,12 @@ class Redis(Service):
                 connection = await within(self._timeout, self._clock, self._connect(), late)
             except Exception as error:
                 failures += 1
-                self._missed(str(error) or repr(error))
+                self._connect_failed(str(error) or repr(error))
             else:
                 failures = 0
-                await self._offer(connection)
+                await self._use(connection)
             if self.running:
-                await deferLater(self._clock, min(FIRST_PAUSE * 1.5 ** min(failures, 32), LAST_PAUSE))
+                await deferLater(self._clock, min(FIRST_BACKOFF * 1.5 ** min(failures, 32), MAX_BACKOFF))
 
     async def _connect(self) -> Connection:
         connection = await self._server.connect()
@@ -171,7 +174,7 @@ class Redis(Service):
         return connection
 
     async def _check_schema(self, connection: Connection) -> None:
-        """See that the data is of a kind that we know.  It may be another server's after a fail-over."""
+        """Check the version of the data, for each connection, since after a fail-over it is another server."""
         key = self.key("schema")
         found = await connection.execute_command("GET", key)
         if found is None:
@@ -180,16 +183,16 @@ class Redis(Service):
             await connection.execute_command("EVAL", script("upgrade", self._prefix).source, 0, SCHEMA)
         elif int(found) > SCHEMA:
             raise RedisRefused(
-                f"what is in it (schema {int(found)}) was made by a newer mxisd; this one knows {SCHEMA}"
+                f"its data (schema {int(found)}) was written by a newer mxisd; this one knows schema {SCHEMA}"
             )
 
-    async def _offer(self, connection: Connection) -> None:
-        """Have a connection used until it is lost."""
+    async def _use(self, connection: Connection) -> None:
+        """Offer a connection to all callers, until it is lost."""
         if self._away is not None:
-            log.info("Redis at {name} is there again", name=self._server.name)
+            log.info("connected to Redis at {name} again", name=self._server.name)
         self._away = None
         self._ready.append(connection)
-        # Not now: whoever waits may stop us, and we cannot be cancelled before we wait.
+        # Not at once: a waiting caller may stop the service, and so cancel this coroutine while it does not await.
         self._clock.callLater(0, self._wake)
         try:
             await connection.whenDisconnected()
@@ -198,8 +201,8 @@ class Redis(Service):
             if connection in self._ready:
                 self._ready.remove(connection)
 
-    def _missed(self, reason: str) -> None:
-        """An attempt to connect has failed."""
+    def _connect_failed(self, reason: str) -> None:
+        """Log it, and let waiting callers fail if there is no other connection."""
         if not self.running:
             return
         if self._ready:
@@ -211,7 +214,7 @@ class Redis(Service):
         self._clock.callLater(0, self._wake)
 
     def _wake(self) -> None:
-        """Let those who wait for a connection see what there is now."""
+        """Let all callers that wait for a connection look again."""
         waiting, self._waiting = self._waiting, []
         for each in waiting:
             each.callback(None)

@@ -1,4 +1,4 @@
-"""One connection to a Redis server: what txredisapi does well, and none of what it does behind one's back."""
+"""One connection to a Redis server: the protocol is txredisapi's, its pools and automatic conversions are not used."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Argument: TypeAlias = str | bytes | int
 
 
 class RedisRefused(Exception):
-    """The server was reached, but is not to be used; the message says why."""
+    """The server was reached, but cannot be used; the message says why."""
 
 
 class RedisLogin(Struct, frozen=True, kw_only=True):
-    """As whom to log in, and to which database."""
+    """The credentials, and the number of the database."""
 
     username: str | None = None
     password: str | None = None
@@ -28,8 +28,8 @@ class Connection(RedisProtocol):  # type: ignore[misc]  # txredisapi has no anno
     """
     Speaks RESP 2; answers are bytes, integers, ``None`` and lists of these.
 
-    Without a character set and number conversion, what was stored comes back byte by byte: a phone number stays one.
-    Credentials are not given to the base class, which stops its pool for good when the server refuses them once.
+    The base class would convert "0049" to a number; without character set and number conversion, all values come back
+    as they were stored.  It does not get the credentials, since its pool never connects again after one failed login.
     """
 
     def __init__(self) -> None:
@@ -38,10 +38,10 @@ class Connection(RedisProtocol):  # type: ignore[misc]  # txredisapi has no anno
 
     async def prepare(self, login: RedisLogin, role: str) -> None:
         """
-        Log in, and see whether the server can be used: "connected" says little, TLS has not even begun by then.
+        Log in, and check that the server can be used.  (The TLS handshake happens here too, after the TCP connection.)
 
-        Raises :class:`RedisRefused` where it cannot, for not having the ``role`` among others, or what ended the
-        connection.
+        Raises :class:`RedisRefused` if it cannot be used, for example because it does not have the ``role``, or the
+        error that ended the connection.
         """
         try:
             if login.password is not None:
@@ -61,19 +61,19 @@ class Connection(RedisProtocol):  # type: ignore[misc]  # txredisapi has no anno
         try:
             answer = await self.execute_command("ROLE")
         except ResponseError:
-            # Whoever runs the server may not let us ask; then its answers to writes will tell.
+            # ROLE may be forbidden; then a replica is found out when it refuses a write.
             return None
         return str(answer[0], "ascii")
 
     def abort(self) -> None:
-        """Break the connection off: all calls on it fail."""
+        """Close the connection at once: all calls on it fail."""
         self.transport.abortConnection()
 
     def dataReceived(self, data: bytes, unpause: bool = False) -> None:
         try:
             super().dataReceived(data, unpause)
         except RedisError:
-            # Whatever this is, it does not speak the protocol.
+            # The server does not speak the Redis protocol.
             self.connectionLost(Failure())
             self.abort()
 
@@ -88,7 +88,7 @@ class Connection(RedisProtocol):  # type: ignore[misc]  # txredisapi has no anno
         return RedisRefused("it closes connections at once")
 
     def _build_command(self, *arguments: Argument, **_: object) -> bytes:
-        # Six times as fast as the method it replaces, which matters for bulk lookups.
+        # Six times as fast as the method of the base class, which matters for bulk lookups.
         parts = [b"*%d\r\n" % len(arguments)]
         for argument in arguments:
             data = argument if isinstance(argument, bytes) else str(argument).encode()

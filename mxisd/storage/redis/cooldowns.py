@@ -1,4 +1,4 @@
-"""What is to happen at most once in a while."""
+"""Cooldowns: things that all processes together do at most once in a period."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Sequence
 from itertools import chain
 
-from ...matrix.hashing import digest
+from ...matrix.hashing import digests
 from ...waiting import gather
 from ..contract import Portion
 from ..records import Pepper
@@ -13,13 +13,13 @@ from .bindings import threepid_of
 from .client import Redis
 from .peppers import read_pepper
 
-# Work on the whole index goes in steps of so many bindings or hashes, each well under a millisecond of Redis' time.
+# Work on the whole index is done in steps of so many bindings or hashes; each takes Redis less than a millisecond.
 STEP = 500
-# What is being made is given up when its maker shows no sign of life for so long; a store may take its time to list.
-# Milliseconds.
-PATIENCE = 600_000
-# Hashes sought by one script.
-PORTION = 2000
+# Milliseconds after the last step until an unfinished pepper or listing counts as abandoned, because its process has
+# died.  Long, since listing all users of an identity store can be slow.
+ABANDONED_TIMEOUT = 600_000
+# How many hashes one script looks up at most.
+MAX_PER_SCRIPT = 2000
 
 
 class RedisHashes:
@@ -33,13 +33,15 @@ class RedisHashes:
         return [read_pepper(entry) for entry in entries]
 
     async def prepare(self, pepper: Pepper, *, after: str | None) -> bool:
-        if not await self._redis.run("hash_prepare", pepper.made_at, pepper.pepper, after or "", PATIENCE):
+        if not await self._redis.run("hash_prepare", pepper.made_at, pepper.pepper, after or "", ABANDONED_TIMEOUT):
             return False
         cursor = b"0"
         while True:
             cursor, names = await self._redis.run("binding_names", cursor, STEP)
-            digests = chain.from_iterable((name, digest(threepid_of(name), pepper.pepper)) for name in names)
-            if not await self._redis.run("hash_index", pepper.pepper, PATIENCE, *digests):
+            hashed = chain.from_iterable(
+                (name, digest) for name in names for digest in digests(threepid_of(name), pepper.pepper)
+            )
+            if not await self._redis.run("hash_index", pepper.pepper, ABANDONED_TIMEOUT, *hashed):
                 return False
             if cursor == b"0":
                 return True
@@ -48,7 +50,7 @@ class RedisHashes:
         return bool(await self._redis.run("hash_publish", pepper, keep))
 
     async def find(self, pepper: str, digests: Sequence[str]) -> dict[str, str] | None:
-        portions = [digests[first : first + PORTION] for first in range(0, len(digests), PORTION)] or [[]]
+        portions = [digests[first : first + MAX_PER_SCRIPT] for first in range(0, len(digests), MAX_PER_SCRIPT)] or [[]]
         answers = await gather(self._redis.run("hash_find", pepper, *portion) for portion in portions)
         if None in answers:
             return None
@@ -65,7 +67,7 @@ class RedisHashes:
             for first in range(0, len(portion), STEP):
                 some = portion[first : first + STEP]
                 for index, (pepper, name) in enumerate(staged.items()):
-                    entries = chain.from_iterable((digests[index], user_id) for digests, user_id in some)
-                    await self._redis.run("hash_stage", name, pepper, PATIENCE, *entries)
+                    entries = chain.from_iterable((under_peppers[index], user_id) for under_peppers, user_id in some)
+                    await self._redis.run("hash_stage", name, pepper, ABANDONED_TIMEOUT, *entries)
         for pepper, name in staged.items():
             await self._redis.run("hash_replace", name, pepper, source)

@@ -11,7 +11,7 @@ from .client import Redis
 from .connection import Argument
 from .records import fields, read
 
-# Ended invites looked at by one script when old ones are forgotten.
+# How many ended invites one run of the script checks when old ones are deleted.
 STEP = 100
 
 
@@ -58,15 +58,15 @@ class RedisInvites:
         return [read(Invite, answer) for answer in answers]
 
     async def purge(self, ended_before: int) -> int:
-        kept, forgotten = 0, 0
+        kept, deleted = 0, 0
         while True:
             seen: int
             removed: int
             seen, removed = await self._redis.run("invite_purge", ended_before, kept, STEP)
             kept += seen - removed
-            forgotten += removed
+            deleted += removed
             if seen < STEP:
-                return forgotten
+                return deleted
 
     async def end(self, token: str, end: End, user_id: str | None, destination: str | None, now: int) -> Invite | None:
         answer = await self._redis.run("invite_end", token, end, user_id or "", destination or "", now)
@@ -74,5 +74,5 @@ class RedisInvites:
 
 
 def read_invites(answers: Sequence[Sequence[bytes]]) -> list[Invite]:
-    """The invites of an address, the oldest first."""
+    """Make invites of the answers to HGETALL; the oldest comes first."""
     return sorted((read(Invite, answer) for answer in answers), key=lambda invite: (invite.created, invite.token))

@@ -1,4 +1,4 @@
-"""The keys to sign with."""
+"""The shared signing keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RedisKeys:
     async def signing_keys(self, make: Callable[[], bytes]) -> bytes:
         kept = await self._redis.command("GET", self._key)
         if kept is None:
-            # Of many who find none, one is first.
+            # Of many processes that find none, the first one stores its keys.
             await self._redis.command("SET", self._key, make(), "NX")
             kept = await self._redis.command("GET", self._key)
         return cast("bytes", kept)

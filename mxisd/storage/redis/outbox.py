@@ -1,4 +1,4 @@
-"""Deliveries to other servers."""
+"""The outbox: deliveries to homeservers, and messages about invites."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """
-Between Redis hashes and records: a hash has a field for each field of its record that is not ``None``.
+Convert records to Redis hashes and back: a hash has each field of the record that is not ``None``.
 
-An address is in two fields, which scripts make the names of other keys of.
+An address is two fields, since scripts make the names of other keys of them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from .connection import Argument
 
 Record = TypeVar("Record", bound=Struct)
 
-# What a field was called before: invites and deliveries that an older mxisd wrote still have it so.
-_FORMERLY = {b"mxid": b"user_id"}
+# Old names of fields, in invites and deliveries that an older mxisd wrote.
+_OLD_NAMES = {b"mxid": b"user_id"}
 
 
 def fields(record: Struct) -> list[Argument]:
-    """Names and values of a record in turn, the way HSET takes them."""
+    """Names and values of a record in turn, as HSET takes them."""
     flat: list[Argument] = []
     for name in record.__struct_fields__:
         value = getattr(record, name)
@@ -35,11 +35,11 @@ def fields(record: Struct) -> list[Argument]:
 
 
 def read(record: type[Record], answer: Sequence[bytes]) -> Record:
-    """Make a record of what HGETALL answers; fields that are not the record's are for our scripts only."""
+    """Make a record of the answer to HGETALL; fields that the record does not have are for our scripts only."""
     readers = _readers(record)
     values: dict[str, Any] = dict.fromkeys(_optional(record))
     for written, value in zip(answer[::2], answer[1::2], strict=True):
-        name = _FORMERLY.get(written, written)
+        name = _OLD_NAMES.get(written, written)
         if name in readers:
             values[name.decode()] = readers[name](value)
     if "threepid" in record.__struct_fields__:

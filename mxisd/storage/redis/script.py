@@ -1,4 +1,4 @@
-"""The Lua scripts: each is one change of state, whole or not at all, in one round trip."""
+"""The Lua scripts: each is one atomic step, in one round trip."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 
 class Script(Struct, frozen=True):
-    """A script, and the hash by which the server knows it once it has seen it."""
+    """A script, and the SHA-1 by which EVALSHA runs it without sending it again."""
 
     source: bytes
     sha: str
@@ -18,7 +18,7 @@ class Script(Struct, frozen=True):
 
 @cache
 def script(name: str, prefix: str) -> Script:
-    """A file of the folder ``scripts``, with what all have in common before it and the prefix of all keys in it."""
+    """A file of the folder ``scripts``, after ``common.lua`` and the prefix of all keys."""
     folder = files(__package__) / "scripts"
     parts = (folder / f"{part}.lua" for part in ("common", name))
     source = f"local PREFIX = '{prefix}'\n".encode() + b"\n".join(part.read_bytes() for part in parts)

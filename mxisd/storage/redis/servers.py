@@ -1,4 +1,4 @@
-"""Where the Redis server is: named in the configuration, or known to Sentinels."""
+"""Find the Redis server: at the address in the configuration, or by asking Sentinels."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from .connection import Connection, RedisLogin, RedisRefused
 PORT = 6379
 SENTINEL_PORT = 26379
 
-# The endpoint of a host and port, with TLS or without.
+# Makes the endpoint of a host and port, with TLS or without.
 Endpoints = Callable[[str, int], IStreamClientEndpoint]
 
 
 class RedisServer(Protocol):
-    """Something to connect to."""
+    """A Redis server to connect to."""
 
     name: str
-    """What to call it in messages; no secrets."""
+    """Its name in messages, without secrets."""
 
     async def connect(self) -> Connection:
-        """A connection that is ready for use.  Raises whatever prevents it."""
+        """Make a connection that is ready for use.  Raises any error that prevents it."""
         ...
 
 
@@ -59,7 +59,7 @@ def server(settings: Settings, reactor: IReactorCore) -> RedisServer:
 
 
 class Direct:
-    """A server at a known place."""
+    """A server at a fixed address."""
 
     def __init__(self, name: str, endpoint: IStreamClientEndpoint, login: RedisLogin) -> None:
         self.name = name
@@ -72,10 +72,10 @@ class Direct:
 
 class Sentinels:
     """
-    The server that is in charge of a service, according to Sentinels.
+    The master of a service, according to Sentinels.
 
-    They are asked anew for each connection, all at once, and the first answer counts: that it is out of date shows
-    when the server turns out to be a replica.
+    For each new connection all Sentinels are asked at the same time, and the first answer is taken.  If that answer is
+    out of date, the server says that it is a replica, and the connection is refused.
     """
 
     def __init__(
@@ -94,13 +94,13 @@ class Sentinels:
         self._login = login
 
     async def connect(self) -> Connection:
-        host, port = await self._in_charge()
+        host, port = await self._master()
         try:
             return await _connect(self._endpoints(host, port), self._login)
         except RedisRefused as error:
             raise RedisRefused(f"{host}:{port}: {error}") from None
 
-    async def _in_charge(self) -> tuple[str, int]:
+    async def _master(self) -> tuple[str, int]:
         try:
             _, found = await race([Deferred.fromCoroutine(self._ask(host, port)) for host, port in self._sentinels])
         except FailureGroup as group:
@@ -120,7 +120,7 @@ class Sentinels:
 
 
 async def _connect(endpoint: IStreamClientEndpoint, login: RedisLogin, role: str = "master") -> Connection:
-    """A connection that is ready for use."""
+    """Connect and log in."""
     connection: Connection = await connectProtocol(endpoint, Connection())
     try:
         await connection.prepare(login, role)

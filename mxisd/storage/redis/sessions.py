@@ -11,7 +11,7 @@ class RedisSessions:
     """
     :class:`mxisd.storage.contract.SessionStorage` on Redis.
 
-    One is forgotten ``remember`` ms after its last change.
+    Redis deletes a session ``remember`` ms after its last change.
     """
 
     def __init__(self, redis: Redis, remember: int) -> None:

@@ -1,4 +1,4 @@
-"""Transactions of the homeserver to our application service."""
+"""IDs of the homeserver's transactions to our application service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded engine: one SQLite file, one process."""
+"""The storage engine for a single process: one SQLite file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SQLiteService(Service):
     """
     The threads of a database file: one writes, one reads, and one sorts.
 
-    The file has to be there, in the current schema: see :func:`~mxisd.storage.sqlite.schema.upgrade`.
+    The file has to exist already, in the current schema: see :func:`~mxisd.storage.sqlite.schema.upgrade`.
     """
 
     name = "sqlite"
@@ -61,7 +61,10 @@ class SQLiteService(Service):
         self._reader.start()
         self._sorter.start()
 
+    async def ready(self) -> None:
+        """Return at once: the file is in the current schema."""
+
     def stopService(self) -> Deferred[list[tuple[bool, None]]]:
         super().stopService()
-        # What was queued before is still written: a stop loses nothing that was promised.
+        # Everything queued before is still written.
         return DeferredList([self._writer.stop(), self._reader.stop(), self._sorter.stop()])

@@ -1,4 +1,4 @@
-"""All that a database keeps, to be carried to another engine or taken from it."""
+"""Read and write all records, to copy them from or to another engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STEP = 500
 
 
 class ArchiveTable(NamedTuple):
-    """Where records of a kind are, and what puts them in order."""
+    """The table of a kind of record, and the columns that put its rows in order."""
 
     name: str
     key: tuple[str, ...]
@@ -60,7 +60,7 @@ def _pack(db: sqlite3.Connection, kind: type[Kept], position: str) -> tuple[Sequ
     key = ", ".join(table.key)
     after = json.decode(position) if position else []
     where = f"WHERE ({key}) > ({', '.join('?' for _ in table.key)})" if after else ""
-    # The names are those above; nothing of it is anyone else's.
+    # Safe: all names come from TABLES above.
     rows = db.execute(f"SELECT * FROM {table.name} {where} ORDER BY {key} LIMIT {STEP}", after).fetchall()  # noqa: S608
     reached = json.encode([rows[-1][name] for name in table.key]).decode() if len(rows) == STEP else END
     return [_record(kind, row) for row in rows], reached

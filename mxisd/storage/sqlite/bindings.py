@@ -1,4 +1,4 @@
-"""Published bindings."""
+"""Bindings."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class SQLiteBindings:
         return await self._database.write(_unbind, threepid, user_id)
 
 
-# json_each gives any number of addresses to one statement, which is prepared once; CROSS JOIN keeps the order:
-# a search of the table for each address.
+# With json_each one prepared statement takes any number of addresses.  CROSS JOIN makes SQLite search the table for
+# each address, and not the other way round.
 
 
 def _bindings(db: sqlite3.Connection, addresses: list[str], medium: str) -> dict[str, Binding]:
@@ -60,7 +60,7 @@ def _bindings(db: sqlite3.Connection, addresses: list[str], medium: str) -> dict
 
 
 def _users_of(db: sqlite3.Connection, addresses: list[str], medium: str) -> dict[str, str]:
-    # One row: each row that is fetched costs the thread a wait for the interpreter.
+    # One row: for each fetched row the thread has to wait for the GIL.
     row = db.execute(
         """SELECT json_group_object(address, user_id) FROM json_each(?) AS asked
            CROSS JOIN bindings ON address = asked.value AND medium = ?""",

@@ -1,4 +1,4 @@
-"""One database, seen from the reactor."""
+"""One database, for use from the reactor's thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ K = TypeVar("K")
 
 
 class SQLiteDatabase:
-    """Runs functions that take a connection: those that only read on one worker, those that write on another."""
+    """Runs functions that take a connection, on two workers: one for those that only read, one for those that write."""
 
     def __init__(self, reader: StatementWorker, writer: StatementWorker) -> None:
         self._reader = reader
@@ -36,14 +36,15 @@ class SQLiteDatabase:
         **kwargs: P.kwargs,
     ) -> Deferred[T]:
         """
-        Find things by their keys, with a function that finds any number of them, and takes no keyword arguments.
+        Find things by their keys, with a function that takes any number of keys.
 
-        What others seek by the same function and arguments at that time is found with them, and is in the result too.
+        Calls with the same function and arguments that are waiting at the same time become one call, so the result may
+        contain keys that others asked for.
         """
         return cast("Deferred[T]", self._reader.run(Find(find, keys, args)))
 
     def write(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Deferred[T]:
-        """Run a function as one transaction, durable when the result is there."""
+        """Run a function in a transaction; the result comes when the transaction is on disk."""
         return cast("Deferred[T]", self._writer.run(lambda connection: function(connection, *args, **kwargs)))

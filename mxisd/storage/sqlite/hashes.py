@@ -8,25 +8,25 @@ from functools import partial
 
 from msgspec import json
 
-from ...matrix.hashing import digest
+from ...matrix.hashing import digests
 from ...matrix.threepid import ThreePid
 from ..contract import Portion
 from ..records import Pepper
 from .database import SQLiteDatabase
 from .sorter import STEP, Bound, Row, Sorter
 
-# The source of what we have bound ourselves.
+# The name of our own bindings in the list of sources.
 BINDINGS = ""
-# In place of the user ID of a binding that is no more.
-NOBODY = ""
+# Stands for the user ID of a binding that was deleted while a pepper is being prepared.
+TOMBSTONE = ""
 
 
 class SQLiteHashes:
     """
     :class:`mxisd.storage.contract.HashStorage` on SQLite.
 
-    A listing is what one source lists under one pepper.  It is compared with what is to be in it, page by page, and
-    only what differs is written.  The hashes of a listing that is no more are garbage, swept up bit by bit.
+    A listing is what one source lists under one pepper.  A new version of it is compared with the old one page by page,
+    and only the differences are written.  The hashes of a deleted listing are deleted later, in small steps.
     """
 
     def __init__(self, database: SQLiteDatabase, sorter: Sorter) -> None:
@@ -40,7 +40,7 @@ class SQLiteHashes:
         listing = await self._database.write(_prepare, pepper, after)
         if listing is None:
             return False
-        await self._sweep()
+        await self._collect_garbage()
         async with self._sorter as sorter:
             await sorter.add(self._hashed_bindings(listing, pepper.pepper))
             async for page, _ in sorter.pages(listing):
@@ -55,7 +55,7 @@ class SQLiteHashes:
 
     async def publish(self, pepper: str, *, keep: int) -> bool:
         published = await self._database.write(_publish, pepper, keep)
-        await self._sweep()
+        await self._collect_garbage()
         return published
 
     async def find(self, pepper: str, digests: Sequence[str]) -> dict[str, str] | None:
@@ -64,7 +64,7 @@ class SQLiteHashes:
 
     async def arrange(self, sources: Sequence[str]) -> None:
         await self._database.write(_arrange, sources)
-        await self._sweep()
+        await self._collect_garbage()
 
     async def replace(self, source: str, peppers: Sequence[str], portions: AsyncIterable[Portion]) -> None:
         listings = await self._database.write(_listings, source, peppers)
@@ -80,38 +80,45 @@ class SQLiteHashes:
             while reached is not None and reached != upper:
                 reached = await self._database.write(_merge, listing, reached, upper, page)
 
-    async def _sweep(self) -> None:
-        while await self._database.write(_sweep_some):
+    async def _collect_garbage(self) -> None:
+        while await self._database.write(_delete_garbage):
             pass
 
 
 def _hashed(bindings: Sequence[tuple[str, str, str]], listing: int, pepper: str) -> list[Row]:
-    return [(listing, digest(ThreePid(medium, address), pepper), user_id) for medium, address, user_id in bindings]
+    return [
+        (listing, digest, user_id)
+        for medium, address, user_id in bindings
+        for digest in digests(ThreePid(medium, address), pepper)
+    ]
 
 
 def _rows(portion: Portion, listings: Sequence[int | None]) -> list[Row]:
     return [
-        (listing, digest_, user_id)
-        for digests, user_id in portion
-        for digest_, listing in zip(digests, listings, strict=True)
+        (listing, digest, user_id)
+        for under_peppers, user_id in portion
+        for digest, listing in zip(under_peppers, listings, strict=True)
         if listing is not None
     ]
 
 
 def index_binding(db: sqlite3.Connection, threepid: ThreePid, user_id: str) -> None:
-    """Index a new binding under every pepper, also one that is being prepared."""
-    _set(db, [(listing, digest(threepid, pepper), user_id) for listing, pepper, _ in _of_bindings(db)])
+    """Index a new binding under every pepper, including one that is being prepared."""
+    _set(
+        db,
+        [(listing, digest, user_id) for listing, pepper, _ in _of_bindings(db) for digest in digests(threepid, pepper)],
+    )
 
 
 def forget_binding(db: sqlite3.Connection, threepid: ThreePid) -> None:
-    """Take a binding that is no more out of the index."""
+    """Remove a deleted binding from the index."""
     for listing, pepper, in_use in _of_bindings(db):
-        entry = (listing, digest(threepid, pepper))
+        entries = [(listing, digest) for digest in digests(threepid, pepper)]
         if in_use:
-            db.execute("DELETE FROM hashes WHERE listing = ? AND digest = ?", entry)
+            db.executemany("DELETE FROM hashes WHERE listing = ? AND digest = ?", entries)
         else:
-            # The binding may still be on its way into a listing that is being made.
-            _set(db, [(*entry, NOBODY)])
+            # _index_bindings may have read the binding already, and must not add it later.
+            _set(db, [(*entry, TOMBSTONE) for entry in entries])
 
 
 def _set(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
@@ -119,7 +126,7 @@ def _set(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
 
 
 def _of_bindings(db: sqlite3.Connection) -> list[sqlite3.Row]:
-    """The listing of bindings, the pepper, and whether that is in use, of every pepper."""
+    """For every pepper: its listing of bindings, the pepper itself, and whether it is in use."""
     return db.execute(
         """SELECT listings.id, peppers.pepper, in_use FROM peppers
            JOIN listings ON listings.pepper = peppers.id AND source = ''"""
@@ -135,7 +142,7 @@ def _prepare(db: sqlite3.Connection, pepper: Pepper, after: str | None) -> int |
     known = [each.pepper for each in _peppers(db)]
     if pepper.pepper in known or (known[0] if known else None) != after:
         return None
-    # No other process has this file: one that was prepared before has been given up.
+    # Only this process uses the file, so a pepper that was prepared before is abandoned.
     _forget(db, db.execute("SELECT id FROM peppers WHERE NOT in_use").fetchall())
     made = db.execute("INSERT INTO peppers (pepper, made_at) VALUES (?, ?)", (pepper.pepper, pepper.made_at))
     return _add_listing(db, made.lastrowid, BINDINGS)
@@ -152,8 +159,8 @@ def _forget(db: sqlite3.Connection, peppers: Sequence[sqlite3.Row]) -> None:
 
 
 def _some_bindings(db: sqlite3.Connection, last: ThreePid) -> list[tuple[str, str, str]]:
-    """Medium, address and user ID of the bindings after one, in the order of their key."""
-    # One row: each row that is fetched costs the thread a wait for the interpreter.
+    """Medium, address and user ID of the next bindings, in the order of their key."""
+    # One row: for each fetched row the thread has to wait for the GIL.
     row = db.execute(
         """SELECT json_group_array(json_array(medium, address, user_id)) FROM (
                SELECT medium, address, user_id FROM bindings WHERE (address, medium) > (?, ?)
@@ -164,7 +171,7 @@ def _some_bindings(db: sqlite3.Connection, last: ThreePid) -> list[tuple[str, st
 
 
 def _index_bindings(db: sqlite3.Connection, listing: int, page: str) -> None:
-    # What is there already is of bindings that were made or unmade since they were read.
+    # Existing rows are newer: those bindings changed after they were read.
     db.execute(
         """INSERT INTO hashes SELECT listings.id, asked.value->>0, asked.value->>1 FROM listings
            CROSS JOIN json_each(?) AS asked WHERE listings.id = ? ON CONFLICT DO NOTHING""",
@@ -181,7 +188,7 @@ def _publish(db: sqlite3.Connection, pepper: str, keep: int) -> bool:
 
 
 def _find(db: sqlite3.Connection, digests: list[str], pepper: str) -> dict[str, str] | None:
-    # One row each: each row that is fetched costs the thread a wait for the interpreter.
+    # One row each: for each fetched row the thread has to wait for the GIL.
     listings = json.decode(
         db.execute(
             """SELECT json_group_array(id) FROM (
@@ -195,12 +202,12 @@ def _find(db: sqlite3.Connection, digests: list[str], pepper: str) -> dict[str, 
         return None
     asked = json.encode(digests).decode()
     found: dict[str, str] = {}
-    # Of several sources the first counts, since it is read last, and most of all our bindings.
+    # The listings come in rising order of priority, our bindings last: later ones overwrite earlier ones.
     for listing in listings:
         (answer,) = db.execute(
             """SELECT json_group_object(digest, user_id) FROM json_each(?) AS asked
                CROSS JOIN hashes ON listing = ? AND digest = asked.value AND user_id <> ?""",
-            (asked, listing, NOBODY),
+            (asked, listing, TOMBSTONE),
         ).fetchone()
         found |= json.decode(answer, type=dict[str, str])
     return found
@@ -213,7 +220,7 @@ def _arrange(db: sqlite3.Connection, names: Sequence[str]) -> None:
 
 
 def _listings(db: sqlite3.Connection, source: str, peppers: Sequence[str]) -> list[int | None]:
-    """The listings of a source under peppers; ``None`` for a pepper that is no more, or all if the source is not."""
+    """The listing of a source for each pepper; ``None`` for unknown peppers, and for all if the source is unknown."""
     if not db.execute("SELECT 1 FROM sources WHERE name = ?", (source,)).fetchone():
         return [None for _ in peppers]
     return [_listing(db, source, pepper) for pepper in peppers]
@@ -229,9 +236,10 @@ def _listing(db: sqlite3.Connection, source: str, pepper: str) -> int | None:
 
 def _merge(db: sqlite3.Connection, listing: int, after: Bound, upper: Bound, page: str) -> Bound | None:
     """
-    Let a listing have nothing but a page of entries after one digest, and up to another one.
+    Make a page of entries the only ones of a listing between two digests: above ``after``, up to ``upper``.
 
-    Returns up to where that is done, since a long stretch is not deleted at once; ``None`` if the listing is no more.
+    Returns the digest up to which this is done, since only so many are deleted at once; ``None`` if the listing was
+    deleted.
     """
     if not db.execute("SELECT 1 FROM listings WHERE id = ?", (listing,)).fetchone():
         return None
@@ -257,9 +265,9 @@ def _merge(db: sqlite3.Connection, listing: int, after: Bound, upper: Bound, pag
     return reached
 
 
-def _sweep_some(db: sqlite3.Connection) -> bool:
-    """Delete some of the hashes whose listing is no more; whether there were any."""
-    # Jumps from one listing to the next in the index, however long they are.
+def _delete_garbage(db: sqlite3.Connection) -> bool:
+    """Delete some of the hashes whose listing was deleted; return whether there were any."""
+    # Jumps from one listing to the next in the index, without reading all of their hashes.
     row = db.execute(
         """WITH RECURSIVE present (listing) AS (
                SELECT min(listing) FROM hashes

@@ -59,7 +59,7 @@ def pending_invites(db: sqlite3.Connection, threepid: ThreePid) -> list[Invite]:
 def end_invite(
     db: sqlite3.Connection, invite: Invite, end: End, user_id: str | None, destination: str | None, now: int
 ) -> None:
-    """End a pending invite, within the transaction of whatever ends it."""
+    """End a pending invite; the caller is in a transaction."""
     db.execute(
         "UPDATE invites SET ended = ?, ended_at = ?, user_id = ?, ephemeral_private_key = '' WHERE token = ?",
         (end, now, user_id, invite.token),

@@ -1,4 +1,4 @@
-"""The keys to sign with."""
+"""The shared signing keys."""
 
 from __future__ import annotations
 

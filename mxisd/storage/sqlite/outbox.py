@@ -1,4 +1,4 @@
-"""Deliveries to other servers."""
+"""The outbox: deliveries to homeservers, and messages about invites."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def queue(
     user_id: str | None,
     due: int,
 ) -> None:
-    """Queue a delivery, within the transaction of its cause; its time to be given up is counted from ``due``."""
+    """Queue a delivery; the caller is in a transaction.  ``due`` is also its time of creation, for its expiry."""
     db.execute(
         """INSERT INTO deliveries (kind, destination, medium, address, token, user_id, created, due)
            VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
@@ -55,7 +55,7 @@ def queue(
 
 
 def has_queued_message(db: sqlite3.Connection, token: str) -> bool:
-    """Whether a message about an invite has not left yet."""
+    """Whether a message about an invite is still queued."""
     return (
         db.execute(
             "SELECT 1 FROM deliveries WHERE token = ? AND kind = 'message' AND state = 'queued'", (token,)
@@ -65,7 +65,7 @@ def has_queued_message(db: sqlite3.Connection, token: str) -> bool:
 
 
 def abandon_messages(db: sqlite3.Connection, token: str, why: str) -> None:
-    """Give up the messages about an invite that are still queued."""
+    """Abandon the messages about an invite that are still queued."""
     db.execute(
         """UPDATE deliveries SET state = 'abandoned', answer = ?
            WHERE token = ? AND kind <> 'onbind' AND state = 'queued'""",
@@ -111,7 +111,7 @@ def _invites(db: sqlite3.Connection, tokens: Iterable[str | None]) -> dict[str, 
 
 
 def _destinations(db: sqlite3.Connection, kind: Kind) -> list[str]:
-    # Jumps from one to the next in the index: a hundred thousand deliveries to one destination are one step.
+    # Jumps from one destination to the next in the index, without reading all of their deliveries.
     rows = db.execute(
         """WITH RECURSIVE waiting (destination) AS (
                SELECT min(destination) FROM deliveries WHERE state = 'queued' AND kind = :kind
@@ -163,5 +163,5 @@ def _of_invite(db: sqlite3.Connection, token: str) -> list[Delivery]:
 def read_delivery(row: sqlite3.Row) -> Delivery:
     """Make a delivery of a row."""
     delivery = read(Delivery, row)
-    # An id is opaque outside; here it counts.
+    # For others an ID is an opaque string; in SQLite it is a number.
     return structs.replace(delivery, id=str(delivery.id))

@@ -1,7 +1,7 @@
 """
-Between rows and records: a table has a column for each field of its record, under its name.
+Convert rows to records and back: a table has a column of the same name for each field of its record.
 
-An address is in two columns, by which it is sought.
+An address is two columns, by which it is looked up.
 """
 
 from __future__ import annotations

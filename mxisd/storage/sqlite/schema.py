@@ -1,29 +1,35 @@
 """
-The schema, and the way from an older one to the current one.
+The schema of the database, and upgrades from older versions.
 
-Each ``NNNN.sql`` in the folder ``schema`` takes a database from version NNNN - 1 to NNNN; SQLite's ``user_version``
-says where a file stands.
+Each ``NNNN.sql`` in the folder ``schema`` upgrades a database from version NNNN - 1 to NNNN; what SQL cannot do follows
+in :data:`STEPS`.  The version of a file is in SQLite's ``user_version``.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
 from ...errors import StartError
 from ...log import Logger
+from .respelling import respell
 
 log = Logger()
 
-# Marks a file as ours, whatever its version: "mxis".
+# SQLite's application_id of all our databases, of whatever version: "mxis" in ASCII.
 APPLICATION_ID = 0x6D786973
 
 
+STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {3: respell}
+"""By version: what is to be done after the script, in its transaction."""
+
+
 class UnusableDatabase(StartError):
-    """The file is no database of ours, or cannot be opened; the message says why."""
+    """The file is not a database of mxisd, or cannot be opened; the message says why."""
 
 
 def open_connection(path: Path | str) -> sqlite3.Connection:
@@ -33,12 +39,12 @@ def open_connection(path: Path | str) -> sqlite3.Connection:
     connection.execute("PRAGMA busy_timeout = 5000")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA cache_size = -16384")  # KiB: the upper levels of every index stay in memory
+    connection.execute("PRAGMA cache_size = -16384")  # in KiB; enough for the upper levels of every index
     return connection
 
 
 def migrations() -> list[str]:
-    """The scripts, the first one first."""
+    """The SQL scripts, in order."""
     folder = files(__package__) / "schema"
     scripts = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
     return [script.read_text(encoding="utf-8") for script in scripts]
@@ -46,7 +52,7 @@ def migrations() -> list[str]:
 
 def upgrade(path: Path) -> None:
     """
-    Make the database, or bring it to the current schema; a copy of an older one is kept beside it.
+    Create the database, or upgrade it to the current schema; the older one is first copied to ``<path>.v<version>``.
 
     Raises :class:`UnusableDatabase`.
     """
@@ -65,7 +71,7 @@ def upgrade(path: Path) -> None:
 
 def examine(path: Path) -> None:
     """
-    See whether :func:`upgrade` would succeed, without making or changing anything.
+    Check that :func:`upgrade` would succeed, without creating or changing anything.
 
     Raises :class:`UnusableDatabase`.
     """
@@ -82,7 +88,7 @@ def examine(path: Path) -> None:
 
 
 def _touch(path: Path) -> None:
-    # It holds addresses and keys of invites: for the server's own user only, from the first byte.
+    # It holds addresses and keys of invites, so nobody else may ever read it.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
@@ -102,16 +108,19 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def _copy(connection: sqlite3.Connection, path: Path) -> None:
-    log.info("the database is brought to a new schema; a copy of the old one is kept at {path}", path=path)
+    log.info("upgrading the database to a new schema; a copy of the old one is kept at {path}", path=path)
     _touch(path)
     with closing(sqlite3.connect(path)) as target:
         connection.backup(target)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Run the scripts that a database has not seen yet, each with its version as one transaction."""
+    """Run the scripts that are newer than the database, each in one transaction together with its version."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     for number, script in enumerate(migrations()[version:], start=version + 1):
         connection.executescript(
-            f"BEGIN; {script}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT;"
+            f"BEGIN; {script}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
         )
+        if step := STEPS.get(number):
+            step(connection)
+        connection.execute("COMMIT")

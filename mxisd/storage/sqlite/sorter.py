@@ -1,8 +1,8 @@
 """
-Sorting more hashes than should be in memory.
+Sort more hashes than fit into memory.
 
-Hashes are in no order by nature.  Written as they come, each would change another page of the index: a million of them
-are gigabytes.  So they go into a temporary database first, by a thread of its own, and come back in order.
+If hashes were written to the index unsorted, almost every one would change a different page of the file: a million
+hashes would be gigabytes of writes.  So they are first sorted in a temporary database, in a thread of its own.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from twisted.internet.defer import Deferred, DeferredLock, succeed
 from .worker import StatementWorker
 
 Row = tuple[int, str, str]
-"""The listing, the digest, and what belongs to it."""
+"""The listing, the digest, and the user ID."""
 
-# Rows that are handed over at once: what writes them should hold up other writers for no more than some milliseconds.
+# Rows of one page.  Writing a page should not delay other writers for more than some milliseconds.
 STEP = 1000
 Bound = str | bytes
-# Greater than any text.
+# In SQLite a blob is greater than any text.
 END: Bound = b""
 
 
 def open_sorter() -> sqlite3.Connection:
-    """A database that is in a file only as far as memory is short, and gone when it is closed."""
+    """A temporary database; SQLite moves it to a file if it is large, and deletes it when it is closed."""
     connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = OFF")
     connection.execute("PRAGMA synchronous = OFF")
@@ -36,7 +36,7 @@ def open_sorter() -> sqlite3.Connection:
 
 
 class Sorter:
-    """Within ``async with sorter``, rows can be added, and then be had in order; one after another can have that."""
+    """Use with ``async with``: first add rows, then read them in order.  Only one user at a time, others wait."""
 
     def __init__(self, worker: StatementWorker) -> None:
         self._worker = worker
@@ -58,20 +58,20 @@ class Sorter:
             self._lock.release()
 
     async def add(self, portions: AsyncIterable[Callable[[], Iterable[Row]]]) -> None:
-        """Add rows, which functions make; these are called in the thread."""
+        """Add rows; the functions that make them are called in the thread."""
         added: Deferred[None] = succeed(None)
         async for rows in portions:
-            # While one portion is added the next one is fetched.
+            # The next portion is fetched while this one is added.
             await added
             added = self._worker.run(partial(_add, rows=rows))
         await added
 
     async def pages(self, listing: int) -> AsyncIterator[tuple[str, Bound]]:
         """
-        The rows of a listing in the order of their digests, each digest once.
+        The rows of a listing, sorted by digest, each digest once.
 
-        They come as the JSON text ``[[digest, value], …]``, with the digest that ends the page, and is :data:`END` for
-        the last one, which may be empty.
+        Yields pages: the JSON text ``[[digest, user ID], …]`` and the last digest of the page.  For the last page,
+        which may be empty, that is :data:`END`.
         """
         await self._worker.run(_index)
         coming = self._worker.run(partial(_page, listing=listing, after=""))
@@ -79,7 +79,7 @@ class Sorter:
         while upper != END:
             page, upper = await coming
             if upper != END:
-                # While one page is written the next one is read.
+                # The next page is read while the caller writes this one.
                 coming = self._worker.run(partial(_page, listing=listing, after=upper))
             yield page, upper
 
@@ -90,7 +90,7 @@ def _empty(db: sqlite3.Connection) -> None:
 
 
 def _add(db: sqlite3.Connection, rows: Callable[[], Iterable[Row]]) -> None:
-    # One statement: each row that is bound by itself costs the thread a wait for the interpreter.
+    # One statement: for each row bound separately the thread would have to wait for the GIL.
     text = json.encode(list(rows())).decode()
     db.execute("INSERT INTO entries SELECT value->>0, value->>1, value->>2 FROM json_each(?)", (text,))
 

@@ -1,9 +1,9 @@
 """
-Where SQLite runs: threads of its own, since a query or an fsync must not hold up the reactor.
+The threads that SQLite runs in, since a query or an fsync must not block the reactor.
 
-Handing a job to a thread and its result back costs more than most of our queries.  So a thread takes all jobs that
-have queued up since it last looked, runs them in one go, and wakes the reactor once for all of their results.
-For writes the gain is larger still: one commit, hence one fsync, acknowledges everyone who waited.
+Passing a job to a thread, and its result back, costs more than most of our queries.  So a thread takes all queued jobs
+at once, runs them as a batch, and wakes the reactor once for all results.  Writes gain even more: a batch is one
+commit, and so one fsync.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from twisted.python.failure import Failure
 from ..contract import StorageUnavailable
 
 Job: TypeAlias = Callable[[sqlite3.Connection], Any]
-# A job, and where its result or its failure goes.
+# A job, and the Deferred of its result.
 Entry: TypeAlias = tuple[Job, Deferred[Any]]
 Outcome: TypeAlias = tuple[Deferred[Any], Any]
-# Runs jobs on a connection and gives their outcomes, in as many portions as can be acknowledged by themselves.
+# Runs jobs on a connection and yields their outcomes, in portions: each is delivered as soon as it is yielded.
 Batch: TypeAlias = Callable[[sqlite3.Connection, Sequence[Entry]], Iterable[list[Outcome]]]
 
-# Bounds how long the first job of a batch waits for the last.
+# Limits how long the first job of a batch waits for the last one.
 MAX_BATCH = 256
 
 
 class Find:
     """
-    The job of finding things by their keys: ``find(connection, keys, *arguments)``.
+    A job that finds things by their keys: ``find(connection, keys, *arguments)``.
 
-    All that a batch seeks by the same function and arguments is found by one call, and its result goes to all who
-    asked: they pick from it what is theirs.
+    In a batch, all of these with the same function and arguments become one call.  Each caller gets the whole result,
+    and picks its own keys.
     """
 
     __slots__ = ("arguments", "find", "keys")
@@ -51,7 +51,7 @@ class Find:
 
 
 def run_reads(connection: sqlite3.Connection, entries: Sequence[Entry]) -> Iterator[list[Outcome]]:
-    """Run jobs that only read; what is found together is acknowledged together, everything else as it is done."""
+    """Run jobs that only read; yields each outcome as soon as it is known."""
     sought: dict[tuple[Any, ...], list[tuple[Find, Deferred[Any]]]] = {}
     for job, result in entries:
         if isinstance(job, Find):
@@ -61,17 +61,17 @@ def run_reads(connection: sqlite3.Connection, entries: Sequence[Entry]) -> Itera
     for (find, arguments), jobs in sought.items():
         found = _outcome(Find(find, [key for job, _ in jobs for key in job.keys], arguments), connection)
         if isinstance(found, Failure):
-            # A key that cannot be sought must not take the others with it.
+            # Run them one by one, so that one bad key does not make the others fail.
             yield [(result, _outcome(job, connection)) for job, result in jobs]
         else:
             yield [(result, found) for _, result in jobs]
 
 
 def run_writes(connection: sqlite3.Connection, entries: Sequence[Entry]) -> Iterator[list[Outcome]]:
-    """Run jobs in one transaction; one that fails is undone alone, and none has happened if the commit fails."""
+    """Run jobs in one transaction.  A job that fails is rolled back alone; if the commit fails, all fail."""
     try:
         connection.execute("BEGIN IMMEDIATE")
-        outcomes = [(result, _undone_if_failed(job, connection)) for job, result in entries]
+        outcomes = [(result, _in_savepoint(job, connection)) for job, result in entries]
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         if connection.in_transaction:
@@ -81,7 +81,7 @@ def run_writes(connection: sqlite3.Connection, entries: Sequence[Entry]) -> Iter
     yield outcomes
 
 
-def _undone_if_failed(job: Job, connection: sqlite3.Connection) -> Any:
+def _in_savepoint(job: Job, connection: sqlite3.Connection) -> Any:
     connection.execute("SAVEPOINT job")
     outcome = _outcome(job, connection)
     if isinstance(outcome, Failure):
@@ -103,12 +103,12 @@ class StatementWorker(Protocol):
     """Something that runs jobs."""
 
     def run(self, job: Job) -> Deferred[Any]:
-        """Queue a job; the Deferred fires with what it returns, after the batch it was in has ended."""
+        """Queue a job; the Deferred fires with its return value, for a write after the commit of its batch."""
         ...
 
 
 class ThreadWorker:
-    """A thread with a connection of its own."""
+    """A thread with its own connection."""
 
     def __init__(
         self, name: str, connect: Callable[[], sqlite3.Connection], reactor: IReactorFromThreads, batch: Batch
@@ -127,7 +127,7 @@ class ThreadWorker:
         self._running = True
 
     def stop(self) -> Deferred[None]:
-        """End the thread when all that is queued is done."""
+        """End the thread when all queued jobs are done."""
         self._running = False
         self._queue.put(None)
         return self._stopped

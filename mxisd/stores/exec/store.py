@@ -12,7 +12,7 @@ from ...config.exec import Exec, Process
 from ...lookup.source import Batch
 from ...matrix.threepid import ThreePid
 from ...reactor import IReactor
-from ..address import findable, one_by_one
+from ..address import in_all_spellings, one_by_one
 from ..bodies import (
     AuthAnswer,
     AuthFields,
@@ -72,10 +72,8 @@ class ExecStore:
             authentication=on(config.auth.enabled) if config.auth.command else None,
         )
 
-    async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
-        asked = findable(threepids)
-        if not asked:
-            return {}
+    @in_all_spellings
+    async def lookup(self, asked: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
         commands = self._config.identity.lookup
         if commands.bulk.command and (len(asked) > 1 or not commands.single.command):
             return dict(self._reader.pairs(await self._bulk(asked)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ...matrix.threepid import MSISDN, ThreePid
+from ...matrix.threepid import MSISDN, ThreePid, spellings
 
 # RFC 4515, section 3: what has a meaning in a filter.
 _SPECIAL = re.compile(r"[\\*()\x00]")
@@ -37,11 +37,13 @@ def restricted(base: str, extra: str | None) -> str:
 
 
 def of_address(threepid: ThreePid, attributes: Sequence[str]) -> str:
-    """Finds who has an address in one of the attributes: phone numbers with ``+``, and without."""
-    values = [f"+{threepid.address}", threepid.address] if threepid.medium == MSISDN else [threepid.address]
+    """Finds who has an address in one of the attributes, in any spelling: phone numbers with ``+``, and without."""
+    values = [spelling.address for spelling in spellings(threepid)]
+    if threepid.medium == MSISDN:
+        values.insert(0, f"+{threepid.address}")
     return any_of(equal(attribute, value) for value in values for attribute in attributes)
 
 
 def filled(template: str, token: str, threepid: ThreePid) -> str:
-    """A filter of the administrator's, with the address in place of the token."""
-    return template.replace(token, escaped(threepid.address))
+    """A filter of the administrator's, with the address in place of the token, in any spelling."""
+    return any_of(template.replace(token, escaped(spelling.address)) for spelling in spellings(threepid))

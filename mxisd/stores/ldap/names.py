@@ -67,4 +67,6 @@ class PrincipalNames:
         if name is None:
             return None
         name, _, domain = name.rpartition("/") if "/" in name else (name, "", self._default)
-        return f"{name}@{domain}" if name and domain else None
+        uid = f"{name}@{domain}"
+        # jane/example.com is not a second name of jane, where example.com is the default domain.
+        return uid if self.user_id(uid) == user_id else None

@@ -196,7 +196,7 @@ class LdapStore:
             return None
         entries = await self._search(restricted(equal(self._schema.uid, uid), filter_), attributes)
         # The server may take "j doe" for "j  doe", which is somebody else to a homeserver.
-        return next((entry for entry in entries if (self._user_id(entry) or "").lower() == user_id.lower()), None)
+        return next((entry for entry in entries if self._user_id(entry) == user_id), None)
 
     async def _directory(self, attributes: Sequence[str], term: str, limit: int) -> list[Entry]:
         schema = self._schema

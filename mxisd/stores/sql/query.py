@@ -47,6 +47,11 @@ class Query:
         """How many values there are to be bound."""
         return len(self._parts) - 1
 
+    @property
+    def exact(self) -> str:
+        """The query for MySQL with values that are compared letter by letter, whatever the collation of a column."""
+        return "(%s COLLATE utf8mb4_bin)".join(self._parts)
+
     def spread(self, count: int) -> str:
         """The query with its last placeholder repeated, for the list in ``IN (?)``."""
         *parts, last = self._parts

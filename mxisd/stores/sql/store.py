@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from ...lookup.source import Batch
 from ...matrix.threepid import ThreePid
-from ..address import findable, kept
+from ..address import in_all_spellings, kept
 from ..localpart import UserIds
 from ..store import Entry
 from .database import SqlDatabase, SqlTable
@@ -64,10 +64,11 @@ class SqlStore:
         self._queries = queries
         self._user_ids = user_ids
 
+    @in_all_spellings
     async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
         queries = await self._queries()
         by_medium = defaultdict(list)
-        for threepid in findable(threepids):
+        for threepid in threepids:
             by_medium[threepid.medium].append(threepid)
         found: dict[ThreePid, str] = {}
         for medium, asked in by_medium.items():
@@ -121,9 +122,23 @@ class SqlStore:
         roles = (await self._queries()).roles
         if roles is None:
             return frozenset()
-        value = user_id if roles.type in {"mxid", None} else self._user_ids.name_of(user_id)
-        rows = await self._rows(roles.query, value) if value else ()
+        if roles.type in {"mxid", None}:
+            rows = await self._rows(roles.query, user_id)
+        else:
+            rows = await self._rows_of_name(roles.query, self._user_ids.name_of(user_id))
         return frozenset(_text(row[0]) for row in rows if row[0] is not None)
+
+    async def _rows_of_name(self, query: Query, name: str | None) -> Sequence[Sequence[Any]]:
+        if name is None:
+            return ()
+        if self._database.dialect != "mysql" or name.isascii():
+            return await self._rows(query, name)
+        # By its usual collations MySQL takes "ádmin" for "admin", who is somebody else to a homeserver.  So such a name
+        # is compared letter by letter.  Its case is not known: those are tried in which names are written.
+        for spelt in dict.fromkeys((name, name.title(), name.capitalize(), name.upper())):
+            if rows := (await self._database.find(query.exact, [spelt] * query.parameters)).rows:
+                return rows
+        return ()
 
     async def search_by_name(self, term: str, limit: int) -> Sequence[Entry]:
         return await self._search((await self._queries()).by_name, term, limit)

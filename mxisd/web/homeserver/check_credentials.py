@@ -7,13 +7,12 @@ The path is mxisd's, and in no specification; ``matrix-synapse-rest-password-pro
 from __future__ import annotations
 
 from collections.abc import Collection
-from ipaddress import ip_address
 
 from msgspec import Struct
 
 from ...log import Logger
 from ...matrix.error import MatrixError
-from ...net.networks import Network
+from ...net.networks import Network, is_within
 from ...stores.passwords import Passwords
 from ...stores.store import Profile
 from ...stores.stores import StoreFailed
@@ -62,7 +61,7 @@ class CheckCredentialsEndpoints:
     def _require_allowed(self, call: Call) -> None:
         address = self._clients.address(call.request)
         # Without an address it came by a Unix socket.
-        if address and not any(ip_address(address) in network for network in self._allowed):
+        if address and not is_within(address, self._allowed):
             log.warn("{address} may not check passwords: see auth.checkCredentials.allowedCidr", address=address)
             raise MatrixError(403, "M_FORBIDDEN", "Passwords are not checked for this address")
 

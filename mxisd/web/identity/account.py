@@ -10,10 +10,10 @@ from ..endpoint import Call, Handler
 
 
 class OpenIDParameters(Struct):
+    """What is used of an OpenID token; its type and its end are not, and clients leave them out."""
+
     access_token: str
-    token_type: str
     matrix_server_name: str
-    expires_in: int
 
 
 class TermsParameters(Struct):

@@ -44,20 +44,33 @@ def v1(on: IdentityEndpoints) -> dict[str, Endpoint]:
         f"{V1}/lookup": Endpoint(GET=on.lookup.single),
         f"{V1}/bulk_lookup": Endpoint(POST=on.lookup.bulk),
         f"{V1}/validate/email/requestToken": Endpoint(POST=validate.request_email_token),
-        f"{V1}/validate/msisdn/requestToken": Endpoint(POST=validate.request_phone_token),
         f"{V1}/validate/email/submitToken": Endpoint(
             GET=validate.submit_page("email"), HEAD=validate.look_at_page, POST=validate.submit("email")
         ),
+        f"{V1}/3pid/bind": Endpoint(POST=on.threepid.bind),
+        f"{V1}/3pid/unbind": Endpoint(POST=on.threepid.unbind),
+        f"{V1}/store-invite": Endpoint(POST=on.invite.store_v1),
+        **v1_for_homeservers(on),
+    }
+
+
+def v1_for_homeservers(on: IdentityEndpoints) -> dict[str, Endpoint]:
+    """
+    What is served of v1 even where it is switched off: nobody can be looked up, invited or bound by it.
+
+    Synapse asks by it for the proof of a session, and has phone numbers validated (``account_threepid_delegates``).
+    The events of invites name the URLs by which keys are checked, and mails the one to accept an invite by.
+    """
+    validate = on.validate
+    return {
+        f"{V1}/validate/msisdn/requestToken": Endpoint(POST=validate.request_phone_token),
         f"{V1}/validate/msisdn/submitToken": Endpoint(
             GET=validate.submit_page("msisdn"), HEAD=validate.look_at_page, POST=validate.submit("msisdn")
         ),
         f"{V1}/3pid/getValidated3pid": Endpoint(GET=validate.get_validated),
-        f"{V1}/3pid/bind": Endpoint(POST=on.threepid.bind),
-        f"{V1}/3pid/unbind": Endpoint(POST=on.threepid.unbind),
         f"{V1}/pubkey/isvalid": Endpoint(GET=on.pubkey.is_valid),
         f"{V1}/pubkey/ephemeral/isvalid": Endpoint(GET=on.pubkey.is_valid_ephemeral),
         f"{V1}/pubkey/{{keyId}}": Endpoint(GET=on.pubkey.key),
-        f"{V1}/store-invite": Endpoint(POST=on.invite.store_v1),
         f"{V1}/sign-ed25519": Endpoint(POST=on.invite.sign),
     }
 

@@ -18,6 +18,16 @@ from ..body import from_values
 from ..endpoint import Call
 
 _REQUIRED = ("medium", "address", "room_id", "sender")
+# What the homeserver found in the state of the room.  That may be broken, and is no reason to refuse the invite.
+_TEXTS = (
+    "room_alias",
+    "room_avatar_url",
+    "room_join_rules",
+    "room_name",
+    "room_type",
+    "sender_avatar_url",
+    "sender_display_name",
+)
 
 
 class StoreInvite(Struct):
@@ -25,13 +35,6 @@ class StoreInvite(Struct):
     address: str
     room_id: str
     sender: str
-    room_alias: str | None = None
-    room_avatar_url: str | None = None
-    room_join_rules: str | None = None
-    room_name: str | None = None
-    room_type: str | None = None
-    sender_avatar_url: str | None = None
-    sender_display_name: str | None = None
 
 
 class Acceptance(Struct):
@@ -72,7 +75,11 @@ class InviteEndpoints:
             raise MatrixError(400, "M_INVALID_EMAIL", str(error)) from None
         except InvalidIdentifier as error:
             raise MatrixError(400, "M_INVALID_PARAM", str(error)) from None
-        fields = {name: value for name, value in given.items() if name not in _REQUIRED}
+        fields = {
+            name: value
+            for name, value in given.items()
+            if name not in _REQUIRED and (isinstance(value, str) or name not in _TEXTS)
+        }
         invite = await self._invites.store(address, asked.room_id, asked.sender, fields)
         return self._answer(invite, api)
 

@@ -1,11 +1,13 @@
-"""``versions``, and the status checks of both generations."""
+"""``versions``, and the status checks of both versions of the API."""
 
 from __future__ import annotations
 
 from ..endpoint import Call
 
-# v2 is the same in all of these, but for what the newest one takes away and we still serve.
-VERSIONS = ["r0.1.0", "r0.2.0", "r0.2.1", "r0.3.0", *(f"v1.{minor}" for minor in range(1, 19))]
+# The newest minor release of the specification.  v2 is the same in all of them, but for what a later one takes away and
+# we still serve.
+NEWEST = 19
+VERSIONS = ["r0.1.0", "r0.2.0", "r0.2.1", "r0.3.0", *(f"v1.{minor}" for minor in range(1, NEWEST + 1))]
 
 
 async def status(call: Call) -> object:

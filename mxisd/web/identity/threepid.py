@@ -32,8 +32,8 @@ class UnbindParameters(Struct):
     client_secret: str | UnsetType = UNSET
 
 
-# Checks the X-Matrix header of a request, given its method, URI and content; returns the server that signed it.
-Authenticate: TypeAlias = Callable[[str, str, str, object], Awaitable[str]]
+# Checks the X-Matrix header of a request, given its method, URI and content, and the server that has to have signed it.
+Authenticate: TypeAlias = Callable[[str, str, str, object, str], Awaitable[None]]
 
 
 class ThreePidEndpoints:
@@ -52,21 +52,24 @@ class ThreePidEndpoints:
         """Withdraw an address: by the proof of a session, or for the user's homeserver by its signature."""
         given = call.body(UnbindParameters)
         address = fold(given.threepid.medium, given.threepid.address)
+        server = self._publication.check_unbind(given.mxid)
         try:
             if given.sid is not UNSET and given.client_secret is not UNSET:
                 await self._publication.unbind_by_session(given.sid, given.client_secret, address, given.mxid)
             else:
-                await self._publication.unbind_by_server(await self._origin(call), address, given.mxid)
+                await self._check_signature(call, server)
+                await self._publication.unbind_by_server(address, given.mxid)
         except MatrixError:
             await self._publication.refuse_unbind(address, given.mxid)
             raise
         return {}
 
-    async def _origin(self, call: Call) -> str:
-        """The homeserver that signed the request."""
+    async def _check_signature(self, call: Call, server: str) -> None:
+        """See that a homeserver has signed the request.  Raises :class:`MatrixError`."""
         header = call.request.getHeader(b"authorization")
         if header is None:
             raise MatrixError(403, "M_FORBIDDEN", "Neither a session nor the signature of a homeserver was given")
         # Latin-1 takes any bytes: what is no ASCII is not as it was signed.
         method, uri = call.request.method.decode("latin-1"), call.request.uri.decode("latin-1")
-        return await self._authenticate(header.decode("latin-1"), method, uri, from_json(call.raw_body, object))
+        content = from_json(call.raw_body, object)
+        await self._authenticate(header.decode("latin-1"), method, uri, content, server)

@@ -27,9 +27,9 @@ class EmailToken(Struct):
 
 class PhoneToken(Struct):
     client_secret: str
-    country: str
     phone_number: str
     send_attempt: SendAttempt
+    country: str | None = None
     next_link: str | None = None
 
 
@@ -66,9 +66,11 @@ class ValidateEndpoints:
             number = threepid.phone(asked.phone_number, asked.country)
         except InvalidAddress as error:
             raise MatrixError(400, "M_INVALID_ADDRESS", str(error)) from None
-        return await self._request_token(call, number, asked)
+        answer = await self._request_token(call, number, asked)
+        # Not in the specification: Sydent answers so, and Element shows it.
+        return {**answer, "msisdn": number.address, "intl_fmt": threepid.international(number)}
 
-    async def _request_token(self, call: Call, to: ThreePid, asked: EmailToken | PhoneToken) -> object:
+    async def _request_token(self, call: Call, to: ThreePid, asked: EmailToken | PhoneToken) -> dict[str, object]:
         if not self._policy.enabled:
             raise MatrixError(403, "M_FORBIDDEN", "Addresses cannot be validated here")
         # The link leads to the same generation of the API, beside this path.

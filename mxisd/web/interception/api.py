@@ -16,17 +16,25 @@ GENERATIONS = ("api/v1", "r0", "v1", "v3", "unstable")
 
 
 class InterceptionEndpoints(Struct, frozen=True):
-    """The handlers that all generations share."""
+    """
+    The handlers that all versions of the API share.
+
+    ``None`` stands for a feature that is off: its requests are sent on as they came.
+    """
 
     invite: InviteInterception
     register: RegistrationInterception
-    directory: DirectoryInterception
-    login: LoginInterception
-    profile: ProfileInterception
+    directory: DirectoryInterception | None
+    login: LoginInterception | None
+    profile: ProfileInterception | None
 
 
 def interceptions(on: InterceptionEndpoints) -> dict[str, Endpoint]:
     """The endpoints by path."""
+    forward = on.invite.forward
+    search = Endpoint(POST=on.directory.search if on.directory else forward)
+    login = Endpoint(GET=forward, POST=on.login.log_in if on.login else forward)
+    profile = Endpoint(GET=on.profile.profile if on.profile else forward, HEAD=forward)
     endpoints: dict[str, Endpoint] = {}
     for generation in GENERATIONS:
         client = f"/_matrix/client/{generation}"
@@ -37,15 +45,15 @@ def interceptions(on: InterceptionEndpoints) -> dict[str, Endpoint]:
             f"{room}/invite/{{txnId}}": Endpoint(PUT=on.invite.invite(room=-3)),
             f"{client}/createRoom": Endpoint(POST=on.invite.create_room),
             f"{client}/createRoom/{{txnId}}": Endpoint(PUT=on.invite.create_room),
-            f"{room}/state/{{eventType}}": Endpoint(GET=on.invite.forward, PUT=event),
+            f"{room}/state/{{eventType}}": Endpoint(GET=forward, PUT=event),
             # The empty state key, written out.
-            f"{room}/state/{{eventType}}/": Endpoint(GET=on.invite.forward, PUT=longer),
-            f"{room}/state/{{eventType}}/{{stateKey}}": Endpoint(GET=on.invite.forward, PUT=longer),
+            f"{room}/state/{{eventType}}/": Endpoint(GET=forward, PUT=longer),
+            f"{room}/state/{{eventType}}/{{stateKey}}": Endpoint(GET=forward, PUT=longer),
             f"{room}/send/{{eventType}}": Endpoint(POST=event),
             f"{room}/send/{{eventType}}/{{txnId}}": Endpoint(PUT=longer),
             f"{client}/register/{{medium}}/requestToken": Endpoint(POST=on.register.request_token),
-            f"{client}/user_directory/search": Endpoint(POST=on.directory.search),
-            f"{client}/login": Endpoint(GET=on.login.flows, POST=on.login.log_in),
-            f"{client}/profile/{{userId}}": Endpoint(GET=on.profile.profile, HEAD=on.profile.forward),
+            f"{client}/user_directory/search": search,
+            f"{client}/login": login,
+            f"{client}/profile/{{userId}}": profile,
         }
     return endpoints

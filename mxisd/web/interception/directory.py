@@ -9,14 +9,15 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from ...config.directory import Exclude
+from ...config.interception import Exclude
 from ...log import Logger
 from ...matrix.error import MatrixError
 from ...stores.search import PATIENCE, StoreSearch, merged
 from ...waiting import within
+from ..answer import Whole
 from ..body import from_values
 from ..endpoint import Call
-from ..proxy import NotAccepted, Proxy, Whole
+from ..proxy import NotAccepted, Proxy
 from .body import JSON, as_object, read, write
 
 log = Logger()

@@ -78,11 +78,14 @@ _INVITEE = frozenset(Invitee.__struct_fields__)
 
 
 def _invitee(value: Object) -> ThreePid:
+    """Whom an invite is for; from now on the address stands there as it is judged."""
     invitee = from_values(value, Invitee)
     try:
-        return threepid.canonical(invitee.medium, invitee.address)
+        judged = threepid.canonical(invitee.medium, invitee.address)
     except InvalidAddress as error:
         raise MatrixError(400, "M_INVALID_PARAM", f"address: {error}") from None
+    value["address"] = judged.address
+    return judged
 
 
 def _invitees(room: Object) -> Iterator[ThreePid | None]:

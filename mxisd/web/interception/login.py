@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from ...lookup.identifiers import Identifiers
 from ...matrix import threepid
-from ...matrix.threepid import InvalidAddress, fold
+from ...matrix.threepid import InvalidAddress, ThreePid, fold
 from ..endpoint import Call
 from ..proxy import Proxy
 from .body import JSON, Object, as_object, read, write
@@ -25,7 +25,7 @@ class ThreePidIdentifier(Struct, tag_field="type", tag="m.id.thirdparty"):
 class PhoneIdentifier(Struct, tag_field="type", tag="m.id.phone"):
     """``number`` is what Synapse calls it, and so clients do."""
 
-    country: str
+    country: str | None = None
     phone: str | None = None
     number: str | None = None
 
@@ -43,25 +43,26 @@ class LoginInterception:
         self._proxy = proxy
         self._identifiers = identifiers
 
-    async def flows(self, call: Call) -> object:
-        """Which logins there are: what the homeserver says."""
-        return await self._proxy.forward(call, b"")
-
     async def log_in(self, call: Call) -> object:
         """Send a login on."""
         body = as_object(read(call.raw_body), "The body")
-        user_id = await self._user_behind(_identifier(body))
+        identifier = _identifier(body)
+        user_id = await self._user_behind(identifier)
         if user_id is not None:
             body = {key: value for key, value in body.items() if key not in _LEGACY}
             body["identifier"] = {"type": "m.id.user", "user": user_id}
+        elif isinstance(identifier, ThreePidIdentifier):
+            # In the spelling that it was registered in: to the homeserver, those of a domain are different domains.
+            where = body if body.get("identifier") is None else body["identifier"]
+            where["address"] = _folded(identifier).address
         return await self._proxy.forward(call, write(body), JSON)
 
     async def _user_behind(self, identifier: Identifier | None) -> str | None:
         match identifier:
             case UserIdentifier(user):
                 return await self._identifiers.of_name(user)
-            case ThreePidIdentifier(medium, address):
-                return await self._identifiers.of_threepid(fold(medium, address.strip()))
+            case ThreePidIdentifier():
+                return await self._identifiers.of_threepid(_folded(identifier))
             case PhoneIdentifier(country, phone, number):
                 try:
                     dialled = threepid.phone(phone or number or "", country)
@@ -69,6 +70,10 @@ class LoginInterception:
                     return None
                 return await self._identifiers.of_threepid(dialled)
         return None
+
+
+def _folded(identifier: ThreePidIdentifier) -> ThreePid:
+    return fold(identifier.medium, identifier.address.strip())
 
 
 def _identifier(body: Object) -> Identifier | None:

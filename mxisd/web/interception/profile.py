@@ -18,10 +18,6 @@ class ProfileInterception:
         self._knowledge = knowledge
         self._public = public
 
-    async def forward(self, call: Call) -> object:
-        """Send a request on, and the answer back."""
-        return await self._proxy.forward(call, b"")
-
     async def profile(self, call: Call) -> object:
         """A profile: ``displayname`` where the homeserver has none, ``threepids`` and ``roles``."""
         answer = await self._proxy.fetch(call)

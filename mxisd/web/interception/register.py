@@ -33,7 +33,11 @@ class RegistrationInterception:
     async def request_token(self, call: Call) -> object:
         """Judge the address that a token is to be sent to; its medium is the last segment but one."""
         body = read(call.raw_body)
-        await self._policy.require(_address(call.segment(-2), body))
+        address = _address(call.segment(-2), body)
+        await self._policy.require(address)
+        if address.medium == EMAIL:
+            # A homeserver may take another spelling for another domain: mail shall go to what was judged.
+            body["email"] = address.address
         return await self._proxy.forward(call, write(body), JSON)
 
 

@@ -29,7 +29,7 @@ class Witness:
         self.seen.append(event)
 
 
-class AppServiceTest(Case):
+class AppServiceTests(Case):
     def setUp(self) -> None:
         super().setUp()
         self.witness = Witness()

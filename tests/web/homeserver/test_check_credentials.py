@@ -6,7 +6,7 @@ from functools import cached_property
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
-from mxisd.config.auth import CheckCredentials
+from mxisd.config.interception import CheckCredentials
 from mxisd.config.server import LOOPBACK
 from mxisd.stores.passwords import BEAT, Passwords
 from mxisd.stores.stores import Stores

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from mxisd.clock import now
 from mxisd.matrix import signing
 from mxisd.storage.records import Invite
+from tests.make import result
 from tests.web.app import DOMAIN, PUBLIC_URL, V1, V2, AppTestCase
 
 
-class StoreInvite(AppTestCase):
+class StoreInviteTests(AppTestCase):
     def stored(self, token: str) -> Invite:
-        invite = self.result_of(self.app.storage.invites.get(token))
+        invite = result(self.app.storage.invites.get(token))
         assert invite is not None
         return invite
 
@@ -50,13 +54,13 @@ class StoreInvite(AppTestCase):
     def test_message_is_queued(self) -> None:
         token = self.invite().json["token"]
         self.assertEqual(self.app.deliveries.rung, 1)
-        [message] = self.result_of(self.app.storage.outbox.claim("message", self.app.now(), 1, 9, {}, 9)).deliveries
+        [message] = result(self.app.storage.outbox.claim("message", now(self.app.clock), 1, 9, {}, 9)).deliveries
         self.assertEqual(message.token, token)
 
     def test_what_the_policy_forbids_is_neither_kept_nor_sent(self) -> None:
         self.assert_error(self.invite("Bob@Forbidden.example"), 403, "M_FORBIDDEN")
         self.assertEqual(self.app.deliveries.rung, 0)
-        self.assertEqual(self.result_of(self.app.storage.invites.page(ended=False, offset=0, limit=9)), [])
+        self.assertEqual(result(self.app.storage.invites.page(ended=False, offset=0, limit=9)), [])
 
     def test_known_address(self) -> None:
         self.bind("Bob@example.com", "@bob:example.org")
@@ -81,12 +85,26 @@ class StoreInvite(AppTestCase):
             {"sender": "alice"},
             {"sender": "@alice"},
             {"sender": "@alice:exa mple.org"},
-            {"room_name": 5},
-            {"room_type": ["m.space"]},
-            {"sender_avatar_url": {"url": "mxc://example.org/a"}},
         ):
             self.assertEqual(self.post(f"{V1}/store-invite", json=good | wrong).status, 400, wrong)
-        self.assertEqual(self.result_of(self.app.storage.invites.page(ended=False, offset=0, limit=9)), [])
+        self.assertEqual(result(self.app.storage.invites.page(ended=False, offset=0, limit=9)), [])
+
+    def test_optional_fields_of_an_odd_type_are_left_out(self) -> None:
+        """They come from the state of the room, which may be broken, and are no reason to refuse the invite."""
+        odd: list[dict[str, Any]] = [
+            {"room_avatar_url": 7},
+            {"room_name": None},
+            {"room_type": ["m.space"]},
+            {"sender_avatar_url": {"url": "mxc://example.org/a"}},
+            {"room_join_rules": True},
+            {"sender_display_name": 1.5, "room_alias": []},
+        ]
+        for number, fields in enumerate(odd):
+            body = {"medium": "email", "address": f"b{number}@example.com", "room_id": "!r:example.org"}
+            answer = self.post(f"{V1}/store-invite", json={**body, "sender": "@a:example.org", "kept": 1, **fields})
+            invite = result(self.app.storage.invites.get(answer.json["token"]))
+            assert invite is not None
+            self.assertEqual(invite.fields, {"kept": 1}, fields)
 
     def test_rooms_of_version_12_name_no_server(self) -> None:
         self.assertEqual(self.invite(room="!dHjXbS9mBQJ2H0b1bLbyBgNSZkrHqMvWWyKc3RBh9Ts").status, 200)
@@ -96,20 +114,36 @@ class StoreInvite(AppTestCase):
         self.assertEqual(self.invite("BOB@example.com").json, first)
         self.assertNotEqual(self.invite(room="!other:example.org").json["token"], first["token"])
 
+    def test_either_spelling_of_a_domain_is_the_same_address(self) -> None:
+        both = ("anna@bücher.example", "anna@xn--bcher-kva.example")
+        first, second = (self.invite(address).json for address in both)
+        self.assertEqual(first, second)
+        self.assertEqual(first["display_name"], "an…@büc…")
+        self.bind(both[1], "@anna:example.org")
+        self.assertEqual(self.stored(first["token"]).ended, "bound")
+        for address in both:
+            self.assert_error(self.invite(address, room="!other:example.org"), 400, "M_THREEPID_IN_USE")
+
+    def test_the_domain_of_somebody_else_is_not(self) -> None:
+        token = self.invite("anna@straße.example").json["token"]
+        self.bind("anna@strasse.example", "@eve:example.org")
+        self.assertEqual(self.stored(token).threepid.address, "anna@xn--strae-oqa.example")
+        self.assertEqual(self.stored(token).ended, None)
+
     def test_binding_ends_the_invites_of_that_address(self) -> None:
         tokens = {self.invite(room=room).json["token"] for room in ("!one", "!two")}
         other = self.invite("carol@example.com").json["token"]
         self.bind("bob@example.com", "@bob:example.org")
-        claimed = self.result_of(self.app.storage.outbox.claim("onbind", self.app.now(), 1, 9, {}, 9))
-        self.assertEqual({delivery.token for delivery in claimed.deliveries}, tokens)
+        deliveries = result(self.app.storage.outbox.claim("onbind", now(self.app.clock), 1, 9, {}, 9)).deliveries
+        self.assertEqual({delivery.token for delivery in deliveries}, tokens)
         self.assertEqual(self.stored(other).ended, None)
 
 
-class Sign(AppTestCase):
+class SignTests(AppTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.token = self.invite().json["token"]
-        invite = self.result_of(self.app.storage.invites.get(self.token))
+        invite = result(self.app.storage.invites.get(self.token))
         assert invite is not None
         self.public_key, self.private_key = invite.ephemeral_public_key, invite.ephemeral_private_key
 

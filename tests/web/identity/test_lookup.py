@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from mxisd.clock import now
 from mxisd.matrix import signing
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.records import Pepper
+from tests.make import result
 from tests.web.app import DOMAIN, V1, V2, AppTestCase
 
 
-class V1Lookup(AppTestCase):
+class V1LookupTests(AppTestCase):
     def test_unknown(self) -> None:
         answer = self.get(f"{V1}/lookup", query={"medium": "email", "address": "nobody@example.com"})
         self.assertEqual((answer.status, answer.json), (200, {}))
@@ -23,8 +25,15 @@ class V1Lookup(AppTestCase):
         self.assertTrue(signing.verify(bound, DOMAIN, signer.key_id, signer.public_key(signer.key_id) or ""))
         self.assertEqual(bound["mxid"], "@alice:example.org")
         self.assertEqual(bound["address"], "strauss@example.com")
-        self.assertLessEqual(bound["not_before"], self.app.now())
-        self.assertGreater(bound["not_after"], self.app.now())
+        self.assertLessEqual(bound["not_before"], now(self.app.clock))
+        self.assertGreater(bound["not_after"], now(self.app.clock))
+
+    def test_either_spelling_of_a_domain(self) -> None:
+        bound = self.bind("Anna@xn--bcher-kva.example")
+        for spelling in ("anna@bücher.example", "anna@BÜCHER.example", "anna@xn--bcher-kva.example"):
+            answer = self.get(f"{V1}/lookup", query={"medium": "email", "address": spelling})
+            self.assertEqual(answer.json, bound)
+        self.assertEqual(self.get(f"{V1}/lookup", query={"medium": "email", "address": "anna@bucher.example"}).json, {})
 
     def test_bulk(self) -> None:
         self.bind("a@example.com")
@@ -52,7 +61,7 @@ class V1Lookup(AppTestCase):
         self.assertEqual(self.post(f"{V1}/bulk_lookup", json={"threepids": asked}).json, {"threepids": []})
 
 
-class V2Lookup(AppTestCase):
+class V2LookupTests(AppTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.token = self.register()
@@ -82,8 +91,8 @@ class V2Lookup(AppTestCase):
 
     def test_vectors_of_the_specification(self) -> None:
         hashes = self.app.storage.hashes
-        self.result_of(hashes.prepare(Pepper(pepper="matrixrocks", made_at=0), after=None))
-        self.result_of(hashes.publish("matrixrocks", keep=2))
+        result(hashes.prepare(Pepper(pepper="matrixrocks", made_at=0), after=None))
+        result(hashes.publish("matrixrocks", keep=2))
         for email in ("alice@example.com", "bob@example.com"):
             self.bind(email)
         known = [
@@ -101,6 +110,15 @@ class V2Lookup(AppTestCase):
         self.bind("late@example.com")
         hashes = [digest(ThreePid("email", f"{when}@example.com"), pepper) for when in ("early", "late")]
         self.assertEqual(set(self.lookup(hashes)), set(hashes))
+
+    def test_either_spelling_of_a_domain(self) -> None:
+        both = [ThreePid("email", f"anna@{domain}") for domain in ("bücher.example", "xn--bcher-kva.example")]
+        for secret, first in zip("ab", both, strict=True):
+            self.bind(first.address, secret=secret)
+            hashes = [digest(each, self.pepper()) for each in both]
+            self.assertEqual(self.lookup(hashes), dict.fromkeys(hashes, "@alice:example.org"))
+            plain = [f"{each.address} email" for each in both]
+            self.assertEqual(self.lookup(plain, "none"), dict.fromkeys(plain, "@alice:example.org"))
 
     def test_plain(self) -> None:
         self.bind("a@example.com")

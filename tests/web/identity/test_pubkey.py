@@ -7,7 +7,7 @@ from urllib.parse import quote
 from tests.web.app import V1, V2, AppTestCase
 
 
-class Keys(AppTestCase):
+class KeyTests(AppTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.public_key = self.app.signer.public_key("ed25519:0") or ""

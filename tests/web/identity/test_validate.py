@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
+from mxisd.clock import now
 from mxisd.notify import SendFailed
 from tests.web.app import PUBLIC_URL, V1, V2, AppTestCase, Response
 
 HOUR = 3600
 
 
-class EmailSessions(AppTestCase):
+class EmailSessionTests(AppTestCase):
     def request_token(self, **body: object) -> Response:
         given = {"client_secret": "secret", "email": "alice@example.com", "send_attempt": 1} | body
         return self.post(f"{V1}/validate/email/requestToken", json=given)
@@ -25,6 +26,15 @@ class EmailSessions(AppTestCase):
         [message] = self.app.mailbox.messages
         self.assertEqual(message.threepid, ("email", "alice@example.com"))
         self.assertGreater(len(message.token), 30)
+
+    def test_it_is_mailed_to_nobody_elses_domain(self) -> None:
+        for address, mailed in [
+            ("Anna@Straße.example", "anna@xn--strae-oqa.example"),
+            ("anna@σίτος.example", "anna@xn--kxa6ajbg.example"),
+            ("anna@strasse.example", "anna@strasse.example"),
+        ]:
+            self.open_session(address)
+            self.assertEqual(self.app.mailbox.messages[-1].threepid, ("email", mailed))
 
     def test_attempts(self) -> None:
         sid = self.open_session(attempt=1)
@@ -90,7 +100,7 @@ class EmailSessions(AppTestCase):
         self.assertEqual(self.submit(sid).json, {"success": True})
         self.assertEqual(
             self.get_validated(sid).json,
-            {"medium": "email", "address": "alice@example.com", "validated_at": self.app.now()},
+            {"medium": "email", "address": "alice@example.com", "validated_at": now(self.app.clock)},
         )
 
     def test_validating_again(self) -> None:
@@ -144,7 +154,7 @@ class EmailSessions(AppTestCase):
         self.assert_error(self.get_validated(sid), 400, "M_SESSION_EXPIRED")
 
 
-class Links(AppTestCase):
+class LinkTests(AppTestCase):
     def follow(self, link: str, method: str = "GET", headers: Mapping[str, str] | None = None) -> Response:
         self.assertTrue(link.startswith(f"{PUBLIC_URL}/_matrix/identity/"), link)
         return self.request(method, link.removeprefix(PUBLIC_URL), headers=headers)
@@ -209,7 +219,7 @@ class Links(AppTestCase):
         self.assertTrue(self.is_validated())
 
 
-class Phones(AppTestCase):
+class PhoneTests(AppTestCase):
     def request_token(self, number: str, country: str = "GB") -> Response:
         body = {"client_secret": "secret", "country": country, "phone_number": number, "send_attempt": 1}
         return self.post(f"{V1}/validate/msisdn/requestToken", json=body)

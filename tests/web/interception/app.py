@@ -20,11 +20,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from mxisd.config.auth import Rule
-from mxisd.config.directory import Exclude
+from mxisd.config.interception import AuthRule, Exclude
+from mxisd.config.interception import RegisterPolicy as RegistrationPolicyConfiguration
 from mxisd.config.invite import IfSender
 from mxisd.config.invite import Policy as InvitePolicyConfiguration
-from mxisd.config.register import Policy as RegistrationPolicyConfiguration
 from mxisd.config.server import LOOPBACK
 from mxisd.lookup.identifiers import Identifiers
 from mxisd.matrix.threepid import ThreePid
@@ -148,8 +147,9 @@ class InterceptionTestCase(SynchronousTestCase):
     stores = Stores([])
     exclude = Exclude()
     addresses = Addresses({})
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[AuthRule, ...] = ()
     public_profiles = False
+    features = True
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -164,9 +164,17 @@ class InterceptionTestCase(SynchronousTestCase):
         endpoints = InterceptionEndpoints(
             invite=InviteInterception(proxy, InvitePolicy(self.invites, Profiles())),
             register=RegistrationInterception(proxy, RegistrationPolicy(self.registrations, NoInvites())),
-            directory=DirectoryInterception(proxy, search, self.exclude, self.clock),
-            login=LoginInterception(proxy, Identifiers(self.addresses, self.rules, "example.org")),
-            profile=ProfileInterception(proxy, StoreProfiles(self.stores, self.clock), public=self.public_profiles),
+            directory=DirectoryInterception(proxy, search, self.exclude, self.clock) if self.features else None,
+            login=(
+                LoginInterception(proxy, Identifiers(self.addresses, self.rules, "example.org"))
+                if self.features
+                else None
+            ),
+            profile=(
+                ProfileInterception(proxy, StoreProfiles(self.stores, self.clock), public=self.public_profiles)
+                if self.features
+                else None
+            ),
         )
         return Site(tree(interceptions(endpoints)), {}, reactor=self.clock)
 

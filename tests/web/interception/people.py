@@ -8,7 +8,7 @@ from typing import NoReturn
 from twisted.internet.defer import Deferred
 
 from mxisd.config.engine.section import Secret
-from mxisd.config.memory import Address, User
+from mxisd.config.stores import MemoryAddress, MemoryUser
 from mxisd.matrix.threepid import ThreePid
 from mxisd.stores.localpart import UserIds
 from mxisd.stores.memory import MemoryStore
@@ -53,18 +53,18 @@ class Hanging(Trouble):
 
 MEMORY = MemoryStore(
     [
-        User(
+        MemoryUser(
             username="carol",
             password=Secret("pässword"),
             display_name="Carol Example",
             threepids=(
-                Address(medium="email", address="Carol@Example.com"),
-                Address(medium="msisdn", address="+49 151 12345678"),
+                MemoryAddress(medium="email", address="Carol@Example.com"),
+                MemoryAddress(medium="msisdn", address="+49 151 12345678"),
             ),
             roles=("staff", "sales"),
         ),
-        User(username="dan", password=Secret("secret"), display_name="Dan Example"),
-        User(username="erin", threepids=(Address(medium="email", address="erin@mail.test"),)),
+        MemoryUser(username="dan", password=Secret("secret"), display_name="Dan Example"),
+        MemoryUser(username="erin", threepids=(MemoryAddress(medium="email", address="erin@mail.test"),)),
     ],
     UserIds("example.org"),
 )

@@ -84,7 +84,7 @@ def invites(path: str, body: dict[str, Any]) -> bool:
 
 
 class BodyTests(InterceptionTestCase):
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=5 * settings().max_examples, deadline=None)
     @given(st.sampled_from([INVITE_PATH, CREATE_PATH]), bodies)
     def test_what_is_forwarded_is_one_thing_to_every_parser(self, path: str, body: bytes) -> None:
         self.homeserver.requests.clear()
@@ -140,7 +140,7 @@ GUARDED_PATH = re.compile(
 
 
 class PathTests(InterceptionTestCase):
-    @settings(max_examples=1000, deadline=None)
+    @settings(max_examples=10 * settings().max_examples, deadline=None)
     @given(st.sampled_from(GUARDED).flatmap(lambda way: st.tuples(st.just(way[0]), misspelt(way[1]))))
     def test_no_spelling_leads_past_the_policy(self, way: tuple[str, str]) -> None:
         self.homeserver.requests.clear()

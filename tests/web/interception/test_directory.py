@@ -4,7 +4,7 @@ from typing import Any
 
 from twisted.web.server import NOT_DONE_YET, Request
 
-from mxisd.config.directory import Exclude
+from mxisd.config.interception import Exclude
 from mxisd.stores.search import PATIENCE
 from mxisd.stores.stores import Stores
 from tests.web.interception.app import InterceptionTestCase, Response

@@ -101,6 +101,20 @@ class UnjudgedTests(InterceptionTestCase):
         self.assertEqual([seen.method for seen in self.homeserver.requests], ["GET", "HEAD"])
 
 
+class ForwardedTests(InterceptionTestCase):
+    def test_what_was_judged_is_what_the_homeserver_gets(self) -> None:
+        typed, judged = (
+            {"id_server": "id.example.org", "medium": "email", "address": f"bob@{domain}"}
+            for domain in ("Straße.example", "xn--strae-oqa.example")
+        )
+        for path, body, forwarded in [
+            (f"{ROOM}/invite", typed, judged),
+            ("/_matrix/client/v3/createRoom", {"invite_3pid": [typed, judged]}, {"invite_3pid": [judged, judged]}),
+        ]:
+            self.request("POST", path, body, token="staffs")
+            self.assertEqual(json.loads(self.homeserver.judged()[-1].body), forwarded)
+
+
 class BodyTests(InterceptionTestCase):
     def refused(self, body: bytes, path: str = f"{ROOM}/invite") -> None:
         answer = self.request("POST", path, body)
@@ -218,8 +232,6 @@ class PathTests(InterceptionTestCase):
     def test_other_spellings_mean_the_same(self) -> None:
         for path in (
             "/_matrix/client/v3/rooms/%21room%3Aexample.org/invite",
-            "/_matrix/client/v3/rooms/!room:example.org/%69nvite",
-            "/%5Fmatrix/client/%76%33/rooms/!room:example.org/invit%65",
             "/_matrix/client/v3/rooms/!room:example.org/invite?",
             "/_matrix/client/v3/rooms/!room:example.org/invite?medium=&user_id=@b:c",
         ):
@@ -233,9 +245,23 @@ class PathTests(InterceptionTestCase):
             self.assertEqual(self.request("PUT", path, EVENT).status, 403, path)
         self.assertEqual(self.homeserver.judged(), [])
 
+    def test_words_of_the_api_have_one_spelling(self) -> None:
+        for path in (
+            "/_matrix/client/v3/rooms/!room:example.org/%69nvite",
+            "/%5Fmatrix/client/%76%33/rooms/!room:example.org/invit%65",
+            "/_matrix/client/v3/%63reateRoom",
+            "/_matrix/client/%763/login",
+            "/_matrix/client/v3/%70rofile/@admin:example.org",
+            "/_matrix/client/v3/register/email/%72equestToken",
+            "/_matrix/client/v3/user_directory/sear%63h",
+        ):
+            answer = self.request("POST", path, INVITE, token="staffs")
+            self.assertEqual((answer.status, answer.json["errcode"]), (404, "M_UNRECOGNIZED"), path)
+        self.assertEqual(self.homeserver.requests, [])
+
     def test_what_is_forwarded_is_spelt_plainly(self) -> None:
         for path, forwarded in [
-            ("/%5Fmatrix/client/v3/rooms/%21room%3aexample.org/%69nvite?a=%2F", f"{ROOM}/invite?a=%2F"),
+            ("/_matrix/client/v3/rooms/%21room%3aexample.org/invite?a=%2F", f"{ROOM}/invite?a=%2F"),
             (
                 f"{ROOM}/invite/a%2fb%5c%3b%25%3f%23%c3%a4%20%%zz",
                 f"{ROOM}/invite/a%2Fb%5C%3B%25%3F%23%C3%A4%20%25%25zz",

@@ -1,6 +1,6 @@
 import json
 
-from mxisd.config.auth import Rule
+from mxisd.config.interception import AuthRule
 from tests.web.interception.app import Addresses, InterceptionTestCase, Response
 
 LOGIN = "/_matrix/client/v3/login"
@@ -13,6 +13,7 @@ class LoginTestCase(InterceptionTestCase):
     addresses = Addresses(
         {
             ("email", "carol@example.com"): "@carol:example.org",
+            ("email", "carol@xn--bcher-kva.example"): "@carol:example.org",
             ("email", "zoe@example.com"): "@zoe:elsewhere.example",
             ("msisdn", "4915112345678"): "@carol:example.org",
             ("com.example.staff", "4711"): "@carol:example.org",
@@ -37,6 +38,7 @@ class IdentifierTests(LoginTestCase):
         for identifier in [
             EMAIL,
             EMAIL | {"address": " Carol@EXAMPLE.com "},
+            EMAIL | {"address": "carol@bücher.example"},
             {"type": "m.id.thirdparty", "medium": "msisdn", "address": "+4915112345678"},
             {"type": "m.id.phone", "country": "DE", "phone": "0151 12345678"},
             {"type": "m.id.phone", "country": "DE", "number": "0151/12345678"},
@@ -70,6 +72,14 @@ class IdentifierTests(LoginTestCase):
         ]:
             self.assertEqual(self.sent(body), body)
 
+    def test_the_homeserver_gets_addresses_as_they_were_registered(self) -> None:
+        typed, registered = ({"address": f"dan@{domain}"} for domain in ("Straße.example", "xn--strae-oqa.example"))
+        self.assertEqual(
+            self.sent(PASSWORD | {"identifier": EMAIL | typed}), PASSWORD | {"identifier": EMAIL | registered}
+        )
+        old = PASSWORD | {"medium": "email"}
+        self.assertEqual(self.sent(old | typed), old | registered)
+
     def test_what_can_be_read_in_two_ways_is_refused(self) -> None:
         for body in (b'{"user": "a", "user": "b"}', b"user=carol", b'["user"]', b'{"password": "\\ud800"}'):
             self.assertEqual(self.log_in(body).status, 400, body)
@@ -90,11 +100,11 @@ class IdentifierTests(LoginTestCase):
 
 class RuleTests(LoginTestCase):
     rules = (
-        Rule(regex="[0-9]+", medium="com.example.staff"),
-        Rule(regex="C-[0-9]+", medium="com.example.card"),
-        Rule(regex=".+@.+", medium="email"),
+        AuthRule(regex="[0-9]+", medium="com.example.staff"),
+        AuthRule(regex="C-[0-9]+", medium="com.example.card"),
+        AuthRule(regex=".+@.+", medium="email"),
         # Comes too late.
-        Rule(regex="4711", medium="com.example.card"),
+        AuthRule(regex="4711", medium="com.example.card"),
     )
 
     def user(self, name: str) -> object:

@@ -1,6 +1,6 @@
 import json
 
-from mxisd.config.register import Domains, Medium, Patterns, Policy
+from mxisd.config.interception import Domains, Medium, Patterns, RegisterPolicy
 from mxisd.web.interception.api import GENERATIONS
 from tests.web.interception.app import InterceptionTestCase
 
@@ -12,9 +12,9 @@ def email(address: object) -> dict[str, object]:
 
 
 class RegisterTests(InterceptionTestCase):
-    registrations = Policy(
+    registrations = RegisterPolicy(
         threepid={
-            "email": Medium(domain=Domains(whitelist=("example.org",))),
+            "email": Medium(domain=Domains(whitelist=("example.org", "straße.example"))),
             "msisdn": Medium(pattern=Patterns(whitelist=("49.*",))),
         }
     )
@@ -27,7 +27,14 @@ class RegisterTests(InterceptionTestCase):
     def test_listed_addresses_pass_by_every_path(self) -> None:
         for generation in GENERATIONS:
             self.assertEqual(self.post("email", email("Bob@Example.org"), generation), (200, None))
-        self.assertEqual([json.loads(seen.body) for seen in self.homeserver.requests], [email("Bob@Example.org")] * 5)
+        self.assertEqual([json.loads(seen.body) for seen in self.homeserver.requests], [email("bob@example.org")] * 5)
+
+    def test_what_was_judged_is_what_the_homeserver_gets(self) -> None:
+        for typed in ("Bob@Straße.example", "bob@xn--strae-oqa.example"):
+            self.assertEqual(self.post("email", email(typed)), (200, None))
+        for seen in self.homeserver.requests:
+            self.assertEqual(json.loads(seen.body), email("bob@xn--strae-oqa.example"))
+        self.assertEqual(self.post("email", email("bob@strasse.example")), (403, "M_THREEPID_DENIED"))
 
     def test_others_are_denied_and_the_homeserver_sees_nothing(self) -> None:
         for generation in GENERATIONS:

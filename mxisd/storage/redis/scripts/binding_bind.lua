@@ -1,5 +1,6 @@
--- Arguments: medium, address, user ID, bound at, signed, destination, and for each pepper in use: pepper, digest.
--- Returns the peppers in use if these are not they; otherwise a list with, in it, the list of the invites ended.
+-- Arguments: medium, address, user ID, bound at, signed, destination, and for each pepper in use: pepper, digests (of all
+-- spellings of the address, with spaces between them).
+-- Returns the peppers in use if they are others than these; otherwise a list that contains the list of ended invites.
 local medium, address, user_id, bound_at, signed, destination = unpack(ARGV, 1, 6)
 local all = peppers()
 if not are_current(all, 7) then
@@ -7,7 +8,9 @@ if not are_current(all, 7) then
 end
 call('HSET', key('bindings'), medium .. ' ' .. address, user_id .. ' ' .. bound_at .. ' ' .. signed)
 for i = 7, #ARGV, 2 do
-    call('HSET', key('hashes', ARGV[i]), ARGV[i + 1], user_id)
+    for digest in string.gmatch(ARGV[i + 1], '%S+') do
+        call('HSET', key('hashes', ARGV[i]), digest, user_id)
+    end
 end
 local tokens = call('HVALS', key('invites-of', medium, address))
 local ended = {}

@@ -1,4 +1,4 @@
--- Arguments: cursor, how many about.  Returns the next cursor, and "<medium> <address>" of some bindings.
+-- Arguments: cursor, about how many.  Returns the next cursor, and "<medium> <address>" of some bindings.
 local page = call('HSCAN', key('bindings'), ARGV[1], 'COUNT', ARGV[2])
 local names = {}
 for i = 1, #page[2], 2 do

@@ -1,5 +1,5 @@
--- Arguments: medium, address, user ID, and for each pepper in use: pepper, digest.
--- Returns the peppers in use if these are not they; otherwise whether there was a binding to this user.
+-- Arguments: medium, address, user ID, and for each pepper in use: pepper, digests.
+-- Returns the peppers in use if they are others than these; otherwise whether there was a binding to this user.
 local field, user_id = ARGV[1] .. ' ' .. ARGV[2], ARGV[3]
 local all = peppers()
 if not are_current(all, 4) then
@@ -11,6 +11,8 @@ if not value or string.match(value, '^%S*') ~= user_id then
 end
 call('HDEL', key('bindings'), field)
 for i = 4, #ARGV, 2 do
-    call('HDEL', key('hashes', ARGV[i]), ARGV[i + 1])
+    for digest in string.gmatch(ARGV[i + 1], '%S+') do
+        call('HDEL', key('hashes', ARGV[i]), digest)
+    end
 end
 return 1

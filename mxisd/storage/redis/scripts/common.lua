@@ -1,16 +1,16 @@
--- What all scripts share.  PREFIX begins every key; it is set by the line before this file.
+-- Definitions for all scripts.  PREFIX is the beginning of every key; it is set in a line before this file.
 --
 -- Keys, and what is in them:
 --   session:<sid>                      hash     a session
---   session-of:<medium>:<secret>:<address>      the sid of the last session opened for these
+--   session-of:<medium>:<secret>:<address>      the sid of the newest session for these
 --   bindings                           hash     "<medium> <address>" -> "<user ID> <bound at> <signed>"
 --   peppers                            list     "<made at> <pepper>" of those in use, the current one first
---   prepared                                    the same of one that is not in use yet
---   preparing                                   is there while someone is at it
---   sources                            list     the identity stores that can be listed, in the order in which they count
---   hashes:<pepper>                    hash     digest -> user ID, of our bindings
---   hashes:<pepper>:<source>           hash     the same of what a source lists
---   staged:<name>                      hash     the same of what it is going to list; goes away if it is left alone
+--   prepared                                    the same for the pepper that is being prepared and not in use yet
+--   preparing                                   exists while a process prepares a pepper or lists a source for it
+--   sources                            list     the identity stores that can be listed, in order of priority
+--   hashes:<pepper>                    hash     digest -> user ID, for our bindings
+--   hashes:<pepper>:<source>           hash     the same for what a source lists
+--   staged:<name>                      hash     the same for a new list that is not complete yet; expires if abandoned
 --   invite:<token>                     hash     an invite, and the IDs of its deliveries
 --   invites-of:<medium>:<address>      hash     "<sender> <room>" -> token, of pending invites
 --   ephemeral                          hash     public key -> token, of all invites
@@ -26,14 +26,16 @@
 --   cooldowns                          sorted   names of what may happen once in a while, by when it may happen again
 --   copied                             hash     how far a copy from another engine has come
 --   signing-keys                                the content of a file of signing keys
---   schema                                      the version of all this: 2
+--   respelling                                  exists until addresses of schema 2 are in their canonical form
+--   schema                                      the version of all this: 3
 --
--- Schema 1 called the field `user_id` of invites and deliveries `mxid`, and `cooldowns` `occasions`.  The key is renamed
--- when a newer mxisd connects first (upgrade.lua).  Invites and deliveries stay as they were written, and are read under
--- both names: to rewrite them all at once would hold up everybody.
+-- Schema 1 called the field `user_id` of invites and deliveries `mxid`, and the key `cooldowns` `occasions`.  The key
+-- is renamed when a newer mxisd first connects (upgrade.lua).  Invites and deliveries are not rewritten, since that would
+-- block Redis; both names are read (records.py).  Schema 2 had domains of email addresses in folded case instead of
+-- A-labels, and hashes of one spelling only: both are mended in small steps by whoever starts first (respelling.py).
 --
--- Optional arguments are '' where they are missing.  A name that is kept in a line with others goes before the last
--- one of them, since only the last can have spaces in it.
+-- Optional arguments are '' if they are missing.  Values that are joined with spaces have no spaces in them, except
+-- perhaps the last one.
 
 local call = redis.call
 
@@ -55,9 +57,9 @@ local function note_due(kind, destination)
     end
 end
 
--- Queue a delivery that is due at once; token and user_id may be ''.
+-- Queue a delivery that is due at `now`; token and user_id may be ''.
 local function queue(kind, destination, medium, address, token, user_id, now)
-    -- Of one length, so that IDs are ordered as numbers where they are compared as texts.
+    -- All of the same length, so that comparing IDs as texts gives the order of the numbers.
     local id = string.format('%016d', call('INCR', key('deliveries')))
     local delivery = key('delivery', id)
     call('HSET', delivery, 'id', id, 'kind', kind, 'destination', destination, 'medium', medium, 'address', address,
@@ -79,7 +81,7 @@ local function deliveries_of(token)
     return string.gmatch(call('HGET', key('invite', token), 'deliveries') or '', '%S+')
 end
 
--- A queued delivery has come to an end.  One about no invite is forgotten, since nobody can ask for it any more.
+-- Finish a queued delivery.  One without an invite is deleted, since no history shows it.
 local function settle(id, state, answer, now)
     local delivery = key('delivery', id)
     local kind, destination, token = unpack(call('HMGET', delivery, 'kind', 'destination', 'token'))
@@ -93,7 +95,7 @@ local function settle(id, state, answer, now)
     note_due(kind, destination)
 end
 
--- Make an invite known by all that it is sought by.
+-- Add an invite to all indexes.
 local function index_invite(token)
     local medium, address, room, sender, created, due, public_key, ended_at = unpack(call('HMGET', key('invite', token),
         'medium', 'address', 'room_id', 'sender', 'created', 'due', 'ephemeral_public_key', 'ended_at'))
@@ -107,7 +109,7 @@ local function index_invite(token)
     end
 end
 
--- End a pending invite; user_id and destination may be ''.  An onbind is queued if there is a destination.
+-- End a pending invite; user_id and destination may be ''.  If there is a destination, an onbind is queued.
 local function end_invite(token, how, user_id, destination, now)
     local invite = key('invite', token)
     local medium, address, room, sender = unpack(call('HMGET', invite, 'medium', 'address', 'room_id', 'sender'))
@@ -150,7 +152,7 @@ local function has_pepper(entries, pepper)
     return false
 end
 
--- Whether the arguments from `first` on are a pepper and a digest in turn, for exactly these peppers.
+-- Whether the arguments from `first` on are a pepper and its digests in turn, for exactly these peppers.
 local function are_current(entries, first)
     if #ARGV - first + 1 ~= 2 * #entries then
         return false
@@ -163,7 +165,7 @@ local function are_current(entries, first)
     return true
 end
 
--- UNLINK frees the memory of what may be millions of hashes without holding up anyone.
+-- UNLINK frees the memory of perhaps millions of hashes in the background.
 local function forget_pepper(entry)
     local pepper = pepper_of(entry)
     call('UNLINK', key('hashes', pepper))

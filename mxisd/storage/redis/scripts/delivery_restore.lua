@@ -1,4 +1,4 @@
--- Put back a delivery from another store.  Arguments: ID, token or '', and the fields of the delivery.
+-- Write a delivery that is copied from another engine.  Arguments: ID, token or '', and the fields of the delivery.
 local id, token = ARGV[1], ARGV[2]
 local delivery = key('delivery', id)
 call('HSET', delivery, unpack(ARGV, 3))

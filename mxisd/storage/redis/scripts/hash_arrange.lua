@@ -1,4 +1,4 @@
--- Let there be these sources, in this order.  Arguments: their names.
+-- Set the list of sources and their order.  Arguments: their names.
 local named = {}
 for _, source in ipairs(ARGV) do
     named[source] = true

@@ -3,7 +3,7 @@ local pepper = ARGV[1]
 if not has_pepper(call('LRANGE', key('peppers'), 0, -1), pepper) then
     return nil
 end
--- In the order in which they count.
+-- In order of priority.
 local indexes = {key('hashes', pepper)}
 for i, source in ipairs(call('LRANGE', key('sources'), 0, -1)) do
     indexes[i + 1] = key('hashes', pepper, source)

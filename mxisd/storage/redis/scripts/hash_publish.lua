@@ -1,4 +1,4 @@
--- Make the prepared pepper the current one, and forget all but the newest.  Arguments: pepper, how many to keep.
+-- Make the prepared pepper the current one, and delete all but the newest.  Arguments: pepper, how many to keep.
 -- Returns 0 if it is not prepared.
 local pepper, keep = ARGV[1], ARGV[2]
 local prepared = call('GET', key('prepared'))

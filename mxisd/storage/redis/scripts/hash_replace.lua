@@ -1,4 +1,4 @@
--- Make what was laid by all that a source lists under a pepper.  Arguments: what it was laid by as, pepper, source.
+-- Replace what a source lists under a pepper by a staged list.  Arguments: name of the staged list, pepper, source.
 local staged, pepper, source = key('staged', ARGV[1]), ARGV[2], ARGV[3]
 local known = false
 for _, name in ipairs(call('LRANGE', key('sources'), 0, -1)) do

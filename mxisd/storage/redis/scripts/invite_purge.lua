@@ -1,8 +1,8 @@
--- Forget invites that ended before a time and have nothing queued.  Arguments: that time, how many to pass over, and
--- how many to look at.  Returns how many were looked at, and how many of them forgotten.
+-- Delete invites that ended before a time and have nothing queued.  Arguments: that time, how many to skip, and how
+-- many to check.  Returns how many were checked, and how many of them deleted.
 local before, offset, limit = unpack(ARGV)
 local tokens = call('ZRANGEBYSCORE', key('ended'), '-inf', '(' .. before, 'LIMIT', offset, limit)
-local forgotten = 0
+local deleted = 0
 for _, token in ipairs(tokens) do
     local invite, deliveries, queued = key('invite', token), {}, false
     for id in deliveries_of(token) do
@@ -13,7 +13,7 @@ for _, token in ipairs(tokens) do
         call('HDEL', key('ephemeral'), call('HGET', invite, 'ephemeral_public_key'))
         call('ZREM', key('ended'), token)
         call('DEL', invite, unpack(deliveries))
-        forgotten = forgotten + 1
+        deleted = deleted + 1
     end
 end
-return {#tokens, forgotten}
+return {#tokens, deleted}

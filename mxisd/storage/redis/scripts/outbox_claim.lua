@@ -1,4 +1,5 @@
--- Arguments: kind, now, lease, how many, how many to a destination, and destinations with how many are under way there.
+-- Arguments: kind, now, lease in ms, how many, how many for a destination, and destinations in turn with how many are
+-- under way to them.
 -- Returns the deliveries claimed, the longest due first; the invites that they are about; and when the next delivery is
 -- due, '' if none is queued.
 local kind, now, lease, limit, per_destination = unpack(ARGV, 1, 5)
@@ -8,7 +9,8 @@ for i = 6, #ARGV, 2 do
     busy[ARGV[i]] = tonumber(ARGV[i + 1])
 end
 
--- The first `limit` destinations with room are enough: each has one delivery that is due before all of any later one.
+-- It is enough to look at `limit` destinations with room, the longest due first: each has a delivery that is due before
+-- all deliveries of the destinations after it.
 local candidates, destinations, offset = {}, 0, 0
 while destinations < limit do
     local some = call('ZRANGEBYSCORE', key('queues', kind), '-inf', now, 'LIMIT', offset, 100)
@@ -38,7 +40,7 @@ for i = 1, math.min(limit, #candidates) do
     local delivery = key('delivery', id)
     call('HINCRBY', delivery, 'attempts', 1)
     if call('HSET', delivery, 'claimed', 1) == 0 then
-        -- The claim before has run out.
+        -- The lease of an earlier claim has expired.
         call('HINCRBY', delivery, 'lost', 1)
     end
     call('HSET', delivery, 'due', now + lease)

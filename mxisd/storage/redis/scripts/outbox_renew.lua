@@ -1,4 +1,4 @@
--- Arguments: until when, and IDs and attempts of claims in turn.
+-- Extend leases.  Arguments: until when, and IDs and attempts of claims in turn.
 local till = ARGV[1]
 for i = 2, #ARGV, 2 do
     local delivery = key('delivery', ARGV[i])

@@ -1,5 +1,5 @@
--- Say how a claimed attempt went.  Arguments: ID, attempts, state, due or now, answer, and a counter to go up or ''.
--- Returns 0 if the claim has passed to someone else.
+-- Record the outcome of a claimed attempt.  Arguments: ID, attempts, state, due or now, answer, and the name of a
+-- counter to raise or ''.  Returns 0 if another process has claimed the delivery since.
 local id, attempts, state, due, answer, counter = unpack(ARGV)
 local delivery = key('delivery', id)
 local kind, destination, claimed, attempt = unpack(call('HMGET', delivery, 'kind', 'destination', 'claimed', 'attempts'))

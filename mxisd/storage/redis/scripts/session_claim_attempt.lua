@@ -1,4 +1,4 @@
--- Arguments: sid, attempt, and the next link if there is one.  Returns whether the attempt is greater than all before.
+-- Arguments: sid, attempt, and the next link if there is one.  Returns whether the attempt is higher than all before.
 local session, attempt, next_link = key('session', ARGV[1]), ARGV[2], ARGV[3]
 local last = call('HGET', session, 'send_attempt')
 if not last or tonumber(attempt) <= tonumber(last) then

@@ -1,4 +1,5 @@
--- Arguments: medium, client secret, address, alive since, guesses allowed, ms to remember, and the fields of the session.
+-- Arguments: medium, client secret, address, alive since, guesses allowed, ms until it is deleted, and the fields
+-- of the session.
 -- Returns the living session of the same three if there is one; otherwise the new one is kept.
 local medium, secret, address, alive_since, max_guesses, remember = unpack(ARGV, 1, 6)
 local index = key('session-of', medium, secret, address)

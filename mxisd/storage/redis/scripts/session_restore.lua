@@ -1,4 +1,5 @@
--- Put back a session from another store.  Arguments: sid, ms to remember, and the fields of the session.
+-- Write a session that is copied from another engine.  Arguments: sid, ms until it is deleted, and the fields
+-- of the session.
 local sid, remember = ARGV[1], ARGV[2]
 local session = key('session', sid)
 call('HSET', session, unpack(ARGV, 3))

@@ -1,4 +1,4 @@
--- Argument: sid.  Returns how many guesses there were, this one included; 0 for no such session.
+-- Argument: sid.  Returns how many wrong tokens there were, including this one; 0 if there is no such session.
 local session = key('session', ARGV[1])
 if call('EXISTS', session) == 0 then
     return 0

@@ -1,4 +1,4 @@
--- Arguments: sid, now, ms to remember.
+-- Arguments: sid, now, ms until it is deleted.
 local session, now, remember = key('session', ARGV[1]), ARGV[2], ARGV[3]
 local medium, secret, address, guesses, validated =
     unpack(call('HMGET', session, 'medium', 'client_secret', 'address', 'guesses', 'validated_at'))

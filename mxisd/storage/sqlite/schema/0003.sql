@@ -1,0 +1,1 @@
+-- Domains of addresses are A-labels now: all addresses are brought to that form by respelling.py.
