@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -96,14 +97,22 @@ async def measure_store(reactor: Any, what: str, storage: Storage, number: int) 
     in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     hashes, cooldowns, pulse = storage.hashes, storage.cooldowns, Pulse(reactor)
 
-    def index(rotation: float | None) -> HashIndex:
+    def index(rotation: timedelta | None) -> HashIndex:
         return HashIndex(
-            hashes, cooldowns, [("people", People(number))], in_thread, reactor, os.urandom, 20, 600, rotation
+            hashes,
+            cooldowns,
+            [("people", People(number))],
+            in_thread,
+            reactor,
+            os.urandom,
+            20,
+            timedelta(minutes=10),
+            rotation,
         )
 
     report(f"{what}: a store, listed first", await pulse.during(index(None).refresh))
     report(f"{what}: the same, once more", await pulse.during(index(None).refresh))
-    report(f"{what}: the same, under a new pepper", await pulse.during(index(0).refresh))
+    report(f"{what}: the same, under a new pepper", await pulse.during(index(timedelta(0)).refresh))
     await check(hashes, number)
 
 
@@ -125,7 +134,7 @@ async def main(reactor: Any, number: int) -> None:
             await measure(reactor, "SQLite", sqlite.storage, number)
             await sqlite.stopService()
     server = RedisServer()
-    redis = RedisService(Settings(url=Secret(server.url), timeout=10_000), reactor, remember=DAY)
+    redis = RedisService(Settings(url=Secret(server.url), timeout=timedelta(seconds=10)), reactor, remember=DAY)
     redis.startService()
     await measure_store(reactor, "Redis", redis.storage, number)
     await redis.stopService()

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater, react
 
-from mxisd.clock import DAY, now
+from mxisd.clock import now
 from mxisd.config.engine.section import Secret
 from mxisd.config.sql import Identity, Sql
 from mxisd.invites.lifecycle import InviteLifecycle
@@ -36,8 +37,8 @@ from mxisd.stores.sql.build import sql_store
 
 INVITES = 100_000
 TICKS = 3
-# Milliseconds: in each tick all invites are due again.
-INTERVAL = 100
+# In each tick all invites are due again.
+INTERVAL = timedelta(milliseconds=100)
 # Seconds.
 HEARTBEAT = 0.001
 
@@ -136,7 +137,7 @@ async def measure(reactor: Any, folder: Path, percent: int, invites: int) -> Non
     services.startService()
     storage = engine.storage
     endings = InviteLifecycle(storage.invites, Silent(), reactor, "@expired:example.org")
-    resolution = Resolution(storage.invites, storage.bindings, [source], endings, reactor, INTERVAL, 7 * DAY)
+    resolution = Resolution(storage.invites, storage.bindings, [source], endings, reactor, INTERVAL, timedelta(days=7))
     for tick in range(1, TICKS + 1):
         source.questions = 0
         heartbeat = Heartbeat(reactor)
@@ -146,7 +147,7 @@ async def measure(reactor: Any, folder: Path, percent: int, invites: int) -> Non
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         pauses = f"{heartbeat.longest * 1000:>8.1f} {heartbeat.longest_computing * 1000:>9.1f}"
         print(f"{percent:>5}% {tick:>4} {seconds:>7.2f} {source.questions:>7} {pauses} {peak:>8.0f}", flush=True)
-        await deferLater(reactor, INTERVAL / 1000)
+        await deferLater(reactor, INTERVAL.total_seconds())
     left = len(await storage.invites.page(ended=False, offset=0, limit=invites))
     ended = len(await storage.invites.page(ended=True, offset=0, limit=invites))
     assert (left, ended) == (invites - ended, invites * percent // 100), (left, ended)

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -188,7 +189,7 @@ async def on_sqlite(reactor: Any) -> dict[str, tuple[float, float]]:
 
 async def on_redis(reactor: Any, work: Callable[[Storage, RedisServer], Awaitable[Any]], **settings: str) -> Any:
     server = RedisServer(**settings)
-    service = RedisService(Settings(url=Secret(server.url), timeout=60_000), reactor, DAY)
+    service = RedisService(Settings(url=Secret(server.url), timeout=timedelta(seconds=60)), reactor, DAY)
     service.startService()
     try:
         return await work(service.storage, server)

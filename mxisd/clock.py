@@ -1,9 +1,14 @@
-"""Time and randomness, as they are passed to whatever needs them."""
+"""
+Time and randomness, as they are passed to whatever needs them.
+
+Points in time are epoch milliseconds; durations of the configuration are :class:`datetime.timedelta`.
+"""
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeAlias
 
 from twisted.internet.interfaces import IReactorTime
@@ -19,6 +24,11 @@ DAY = 24 * HOUR
 def now(clock: IReactorTime) -> int:
     """Epoch milliseconds."""
     return int(clock.seconds() * 1000)
+
+
+def milliseconds(duration: timedelta) -> int:
+    """A duration, to be added to points in time."""
+    return duration // timedelta(milliseconds=1)
 
 
 def token(random: Random, size: int = 32) -> str:

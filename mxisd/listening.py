@@ -52,7 +52,7 @@ def open_port(description: str, factory: IProtocolFactory, reactor: IReactor) ->
     """
     opened: list[IListeningPort] = []
     failures: list[Failure] = []
-    serverFromString(reactor, description).listen(factory).addCallbacks(opened.append, failures.append)
+    serverFromString(reactor, on_this_machine(description)).listen(factory).addCallbacks(opened.append, failures.append)
     for failure in failures:
         raise SystemExit(f"mxisd cannot start:\nserver.bind: {_explained(description, failure.value or failure)}")
     return opened[0]
@@ -67,7 +67,8 @@ def check_free(description: str) -> None:
     """
     recorder: Any = MemoryReactor()
     try:
-        serverFromString(recorder, description).listen(_NOBODY).addErrback(lambda failure: failure.trap(Exception))
+        endpoint = serverFromString(recorder, on_this_machine(description))
+        endpoint.listen(_NOBODY).addErrback(lambda failure: failure.trap(Exception))
     except (ValueError, LookupError, OSError, TypeError) as error:
         raise StartError(f"server.bind: {description}: {error}") from None
     except AttributeError:
@@ -82,6 +83,21 @@ def check_free(description: str) -> None:
 
 
 _NOBODY: Any = None
+
+
+def on_this_machine(description: str) -> str:
+    """The endpoint to open for one that ``server.bind`` describes: without IPv6, all addresses are those of IPv4."""
+    return description if _both_families() else description.removesuffix(r":interface=\:\:")
+
+
+def _both_families() -> bool:
+    """Whether a socket on all addresses of IPv6 takes connections over IPv4 too."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::", 0))
+            return not probe.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    except OSError:
+        return False
 
 
 def _bind(interface: str, port: int) -> None:

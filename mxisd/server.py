@@ -13,7 +13,7 @@ from .notify.build import build as build_notifier
 from .outbox.build import build as build_outboxes
 from .policies.build import build as build_policies
 from .reactor import IReactor
-from .services import PeriodicService
+from .services import HOURLY, PeriodicService
 from .stores.build import build as build_stores
 from .threepids.build import build as build_threepids
 from .web.build import Served
@@ -33,7 +33,7 @@ def build(core: Core) -> Site:
 def build_parts(core: Core) -> Served:
     """The parts that requests reach.  Services start in this order, and stop in the opposite one."""
     cooldowns = core.storage.cooldowns
-    core.run(PeriodicService("purge of cooldowns", lambda: cooldowns.purge(now(core.reactor)), 3600, core.reactor))
+    core.run(PeriodicService("purge of cooldowns", lambda: cooldowns.purge(now(core.reactor)), HOURLY, core.reactor))
     stores = build_stores(core)
     lookups = build_lookups(core, stores.sources, stores.listings)
     policies = build_policies(core, stores)
@@ -41,7 +41,7 @@ def build_parts(core: Core) -> Served:
     outboxes = build_outboxes(core, notifier)
     accounts = build_accounts(core)
     threepids = build_threepids(core, notifier, outboxes.onbind)
-    invites, lifecycle = build_invites(core, policies.invite, lookups.for_us, lookups.pending, outboxes)
+    invites, lifecycle = build_invites(core, policies, lookups.recursion, lookups.pending, outboxes)
     appservice = build_appservice(core, stores, notifier, lifecycle, lookups.for_us)
     return Served(stores, lookups, policies, accounts, threepids, invites, appservice)
 

@@ -7,6 +7,7 @@ Twisted's own classes predate annotations; the exceptions that type checkers nee
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from twisted.application.service import IService, MultiService
@@ -20,6 +21,8 @@ from .log import Logger
 log = Logger()
 
 S = TypeVar("S", bound=IService)
+
+HOURLY = timedelta(hours=1)
 
 
 class Service(TwistedService):
@@ -73,22 +76,24 @@ class Services(MultiService):
 
 class PeriodicService(Service):
     """
-    Calls a coroutine function every ``interval`` seconds, first at the start.
+    Calls a coroutine function again and again, first at the start.
 
     Calls never overlap: one that takes longer than the interval delays the next.  One that fails is logged.
     """
 
-    def __init__(self, name: str, call: Callable[[], Awaitable[object]], interval: float, clock: IReactorTime) -> None:
+    def __init__(
+        self, name: str, call: Callable[[], Awaitable[object]], interval: timedelta, clock: IReactorTime
+    ) -> None:
         self.name = name
         self._call = call
-        self._interval = interval
+        self._seconds = interval.total_seconds()
         self._current: Deferred[None] = Deferred()
         self._loop = LoopingCall(self._begin)
         self._loop.clock = clock
 
     def startService(self) -> None:
         super().startService()
-        self._loop.start(self._interval)
+        self._loop.start(self._seconds)
 
     def stopService(self) -> None:
         super().stopService()
@@ -106,5 +111,10 @@ class PeriodicService(Service):
             pass
         except Exception:
             log.failure(
-                "{name} failed, and will be tried again in {interval:g} s", name=self.name, interval=self._interval
+                "{name} failed, and will be tried again in {seconds:g} s", name=self.name, seconds=self._seconds
             )
+
+
+def almost(interval: timedelta) -> timedelta:
+    """A little less than an interval, for what is due in every call of a :class:`PeriodicService`: one may be early."""
+    return interval * 9 / 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from mxisd.config.matrix import Term, TermsPolicy
@@ -54,7 +55,7 @@ class HandOverTests(AppTestCase):
 
     def worker(self, courier: Courier) -> OutboxWorker:
         outbox: Any = self.storage.outbox
-        worker = OutboxWorker(outbox, courier, self.app.clock, bytes, give_up_after=1000)
+        worker = OutboxWorker(outbox, courier, self.app.clock, bytes, give_up_after=timedelta(seconds=1))
         worker.startService()
         self.addCleanup(worker.stopService)
         self.storage.asked.clear()

@@ -9,7 +9,7 @@ from ..invites.lifecycle import InviteLifecycle
 from ..lookup.source import AddressLookup
 from ..matrix.homeserver import Homeserver
 from ..notify import Notifier
-from ..services import PeriodicService
+from ..services import HOURLY, PeriodicService
 from ..stores.stores import Stores
 from .bot import Bot
 from .commands import Commands
@@ -52,5 +52,5 @@ def build(
     if config.feature.invite_by_id:
         reactions.append(InviteMail(homeserver, stores, notifier, clock, domain, {main, expiry}))
     transactions = Transactions(storage.transactions, reactions, clock)
-    core.run(PeriodicService("purge of transactions", transactions.purge, 3600, clock))
+    core.run(PeriodicService("purge of transactions", transactions.purge, HOURLY, clock))
     return ApplicationService(transactions, users, str(config.endpoint.to_as.token))

@@ -114,7 +114,7 @@ def _details(invite: Invite) -> list[str]:
     lines = [
         f"{invite.threepid.medium} {readable(invite.threepid)}",
         f"Room: {invite.room_id}",
-        f"Invited by: {invite.sender}",
+        f"Invited by: {invite.sender}{'' if invite.proven else ', which anybody may have said'}",
         f"Since: {_time(invite.created)}",
     ]
     if invite.ended is None:

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..clock import DAY, now
 from ..log import Logger
-from ..storage.contract import TransactionStorage as Store
+from ..storage.once import TransactionStorage as Store
 from .events import Event, Reaction
 
 log = Logger()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Literal, get_args
 
 from msgspec import field
@@ -75,10 +76,10 @@ class Profile(Section):
 
 
 class Exec(Section):
-    """``exec``: a program that takes longer than ``timeout`` seconds is killed."""
+    """``exec``: a program that takes longer than ``timeout`` is killed."""
 
     enabled: bool = False
-    timeout: Duration = 30
+    timeout: Duration = timedelta(seconds=30)
     token: Mapping[Token, str] = field(default_factory=_tokens)
     auth: Auth = Auth()
     directory: Directory = Directory()

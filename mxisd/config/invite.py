@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from datetime import timedelta
+from typing import Annotated, Literal
 
 from msgspec.structs import replace
 
-from .engine.section import Finding, Secret, Section
-from .engine.values import Duration, Positive, UserId
+from .engine.section import Finding, Secret, Section, Value
+from .engine.values import Days, Duration, Minutes, Positive, UserId, within
 
 
 class Expiration(Section):
-    """``after`` is in minutes."""
-
     enabled: bool = True
-    after: Positive = 10080
+    after: Minutes = timedelta(days=7)
     resolve_to: UserId = ""
 
 
 class Resolution(Section):
     recursive: bool = True
-    timer: Positive = 1
+    timer: Annotated[int, Value(within(1, 1_000_000_000))] = 1
     period: Literal["minutes", "seconds"] = "minutes"
 
     @property
-    def interval(self) -> int:
-        """Seconds."""
-        return self.timer * (60 if self.period == "minutes" else 1)
+    def interval(self) -> timedelta:
+        """The time between lookups of pending invites."""
+        return self.timer * (timedelta(minutes=1) if self.period == "minutes" else timedelta(seconds=1))
 
     def cautions(self) -> Iterable[Finding]:
         if not self.recursive:
@@ -35,20 +34,20 @@ class Resolution(Section):
 
 
 class Delivery(Section):
-    """``give_up_after`` is in seconds, ``concurrency`` for each homeserver."""
+    """``concurrency`` is for each homeserver."""
 
-    give_up_after: Duration = 7 * 24 * 3600
+    give_up_after: Duration = timedelta(days=7)
     concurrency: Positive = 4
 
 
 class History(Section):
-    days: Positive = 90
+    days: Days = timedelta(days=90)
 
 
 class Reminder(Section):
-    """``before`` is in minutes."""
+    """``before`` the invite expires."""
 
-    before: Positive | None = None
+    before: Minutes | None = None
 
 
 class IfSender(Section):
@@ -87,18 +86,16 @@ class Invite(Section):
     def mistakes(self) -> Iterable[Finding]:
         before = self.reminder.before
         if before is not None and before >= self.expiration.after:
-            yield Finding(
-                "reminder.before",
-                f"expected less than invite.expiration.after ({self.expiration.after}), found {before}",
-            )
+            after, found = (duration // timedelta(minutes=1) for duration in (self.expiration.after, before))
+            yield Finding("reminder.before", f"expected less than invite.expiration.after ({after}), found {found}")
 
     def cautions(self) -> Iterable[Finding]:
         if self.reminder.before is not None and not self.expiration.enabled:
             yield Finding("reminder.before", "nobody is reminded, since invites do not expire")
 
     @property
-    def remind_after(self) -> int | None:
-        """Minutes from an invite to its reminder."""
+    def remind_after(self) -> timedelta | None:
+        """The time from an invite to its reminder; ``None`` if there is none."""
         if self.reminder.before is None or not self.expiration.enabled:
             return None
         return self.expiration.after - self.reminder.before

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import field
 
 from .engine.section import Finding, Secret, Section
-from .engine.values import ExistingFile, Port
+from .engine.values import ExistingFile, Host, Port
 
 
 class Connection(Section):
@@ -17,7 +17,7 @@ class Connection(Section):
     tls: bool = False
     start_tls: bool = False
     ca_file: ExistingFile | None = None
-    host: str | None = None
+    host: Host | None = None
     port: Port = 389
     bind_dn: str | None = None
     bind_password: Secret | None = None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from .engine.section import Finding, Secret, Section, Value
 from .engine.values import BaseUrl, Cidr, Duration, Positive, ServerName, Url, within
 
+SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
 PRIVATE = tuple(
     ip_network(network) for network in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128")
 )
@@ -38,36 +41,36 @@ class Federation(Section):
 
 
 class Cache(Section):
-    """Seconds."""
+    """How long answers of other servers are good for."""
 
-    found: Duration = 300
-    missed: Duration = 60
+    found: Duration = timedelta(minutes=5)
+    missed: Duration = timedelta(minutes=1)
 
 
 class Recursive(Section):
-    """``timeout`` is in seconds, for each server."""
+    """``timeout`` is for each server."""
 
     enabled: bool = True
-    timeout: Duration = 10
+    timeout: Duration = timedelta(seconds=10)
     allowed_cidr: tuple[Cidr, ...] = PRIVATE
     bridge: Bridge = Bridge()
     federation: Federation = Federation()
     cache: Cache = Cache()
 
     def mistakes(self) -> Iterable[Finding]:
-        if self.timeout < 1:
+        if self.timeout < SECOND:
             yield Finding("timeout", "expected at least 1s")
 
 
 class Lookup(Section):
-    """``lookup``: who may have other servers asked, and which; ``timeout`` is in seconds, for each identity store."""
+    """``lookup``: who may have other servers asked, and which; ``timeout`` is for each identity store."""
 
-    timeout: Duration = 10
+    timeout: Duration = timedelta(seconds=10)
     bulk: Bulk = Bulk()
     recursive: Recursive = Recursive()
 
     def mistakes(self) -> Iterable[Finding]:
-        if self.timeout < 1:
+        if self.timeout < SECOND:
             yield Finding("timeout", "expected at least 1s")
 
 
@@ -98,12 +101,9 @@ class Forward(Section):
             )
 
 
-DAY = 24 * 3600
-
-
 class Hashing(Section):
     """
-    ``hashing``: lookups of hashed addresses.  ``refresh``, ``rotation`` and ``delay`` are in seconds.
+    ``hashing``: lookups of hashed addresses.
 
     ma1sd's ``rotation_policy``, ``delay`` and ``requests`` count if ``rotation`` is not set.
     """
@@ -112,10 +112,10 @@ class Hashing(Section):
     pepper_length: Annotated[int, Value(within(1, 43))] = 20
     rotation_policy: Literal["per_requests", "per_seconds"] | None = None
     hash_storage_type: Literal["in_memory", "sql"] = "in_memory"
-    delay: Duration = 10
+    delay: Duration = timedelta(seconds=10)
     requests: Positive = 10
     algorithms: tuple[Literal["sha256", "none"], ...] = ()
-    refresh: Duration = 600
+    refresh: Duration = timedelta(minutes=10)
     rotation: Duration | None = None
 
     @property
@@ -124,7 +124,7 @@ class Hashing(Section):
         return self.algorithms or ("sha256", "none") if self.enabled else ("none",)
 
     @property
-    def seconds_per_pepper(self) -> int | None:
+    def time_per_pepper(self) -> timedelta | None:
         """After how long there is a new pepper; ``None`` for never."""
         if self.rotation is not None:
             return self.rotation or None
@@ -136,14 +136,14 @@ class Hashing(Section):
         return self.requests if self.rotation is None and self.rotation_policy == "per_requests" else None
 
     @property
-    def interval(self) -> int:
-        """How often to see what is to be done, in seconds."""
-        return min(self.refresh, self.seconds_per_pepper or self.refresh)
+    def interval(self) -> timedelta:
+        """How often to see what is to be done."""
+        return min(self.refresh, self.time_per_pepper or self.refresh)
 
     def mistakes(self) -> Iterable[Finding]:
-        if self.refresh < 1:
+        if self.refresh < SECOND:
             yield Finding("refresh", "expected at least 1s")
-        if self.rotation_policy == "per_seconds" and self.delay < 1:
+        if self.rotation_policy == "per_seconds" and self.delay < SECOND:
             yield Finding("delay", "expected at least 1s")
 
     def cautions(self) -> Iterable[Finding]:

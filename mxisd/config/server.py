@@ -10,8 +10,21 @@ from msgspec.structs import replace
 from twisted.internet.endpoints import quoteStringArgument
 
 from .engine.section import Finding, Section
-from .engine.values import BaseUrl, Cidr, Endpoint, ExistingFile, ListeningHost, NameServer, Port, ServerName, Text
+from .engine.values import (
+    BaseUrl,
+    Cidr,
+    Endpoint,
+    ExistingFile,
+    HostAndPort,
+    ListeningHost,
+    NameServer,
+    Port,
+    ServerName,
+    Text,
+)
 
+# On IPv6, and thereby on IPv4 too; mxisd.listening falls back on machines that have no such thing.
+EVERYWHERE = quoteStringArgument("::")
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
@@ -39,7 +52,7 @@ class Server(Section):
         host = quoteStringArgument(self.hostname)
         if host.startswith("/"):
             return f"unix:{host}"
-        return f"tcp:{self.port}:interface={host}" if host else f"tcp:{self.port}"
+        return f"tcp:{self.port}:interface={host or EVERYWHERE}"
 
 
 class Outbound(Section):
@@ -47,12 +60,13 @@ class Outbound(Section):
 
     allowed_networks: tuple[Cidr, ...] = ()
     ca_file: ExistingFile | None = None
-    insecure_servers: tuple[ServerName, ...] = ()
+    insecure_servers: tuple[HostAndPort, ...] = ()
     nameservers: tuple[NameServer, ...] = ()
 
     def cautions(self) -> Iterable[Finding]:
         if self.insecure_servers:
-            yield Finding("insecureServers", f"certificates are not verified of {', '.join(self.insecure_servers)}")
+            servers = ", ".join(map(str, self.insecure_servers))
+            yield Finding("insecureServers", f"certificates are not verified of {servers}")
 
 
 class DnsEntry(Section):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 from msgspec.structs import replace
 
 from .engine.section import Finding, Secret, Section
-from .engine.values import ExistingFile, KeyPrefix, PoolSize, Positive, RedisUrl, ServerName
+from .engine.values import ExistingFile, HostAndPort, KeyPrefix, Milliseconds, PoolSize, RedisUrl
 
 
 class SQLite(Section):
@@ -19,7 +20,7 @@ class SQLite(Section):
 class Sentinel(Section):
     """Where to ask for the Redis that is in charge of ``service``."""
 
-    servers: tuple[ServerName, ...] = ()
+    servers: tuple[HostAndPort, ...] = ()
     service: str = "mymaster"
     username: str | None = None
     password: Secret | None = None
@@ -32,8 +33,8 @@ class Redis(Section):
     ca_file: ExistingFile | None = None
     prefix: KeyPrefix = "mxisd:"
     pool_size: PoolSize = 8
-    timeout: Positive = 900
-    """Milliseconds within which Redis has to answer; a client that waits for us notices twice that."""
+    timeout: Milliseconds = timedelta(milliseconds=900)
+    """Within that Redis has to answer; a client that waits for us notices twice that."""
     sentinel: Sentinel = Sentinel()
 
 

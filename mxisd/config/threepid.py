@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from msgspec import field
 
 from .engine.section import Alias, Finding, Secret, Section, Unfit, Value
-from .engine.values import EmailAddress, ExistingFile, Port, Url
+from .engine.values import EmailAddress, ExistingFile, Host, Port, Url
 
 
 def _placeholder(text: str) -> str:
@@ -29,7 +29,7 @@ class Sender(Section):
 class Smtp(Section):
     """``tls``: 0 none, 1 STARTTLS if offered, 2 STARTTLS always, 3 from the first byte."""
 
-    host: str = ""
+    host: Host = ""
     port: Port = 587
     tls: Literal[0, 1, 2, 3] = 1
     tls_verify: bool = True

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from twisted.internet.interfaces import IReactorTime
 
-from ..clock import MINUTE, Random, now, token
-from ..lookup.source import AddressLookup
+from ..clock import MINUTE, Random, milliseconds, now, token
+from ..lookup.recursion import Recursion
 from ..matrix import signing
 from ..matrix.error import MatrixError
-from ..matrix.ids import InvalidIdentifier, server_of
+from ..matrix.ids import InvalidIdentifier, check_room_id, server_of
 from ..matrix.signing import Signer
 from ..matrix.threepid import ThreePid
 from ..outbox.courier import Outbox
 from ..policies.invite import Attempt, InvitePolicy
+from ..policies.proofs import Proofs
 from ..storage.contract import InviteStorage as Store
 from ..storage.records import Invite
 
@@ -27,33 +30,60 @@ class Invites:
         self,
         store: Store,
         policy: InvitePolicy,
-        lookup: AddressLookup,
+        proofs: Proofs,
+        recursion: Recursion,
         outbox: Outbox,
         signer: Signer,
         clock: IReactorTime,
         random: Random,
-        remind_after: int | None = None,
+        domain: str,
+        remind_after: timedelta | None = None,
     ) -> None:
-        """``remind_after``: how many ms after an invite there is to be one more message about it."""
+        """
+        ``domain`` is that of our users.
+
+        ``remind_after``: how long after an invite there is to be one more message about it.
+        """
         self._store = store
         self._policy = policy
-        self._lookup = lookup
+        self._proofs = proofs
+        self._recursion = recursion
         self._outbox = outbox
         self._signer = signer
         self._clock = clock
         self._random = random
-        self._remind_after = remind_after
+        self._domain = domain
+        self._remind_after = None if remind_after is None else milliseconds(remind_after)
 
-    async def store(self, threepid: ThreePid, room_id: str, sender: str, fields: dict[str, object]) -> Invite:
+    async def store(
+        self,
+        threepid: ThreePid,
+        room_id: str,
+        sender: str,
+        fields: dict[str, object],
+        *,
+        account: str | None,
+        requester: str,
+    ) -> Invite:
         """
         Keep an invite and queue its message; the one that is there, if it was sent before.
 
-        The caller has checked that these are a room ID and a user ID.  ``fields`` is all else that the homeserver sent,
-        for the message.  Raises :class:`MatrixError`: ``M_FORBIDDEN``, ``M_THREEPID_IN_USE`` with the ``mxid``.
+        ``account`` is the user whose access token came with it, if any, and ``requester`` the IP address it came from.
+        Raises :class:`MatrixError`: ``M_INVALID_PARAM``, ``M_FORBIDDEN``, ``M_THREEPID_IN_USE`` with the ``mxid``.
         """
+        try:
+            check_room_id(room_id)
+            server = server_of(sender)
+        except InvalidIdentifier as error:
+            raise MatrixError(400, "M_INVALID_PARAM", str(error)) from None
+        if account not in (None, sender):
+            raise MatrixError(403, "M_FORBIDDEN", f"The access token is not of {sender}")
+        if account is None and server != self._domain:
+            raise MatrixError(403, "M_FORBIDDEN", f"Users of {server} need an access token to invite")
         # Once more: not every homeserver has us in front of it.
-        await self._policy.require(Attempt(sender, room_id, threepid))
-        user_id = await self._lookup.find(threepid)
+        attempt = Attempt(sender, room_id, threepid)
+        await self._policy.require(attempt)
+        user_id = await self._recursion.of(requester).find(threepid)
         if user_id is not None:
             raise MatrixError(400, "M_THREEPID_IN_USE", "The address belongs to a user already", mxid=user_id)
         current = now(self._clock)
@@ -70,6 +100,7 @@ class Invites:
                 fields=fields,
                 due=current,
                 notified_at=current,
+                proven=account is not None or await self._proofs.take_invite(attempt),
             ),
             resend_before=current - QUIET,
             reminder_due=None if self._remind_after is None else current + self._remind_after,

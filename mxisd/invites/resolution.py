@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from itertools import islice
 
 from twisted.internet.interfaces import IReactorTime
 
-from ..clock import HOUR, now
+from ..clock import HOUR, milliseconds, now
 from ..lookup.source import Source, ask
 from ..matrix.threepid import ThreePid
+from ..services import almost
 from ..storage.contract import BindingStorage, InviteStorage
 from ..storage.records import Invite
 from ..waiting import gather
@@ -27,10 +29,10 @@ class Resolution:
     """
     Each tick looks all pending invites up, in batches, and ends those that are found or have expired.
 
-    ``interval`` is the time between ticks, in ms.  Each source is behind a
+    ``interval`` is the time between ticks.  Each source is behind a
     :class:`~mxisd.lookup.circuit_breaker.CircuitBreaker`: those that are local are asked in every tick; remote ones,
-    after each miss, twice as much later; and those that fail not again in the same tick.  ``expire_after`` is in ms;
-    with ``None`` nothing expires.
+    after each miss, twice as much later; and those that fail not again in the same tick.  If ``expire_after`` is
+    ``None``, nothing expires.
     """
 
     def __init__(
@@ -40,22 +42,22 @@ class Resolution:
         sources: Sequence[Source],
         endings: InviteLifecycle,
         clock: IReactorTime,
-        interval: int,
-        expire_after: int | None,
+        interval: timedelta,
+        expire_after: timedelta | None,
     ) -> None:
         self._invites = invites
         self._bindings = bindings
         self._sources = sources
         self._endings = endings
         self._clock = clock
-        self._interval = interval
-        self._expire_after = expire_after
+        self._interval = milliseconds(interval)
+        self._until_next = milliseconds(almost(interval))
+        self._expire_after = None if expire_after is None else milliseconds(expire_after)
 
     async def tick(self) -> None:
         """One round.  Raises :class:`StorageUnavailable`; what was not looked up then is due in the next."""
         start = now(self._clock)
-        # A little before the next tick, which may come a little early.
-        next_due = start + self._interval * 9 // 10
+        next_due = start + self._until_next
         local = _Panel([source for source in self._sources if source.local])
         remote = _Panel([source for source in self._sources if not source.local])
         while batch := await self._invites.claim_due(start, next_due, BATCH):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -39,12 +40,12 @@ class Bridge:
 class OneByOne:
     """Asks a source for one address at a time, for as long as there is time."""
 
-    def __init__(self, source: Source, clock: IReactorTime, seconds: float) -> None:
+    def __init__(self, source: Source, clock: IReactorTime, timeout: timedelta) -> None:
         self.name = source.name
         self.local = source.local
         self._source = source
         self._clock = clock
-        self._seconds = seconds
+        self._seconds = timeout.total_seconds()
 
     async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
         questions = ((self._source, [threepid]) for threepid in threepids)

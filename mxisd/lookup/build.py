@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -30,8 +31,8 @@ from .source import Listing, Source
 from .v1 import V1
 from .v2 import V2
 
-# Seconds for a store to look up a batch of pending invites.
-PENDING_TIMEOUT = 30.0
+# For a store to look up a batch of pending invites.
+PENDING_TIMEOUT = timedelta(seconds=30)
 
 
 class Lookups(NamedTuple):
@@ -40,7 +41,7 @@ class Lookups(NamedTuple):
     recursion: Recursion
     """For requests: by who asks."""
     for_us: Lookup
-    """For what mxisd itself wants to know about an invite."""
+    """For administrators, who ask about invites."""
     private: Lookup
     """Asks only what is the administrator's own: an address of a login is not for others to know."""
     pending: tuple[Source, ...]
@@ -86,7 +87,7 @@ def _hashed(core: Core, listings: Sequence[tuple[str, Listing]]) -> HashedLookup
         core.random,
         config.pepper_length,
         config.interval,
-        config.seconds_per_pepper,
+        config.time_per_pepper,
         config.lookups_per_pepper,
     )
     core.run(PeriodicService("refresh of hashes", index.tick, config.interval, core.reactor))

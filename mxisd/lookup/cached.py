@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -18,13 +19,13 @@ class Answers:
     """
     What was found, and that nothing was, by source and address.
 
-    At most ``capacity`` answers are kept: the oldest goes first.  The times that they are good for are in seconds.
+    At most ``capacity`` answers are kept: the oldest goes first.  The other two are how long they are good for.
     """
 
-    def __init__(self, clock: IReactorTime, found: float, missed: float, capacity: int = CAPACITY) -> None:
+    def __init__(self, clock: IReactorTime, found: timedelta, missed: timedelta, capacity: int = CAPACITY) -> None:
         self._clock = clock
-        self._found = found
-        self._missed = missed
+        self._found = found.total_seconds()
+        self._missed = missed.total_seconds()
         self._answers: OldestOut[tuple[str, ThreePid], tuple[str | None, float]] = OldestOut(capacity)
 
     def recall(self, source: str, threepids: Iterable[ThreePid]) -> dict[ThreePid, str | None]:

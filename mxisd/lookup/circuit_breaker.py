@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
@@ -38,14 +39,16 @@ class CircuitBreaker:
     That is user IDs, for the addresses that it was asked about: nobody is asked to speak of others.
     """
 
-    def __init__(self, source: Source, clock: IReactorTime, seconds: float, level: LogLevel = LogLevel.warn) -> None:
+    def __init__(
+        self, source: Source, clock: IReactorTime, timeout: timedelta, level: LogLevel = LogLevel.warn
+    ) -> None:
         """``level`` is that of what the log says of the source: when it breaks, say, and when it answers again."""
         self.name = source.name
         self.local = source.local
         self.counts = Counts()
         self._source = source
         self._clock = clock
-        self._seconds = seconds
+        self._seconds = timeout.total_seconds()
         self._level = level
         self._failures = 0
         self._peace_until = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -65,11 +66,11 @@ class FederationSource:
         v1: V1,
         guard: Callable[[Source], Source],
         clock: IReactorTime,
-        seconds: float,
+        timeout: timedelta,
     ) -> None:
         self._domains = domains
         self._clock = clock
-        self._seconds = seconds
+        self._seconds = timeout.total_seconds()
         self._source = lru_cache(REMEMBERED)(lambda domain: guard(_Domain(domain, domains, servers, v1)))
 
     async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -10,11 +11,13 @@ from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from ..clock import Random, now
+from ..clock import Random, milliseconds, now
 from ..log import Logger
 from ..matrix.hashing import digest
 from ..matrix.threepid import ThreePid, spellings
-from ..storage.contract import CooldownStorage, HashStorage, Portion, StorageUnavailable
+from ..services import almost
+from ..storage.contract import HashStorage, Portion, StorageUnavailable
+from ..storage.once import CooldownStorage
 from ..storage.records import Pepper
 from .source import Listing
 
@@ -40,10 +43,10 @@ class HashIndex:
     """
     Refreshes the index.
 
-    Of several processes one does so every ``interval`` seconds, and each at its start, since it may be the first to
+    Of several processes one does so every ``interval``, and each at its start, since it may be the first to
     have its configuration.
 
-    There is a new pepper after ``rotation`` seconds, or when :meth:`looked_up` was called ``lookups`` times; never for
+    There is a new pepper after the time ``rotation``, or when :meth:`looked_up` was called ``lookups`` times; never for
     what is ``None``.  Both are judged when the index is refreshed.
     """
 
@@ -56,8 +59,8 @@ class HashIndex:
         clock: IReactorTime,
         random: Random,
         pepper_length: int,
-        interval: float,
-        rotation: float | None = None,
+        interval: timedelta,
+        rotation: timedelta | None = None,
         lookups: int | None = None,
     ) -> None:
         self._hashes = hashes
@@ -67,8 +70,7 @@ class HashIndex:
         self._clock = clock
         self._random = random
         self._pepper_length = pepper_length
-        # A little less, for what happens every interval and may come a little early.
-        self._period = int(interval * 900)
+        self._period = milliseconds(almost(interval))
         self._started = False
         self._rotation = rotation
         self._lookups_allowed = lookups
@@ -113,8 +115,8 @@ class HashIndex:
         pepper = self._random(self._pepper_length).hex()[: self._pepper_length]
         return Pepper(pepper=pepper, made_at=now(self._clock))
 
-    def _age(self, pepper: Pepper) -> float:
-        return self._clock.seconds() - pepper.made_at / 1000
+    def _age(self, pepper: Pepper) -> timedelta:
+        return timedelta(milliseconds=now(self._clock) - pepper.made_at)
 
     def _is_over(self, current: Pepper) -> bool:
         if self._rotation is not None and self._age(current) >= self._rotation:

@@ -58,11 +58,17 @@ class _Keys(NamedTuple):
     fetched: float
 
 
-class Overwrites(NamedTuple):
+class Overwrites:
     """The base URLs of homeservers that the administrator has put in place of discovery, and what to reach them by."""
 
-    urls: Mapping[str, str]
-    http: Http
+    def __init__(self, urls: Mapping[str, str], http: Http) -> None:
+        """``urls`` are by server name."""
+        self._urls = {server_name.lower(): url for server_name, url in urls.items()}
+        self.http = http
+
+    def url_of(self, server_name: str) -> str | None:
+        """The base URL for a server name in any case; ``None`` leaves it to discovery."""
+        return self._urls.get(server_name.lower())
 
 
 class FederationClient:
@@ -86,9 +92,8 @@ class FederationClient:
         ``timeout`` is in seconds and covers discovery too.  Raises :class:`OutboundError`, and
         :class:`InvalidIdentifier` if it is no server name.
         """
-        if server_name in self._overwrites.urls:
-            url = self._overwrites.urls[server_name] + path
-            return await self._overwrites.http.request(method, url, json=json, timeout=timeout)
+        if (base_url := self._overwrites.url_of(server_name)) is not None:
+            return await self._overwrites.http.request(method, base_url + path, json=json, timeout=timeout)
         late = TimedOut(f"no complete answer from {server_name} within {timeout:g} seconds")
         end = self._clock.seconds() + timeout
         destination = await within(timeout, self._clock, self._discovery.resolve(server_name), late)

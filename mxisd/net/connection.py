@@ -90,6 +90,39 @@ class FilteredEndpoint:
         return protocol
 
 
+def host_endpoint(reactor: IReactor, host: str, port: int, timeout: float = 30) -> IStreamClientEndpoint:
+    """
+    Twisted's endpoint for a host that the administrator names, wherever it is; ``timeout`` is in seconds.
+
+    Twisted refuses names with underscores, which the services of Compose have.
+    """
+    if "_" not in host:
+        return HostnameEndpoint(reactor, host, port, timeout)
+    return HostnameEndpoint(_Renamed(reactor, host), "underscores.invalid", port, timeout)
+
+
+class _Renamed:
+    """The reactor as ``HostnameEndpoint`` uses it, for which any name is another one."""
+
+    def __init__(self, reactor: IReactor, host: str) -> None:
+        directlyProvides(self, IReactorPluggableNameResolver)
+        self.nameResolver = self
+        self.connectTCP = reactor.connectTCP
+        self.callLater = reactor.callLater
+        self.seconds = reactor.seconds
+        self._resolver = reactor.nameResolver
+        self._host = host
+
+    def resolveHostName(
+        self,
+        receiver: IResolutionReceiver,
+        host: str,
+        portNumber: int = 0,  # noqa: N803
+        **options: Any,
+    ) -> IHostResolution:
+        return self._resolver.resolveHostName(receiver, self._host, portNumber, **options)
+
+
 class _Dialler:
     """The reactor as ``HostnameEndpoint`` uses it, for which any name is at the addresses given."""
 

@@ -12,12 +12,13 @@ from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identit
 from service_identity.pyopenssl import extract_patterns
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-from twisted.internet.ssl import CertificateOptions, OpenSSLDefaultPaths, VerificationError, optionsForClientTLS
+from twisted.internet.ssl import CertificateOptions, OpenSSLDefaultPaths, VerificationError
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..errors import StartError
+from .hosts import HostPort
 
 
 class _SystemAndFile(OpenSSLDefaultPaths):
@@ -29,6 +30,18 @@ class _SystemAndFile(OpenSSLDefaultPaths):
     def _addCACertsToContext(self, context: SSL.Context) -> None:
         OpenSSLDefaultPaths._addCACertsToContext(self, context)
         context.load_verify_locations(self._ca_file)
+
+
+def _connection_to(host: str, options: CertificateOptions) -> SSL.Connection:
+    connection = SSL.Connection(options.getContext(), None)
+    # Servers with several certificates choose by it; an address is none of their names (RFC 6066, section 3).
+    if not _is_address(host):
+        connection.set_tlsext_host_name(host.encode("ascii"))
+    return connection
+
+
+def _is_address(host: str) -> bool:
+    return isIPAddress(host) or isIPv6Address(host)
 
 
 # Codes of OpenSSL (its x509_vfy.h) that administrators meet.
@@ -65,28 +78,25 @@ class _Unverified:
         self._host = host
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N803
-        connection = SSL.Connection(CertificateOptions(verify=False).getContext(), None)
-        if not isIPAddress(self._host) and not isIPv6Address(self._host):
-            connection.set_tlsext_host_name(self._host.encode("ascii"))
-        return connection
+        return _connection_to(self._host, CertificateOptions(verify=False))
 
 
 @implementer(IOpenSSLClientConnectionCreator)
 class _Verified:
     """
-    Twisted's, with a stricter look at the names of the certificate.
+    Like Twisted's ``optionsForClientTLS``, with a stricter look at the names of the certificate.
 
-    Twisted's own takes a trusted certificate without names, or with one that cannot be read, to be of any host.
+    Twisted's own takes a trusted certificate without names, or with one that cannot be read, to be of any host; and it
+    connects to no host with an underscore in its name.
     """
 
     def __init__(self, host: str, root: OpenSSLDefaultPaths) -> None:
         self._host = host
-        self._options = optionsForClientTLS(host, root)
+        self._options = CertificateOptions(trustRoot=root)
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N803
-        connection = self._options.clientConnectionForTLS(tlsProtocol)
-        is_address = isIPAddress(self._host) or isIPv6Address(self._host)
-        identity = IPAddress_ID(self._host) if is_address else DNS_ID(self._host)
+        connection = _connection_to(self._host, self._options)
+        identity = IPAddress_ID(self._host) if _is_address(self._host) else DNS_ID(self._host)
         # The connection, which keeps the callback, is the protocol's.
         protocol = ref(tlsProtocol)
 
@@ -119,11 +129,11 @@ class Trust:
     """
     The authorities of the system, those in ``ca_file`` besides, and no check at all for the hosts in ``insecure``.
 
-    An entry of ``insecure`` is a host, for all its ports, or ``host:port``.  Raises :class:`CaFileError`.
+    An entry of ``insecure`` without a port is for all ports of the host.  Raises :class:`CaFileError`.
     """
 
-    def __init__(self, ca_file: str | Path | None = None, insecure: Collection[str] = ()) -> None:
-        self._insecure = frozenset(entry.lower() for entry in insecure)
+    def __init__(self, ca_file: str | Path | None = None, insecure: Collection[HostPort] = ()) -> None:
+        self._insecure = frozenset(HostPort(host.lower(), port) for host, port in insecure)
         self._root = OpenSSLDefaultPaths() if ca_file is None else _SystemAndFile(ca_file)
         try:
             CertificateOptions(trustRoot=self._root).getContext()
@@ -132,7 +142,6 @@ class Trust:
 
     def connection_to(self, host: str, port: int) -> IOpenSSLClientConnectionCreator:
         """How to start TLS with a host, given by name or by address without brackets."""
-        bracketed = f"[{host}]" if ":" in host else host
-        if not self._insecure.isdisjoint((bracketed.lower(), f"{bracketed}:{port}".lower())):
+        if not self._insecure.isdisjoint((HostPort(host.lower()), HostPort(host.lower(), port))):
             return _Unverified(host)
         return _Verified(host, self._root)

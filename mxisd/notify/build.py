@@ -15,6 +15,7 @@ from ..config.threepid import HttpGateway, SendGridMessage, Templates
 from ..core import Core
 from ..matrix.ids import is_ip_literal, split_server_name
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid
+from ..net.hosts import HostPort
 from ..net.http_client import Http
 from ..net.tls import Trust
 from ..reactor import IReactor
@@ -166,7 +167,7 @@ def _mail_connector(
     smtp = raw.connectors.smtp
     if not smtp.host:
         return None
-    trust = Trust(config.outbound.ca_file, () if smtp.tls_verify else (smtp.host,))
+    trust = Trust(config.outbound.ca_file, () if smtp.tls_verify else (HostPort(smtp.host),))
     server = MailServer(
         host=smtp.host,
         port=smtp.port,

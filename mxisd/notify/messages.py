@@ -14,6 +14,7 @@ from urllib.parse import quote_plus, urlencode
 
 from msgspec import Struct
 
+from ..matrix.ids import server_of
 from ..matrix.threepid import ThreePid, readable
 from ..storage.records import Invite
 from . import strangers
@@ -91,14 +92,16 @@ class InviteMessage(Struct, frozen=True):
 
     def values(self, site: MessageContext) -> Mapping[str, str]:
         invite = self.invite
-        fields = {name: value for name, value in invite.fields.items() if isinstance(value, str)}
+        given = invite.fields if invite.proven else {}
+        fields = {name: value for name, value in given.items() if isinstance(value, str)}
         alias = strangers.room_alias(fields.get("room_alias", ""))
+        sender = _sender(invite.sender, fields.get("sender_display_name", ""))
         room = _room(invite.room_id, fields.get("room_name", ""))
+        people = {**sender, **room} if invite.proven else _anonymous(invite)
         key = invite.ephemeral_private_key
         return {
-            **_sender(invite.sender, fields.get("sender_display_name", "")),
-            **room,
-            "ROOM_NAME_OR_ALIAS": room["ROOM_NAME"] or alias or room["ROOM_ID"],
+            **people,
+            "ROOM_NAME_OR_ALIAS": people["ROOM_NAME"] or alias or people["ROOM_ID"],
             "ROOM_ALIAS": alias,
             "ROOM_AVATAR_URL": strangers.avatar(fields.get("room_avatar_url", "")),
             "ROOM_TYPE": strangers.word(fields.get("room_type", "")),
@@ -197,6 +200,19 @@ def values(message: Message, site: MessageContext) -> dict[str, str]:
     }
     shown = {name: line(value, MAX_URL) for name, value in given.items()}
     return shown | {f"{name}_URL_ENCODED": quote_plus(value) for name, value in shown.items()}
+
+
+def _anonymous(invite: Invite) -> dict[str, str]:
+    """What is shown of an invite that anybody may have sent: nothing that could be a stranger's own words."""
+    somebody = f"Somebody on {server_of(invite.sender)}"
+    return {
+        **_sender("", ""),
+        "SENDER_ID": somebody,
+        "SENDER_NAME_OR_ID": somebody,
+        **_room("", ""),
+        "ROOM_ID": "…",
+        "ROOM_NAME_OR_ID": "…",
+    }
 
 
 def _sender(user_id: str, given_name: str) -> dict[str, str]:

@@ -38,6 +38,7 @@ def samples(threepid: ThreePid, site: MessageContext) -> dict[Kind, Message]:
             "room_avatar_url": f"mxc://{site.domain}/gardens",
             "room_join_rules": "invite",
         },
+        proven=True,
     )
     link = f"{site.public_url}/_matrix/identity/v2/validate/{threepid.medium}/submitToken?token=123456"
     messages: list[Message] = [

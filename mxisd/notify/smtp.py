@@ -12,12 +12,13 @@ from typing import Literal
 from email_validator import EmailNotValidError, validate_email
 from msgspec import Struct
 from twisted.internet.defer import CancelledError
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
+from twisted.internet.endpoints import wrapClientTLS
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory
 
 from ..clock import Random
 from ..log import Logger
+from ..net.connection import host_endpoint
 from ..reactor import IReactor
 from ..waiting import within
 from .mail import POLICY, address
@@ -112,7 +113,7 @@ class SmtpConnector:
 
     async def _connect(self, connection: SmtpConnection) -> None:
         host, port = self._server.host, self._server.port
-        endpoint: IStreamClientEndpoint = HostnameEndpoint(self._reactor, host, port, CONNECT_TIMEOUT)
+        endpoint = host_endpoint(self._reactor, host, port, CONNECT_TIMEOUT)
         if self._server.tls == 3:
             endpoint = wrapClientTLS(self._tls, endpoint)
         self._trace(f"connecting to {host}, port {port}")

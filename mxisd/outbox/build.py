@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..clock import MINUTE
+from ..clock import milliseconds
 from ..core import Core
 from ..notify import InviteMessage, Notifier, Reminder
 from ..storage.records import Invite
@@ -28,7 +28,7 @@ class Outboxes(NamedTuple):
 def build(core: Core, notifier: Notifier) -> Outboxes:
     """A worker for each kind of delivery."""
     config = core.config.invite
-    give_up_after = config.delivery.give_up_after * 1000
+    give_up_after = config.delivery.give_up_after
 
     def worker(courier: Courier, per_destination: int) -> OutboxWorker:
         return core.run(
@@ -36,7 +36,7 @@ def build(core: Core, notifier: Notifier) -> Outboxes:
         )
 
     def reminder(invite: Invite) -> Reminder:
-        return Reminder(invite, invite.created + config.expiration.after * MINUTE)
+        return Reminder(invite, invite.created + milliseconds(config.expiration.after))
 
     onbind = worker(OnbindDelivery(core.federation, core.signer), config.delivery.concurrency)
     messages = worker(MessageDelivery("message", notifier, InviteMessage), MESSAGES_AT_ONCE)

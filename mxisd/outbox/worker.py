@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 from twisted.internet import task
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 
-from ..clock import HOUR, Random, now
+from ..clock import HOUR, Random, milliseconds, now
 from ..log import Logger
 from ..services import Service
 from ..storage.contract import OutboxStorage, StorageUnavailable
@@ -42,9 +43,9 @@ class OutboxWorker(Service):
     """
     Delivers one kind from the outbox, at most ``at_once`` together and ``per_destination`` to one destination.
 
-    What has not been delivered ``give_up_after`` ms after it was queued is abandoned.  What is not repeatable and had
-    an attempt without an outcome is repeated once, at once, or as soon within :data:`REPEAT_WITHIN` as the other side
-    takes it; if that does not settle it either, its state is unknown.
+    What has not been delivered within ``give_up_after`` is abandoned.  What is not repeatable and had an attempt
+    without an outcome is repeated once, at once, or as soon within :data:`REPEAT_WITHIN` as the other side takes it; if
+    that does not settle it either, its state is unknown.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class OutboxWorker(Service):
         courier: Courier,
         clock: IReactorTime,
         random: Random,
-        give_up_after: int,
+        give_up_after: timedelta,
         per_destination: int = 4,
         at_once: int = 32,
     ) -> None:
@@ -61,7 +62,7 @@ class OutboxWorker(Service):
         self._courier = courier
         self._clock = clock
         self._random = random
-        self._give_up_after = give_up_after
+        self._give_up_after = milliseconds(give_up_after)
         self._per_destination = per_destination
         self._at_once = at_once
         self._under_way: dict[str, tuple[Delivery, Deferred[None]]] = {}

@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 from ..config.interception import Medium, RegisterPolicy
 from ..log import Logger
 from ..matrix.error import MatrixError
+from ..matrix.ids import server_of
 from ..matrix.threepid import ThreePid, a_labels, spellings
 from ..patterns import Expression
 from ..storage.records import Invite
@@ -22,13 +23,18 @@ class PendingInvites(Protocol):
 
 
 class RegistrationPolicy:
-    """An address may be used if it was invited or is on a whitelist; for the others there is a default."""
+    """
+    An address may be used if it was invited or is on a whitelist; for the others there is a default.
 
-    def __init__(self, policy: RegisterPolicy, invites: PendingInvites) -> None:
+    Invites count that are proven to come from users of ``domain``: strangers must not let each other in.
+    """
+
+    def __init__(self, policy: RegisterPolicy, invites: PendingInvites, domain: str) -> None:
         self._allowed = policy.allowed
         self._invited = policy.invite
         self._lists = {medium: _Lists(lists) for medium, lists in policy.threepid.items()}
         self._invites = invites
+        self._domain = domain
 
     async def require(self, threepid: ThreePid) -> None:
         """Raise :class:`MatrixError` ``M_THREEPID_DENIED`` unless an address may be used."""
@@ -37,12 +43,16 @@ class RegistrationPolicy:
             raise MatrixError(403, "M_THREEPID_DENIED", "This address may not be used to register here")
 
     async def allows(self, threepid: ThreePid) -> bool:
-        """Whether an address may be used: an invite counts first, then the blacklist, then the whitelist."""
-        if self._invited and await self._invites.pending(threepid):
-            return True
+        """Whether an address may be used: the blacklist counts first, then an invite, then the whitelist."""
         lists = self._lists.get(threepid.medium)
         listed = lists.judge(threepid) if lists is not None else None
-        return self._allowed if listed is None else listed
+        if listed is None and not self._allowed:
+            return self._invited and await self._is_invited(threepid)
+        return listed is not False
+
+    async def _is_invited(self, threepid: ThreePid) -> bool:
+        pending = await self._invites.pending(threepid)
+        return any(invite.proven and server_of(invite.sender) == self._domain for invite in pending)
 
 
 class _Lists:

@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 
 from ..matrix.threepid import ThreePid
 from .archive import Archive
+from .once import CooldownStorage, TransactionStorage
 from .records import Account, Binding, Claimed, Delivery, End, Failure, Invite, Kind, Pepper, Session, State
 
 Portion: TypeAlias = Sequence[tuple[Sequence[str], str]]
@@ -134,6 +135,9 @@ class InviteStorage(Protocol):
 
         If an invite is pending for the same address, room and sender, that one is returned instead.  Its message is
         queued again only if the last one was queued before ``resend_before`` and is no longer queued.
+
+        If only the new one is proven, the pending one becomes so, with the new ``fields``, since the old ones were
+        anybody's; then the last message does not count.
         """
         ...
 
@@ -229,28 +233,6 @@ class AccountStorage(Protocol):
 
     async def accept_terms(self, user_id: str, urls: Iterable[str], now: int) -> None:
         """Add URLs to the terms that a user has accepted, with whichever token."""
-        ...
-
-
-class TransactionStorage(Protocol):
-    """IDs of the transactions from the homeserver to our application service, so that none is handled twice."""
-
-    async def is_done(self, txn_id: str) -> bool: ...
-
-    async def done(self, txn_id: str, now: int) -> None: ...
-
-    async def purge(self, done_before: int) -> int: ...
-
-
-class CooldownStorage(Protocol):
-    """Things that all processes together do at most once in a period."""
-
-    async def take(self, name: str, now: int, period: int) -> bool:
-        """Return ``True`` if no cooldown of this name is running, and start one of ``period`` ms."""
-        ...
-
-    async def purge(self, now: int) -> int:
-        """Delete cooldowns that are over; return how many."""
         ...
 
 

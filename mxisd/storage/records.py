@@ -83,6 +83,8 @@ class Invite(Struct, frozen=True, kw_only=True):
     ended_at: int | None = None
     user_id: str | None = None
     """The user ID it was resolved to."""
+    proven: bool = False
+    """Whether it is known that the sender sent it; otherwise anybody may have, with any ``fields``."""
 
 
 Kind = Literal["onbind", "message", "reminder"]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ..core import Core
 from ..notify import Notifier
 from ..outbox.courier import Outbox
-from ..services import PeriodicService
+from ..services import HOURLY, PeriodicService
 from .binding import Bindings
 from .unbind_notices import UnbindNotices
 from .validation import ValidationSessions
@@ -26,5 +26,5 @@ def build(core: Core, notifier: Notifier, onbind: Outbox) -> ThreePids:
     policy = config.session.policy
     sessions = ValidationSessions(storage.sessions, notifier, clock, core.random, config.server.public_url)
     notices = UnbindNotices(policy.unbind, storage.bindings, storage.cooldowns, notifier, clock)
-    core.run(PeriodicService("purge of sessions", sessions.purge, 3600, clock))
+    core.run(PeriodicService("purge of sessions", sessions.purge, HOURLY, clock))
     return ThreePids(sessions, Bindings(storage.bindings, sessions, onbind, notices, core.signer, clock, policy))

@@ -9,7 +9,8 @@ from ..config.session import Unbind
 from ..log import Logger
 from ..matrix.threepid import ThreePid
 from ..notify import MessageSender, SendFailed, UnbindNotice, UnbindWarning
-from ..storage.contract import BindingStorage, CooldownStorage
+from ..storage.contract import BindingStorage
+from ..storage.once import CooldownStorage
 from ..waiting import background
 
 log = Logger()

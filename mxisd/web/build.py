@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from ..accounts.build import AccountParts
 from ..appservice.build import ApplicationService
+from ..config import Config
 from ..core import Core
 from ..invites.invites import Invites
 from ..lookup.build import Lookups
@@ -15,6 +16,7 @@ from ..lookup.identifiers import Identifiers
 from ..matrix import xmatrix
 from ..matrix.threepid import readable, redacted
 from ..policies.build import Policies
+from ..policies.newcomers import Newcomers
 from ..stores.passwords import Passwords
 from ..stores.profiles import StoreProfiles
 from ..stores.search import StoreSearch
@@ -81,12 +83,17 @@ def _identity(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint
     on = identity.IdentityEndpoints(
         account=AccountEndpoints(*parts.accounts),
         lookup=LookupEndpoints(parts.lookups.recursion, parts.lookups.hashed, clients, bulk=config.lookup.bulk.enabled),
-        validate=ValidateEndpoints(parts.threepids.sessions, Pages(config.view), config.session.policy.validation),
+        validate=ValidateEndpoints(
+            parts.threepids.sessions,
+            Pages(config.view),
+            config.session.policy.validation,
+            _newcomers(config, parts.policies),
+        ),
         threepid=ThreePidEndpoints(
             parts.threepids.bindings, partial(xmatrix.authenticate, core.federation, our_names=names)
         ),
         pubkey=PubkeyEndpoints(core.signer, parts.invites),
-        invite=InviteEndpoints(parts.invites, core.signer, public_url, shown),
+        invite=InviteEndpoints(parts.invites, clients, core.signer, public_url, shown),
     )
     paths = identity.common()
     paths |= identity.v1(on) if config.matrix.v1 else identity.v1_for_homeservers(on)
@@ -97,7 +104,7 @@ def _identity(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint
 def _policy(core: Core, parts: Served) -> dict[str, Endpoint]:
     """What a homeserver may ask about invites before it sends them."""
     token = core.config.invite.policy.token
-    return {} if token is None else PolicyEndpoints(parts.policies.invite, token).endpoints()
+    return {} if token is None else PolicyEndpoints(parts.policies.invite, parts.policies.proofs, token).endpoints()
 
 
 def _credentials(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint]:
@@ -109,20 +116,19 @@ def _credentials(core: Core, parts: Served, clients: Clients) -> dict[str, Endpo
 
 def _interceptions(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint]:
     """Paths of the homeservers that mxisd stands in front of, if it stands in front of any."""
-    config, reactor, stores = core.config, core.reactor, parts.stores
-    by_name = {entry.name: entry.value for entry in config.dns.overwrite.homeserver.client}
-    url = config.matrix.homeserver.url
-    if not by_name and not url:
+    config, reactor, stores, policies = core.config, core.reactor, parts.stores, parts.policies
+    homeservers = _homeservers(config)
+    if homeservers is None:
         return {}
-    proxy = Proxy(agent_for(reactor, core.trust), HomeserverUrls(by_name, url), clients, reactor)
+    proxy = Proxy(agent_for(reactor, core.trust), homeservers, clients, reactor)
     exclude, rules, domain = config.directory.exclude, config.auth.rewrite.user.rules, config.matrix.domain
     search = StoreSearch(stores, exclude, reactor)
     identifiers = Identifiers(parts.lookups.private, rules, domain)
     profiles = StoreProfiles(stores, reactor)
     return interception.interceptions(
         interception.InterceptionEndpoints(
-            invite=InviteInterception(proxy, parts.policies.invite),
-            register=RegistrationInterception(proxy, parts.policies.registration),
+            invite=InviteInterception(proxy, policies.invite, policies.proofs),
+            register=RegistrationInterception(proxy, policies.registration, policies.proofs),
             directory=DirectoryInterception(proxy, search, exclude, reactor) if config.adds_to_directory else None,
             login=LoginInterception(proxy, identifiers) if config.reads_logins else None,
             profile=(
@@ -130,6 +136,20 @@ def _interceptions(core: Core, parts: Served, clients: Clients) -> dict[str, End
             ),
         )
     )
+
+
+def _homeservers(config: Config) -> HomeserverUrls | None:
+    """Those that mxisd stands in front of."""
+    by_name = {entry.name: entry.value for entry in config.dns.overwrite.homeserver.client}
+    url = config.matrix.homeserver.url
+    return HomeserverUrls(by_name, url) if by_name or url else None
+
+
+def _newcomers(config: Config, policies: Policies) -> Newcomers | None:
+    """Who may have phone numbers validated, if it is for us to say who registers."""
+    if _homeservers(config) is None:
+        return None
+    return Newcomers(policies.registration, policies.proofs, config.matrix.domain)
 
 
 def _application_service(parts: Served) -> dict[str, Endpoint]:

@@ -17,15 +17,17 @@ import treq
 from msgspec import Struct
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.defer import TimeoutError as TooLate
-from twisted.internet.interfaces import IConsumer, IOpenSSLClientConnectionCreator, IReactorTime
-from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.internet.endpoints import wrapClientTLS
+from twisted.internet.interfaces import IConsumer, IReactorTime, IStreamClientEndpoint
+from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer, IPolicyForHTTPS, IResponse
+from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
 from twisted.web.server import Request
 from zope.interface import implementer
 
 from ..log import Logger
 from ..matrix.error import MatrixError
+from ..net.connection import host_endpoint
 from ..net.tls import Trust
 from ..reactor import IReactor
 from .answer import HOP_BY_HOP, Relay, Whole
@@ -37,6 +39,7 @@ log = Logger()
 T = TypeVar("T")
 
 WHOAMI = b"/_matrix/client/v3/account/whoami"
+CONNECT_TIMEOUT = 10.0  # seconds
 # Seconds until an answer begins: for an invite over federation, the homeserver of the invitee has a minute.
 PATIENCE = 120.0
 # What is read of an answer that is not just passed on: a profile may have 64 KiB, and a search finds up to 50 of them.
@@ -75,13 +78,18 @@ class HomeserverUrls:
         return url
 
 
-@implementer(IPolicyForHTTPS)
-class _Trusted:
-    def __init__(self, trust: Trust) -> None:
+@implementer(IAgentEndpointFactory)
+class _Endpoints:
+    def __init__(self, reactor: IReactor, trust: Trust) -> None:
+        self._reactor = reactor
         self._trust = trust
 
-    def creatorForNetloc(self, hostname: bytes, port: int) -> IOpenSSLClientConnectionCreator:
-        return self._trust.connection_to(hostname.decode("ascii"), port)
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        host = uri.host.decode("ascii")
+        endpoint = host_endpoint(self._reactor, host, uri.port, CONNECT_TIMEOUT)
+        if uri.scheme == b"https":
+            return wrapClientTLS(self._trust.connection_to(host, uri.port), endpoint)
+        return endpoint
 
 
 def agent_for(reactor: IReactor, trust: Trust) -> IAgent:
@@ -90,7 +98,8 @@ def agent_for(reactor: IReactor, trust: Trust) -> IAgent:
     pool.maxPersistentPerHost = 64
     # Less than servers do, Synapse a minute: what they close while we send is lost, and must not be sent twice.
     pool.cachedConnectionTimeout = 30
-    return Agent(reactor, _Trusted(trust), connectTimeout=10, pool=pool)
+    agent: IAgent = Agent.usingEndpointFactory(reactor, _Endpoints(reactor, trust), pool)
+    return agent
 
 
 class Identity(Struct):

@@ -193,7 +193,9 @@ class CommandTests(BotCase):
     def test_what_became_of_an_invite(self) -> None:
         self.invite()
         shown = self.run_line("!invite show token")
-        self.assertIn("email bob@example.com\nRoom: !room:example.org\nInvited by: @alice:example.org", shown)
+        self.assertIn(
+            "email bob@example.com\nRoom: !room:example.org\nInvited by: @alice:example.org, which anybody", shown
+        )
         self.assertIn("Pending\nMessage of 2023-11-14 22:13:20 UTC: queued, attempts: 0, due", shown)
         result(self.endings.expire("token"))
         (delivery,) = result(self.storage.outbox.claim("onbind", now(self.clock), 1000, 1, {}, 1)).deliveries

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from msgspec import to_builtins
 
 from tests.config.case import ConfigCase
@@ -89,7 +91,7 @@ DEFAULTS = {
         "port": 8090,
         "publicUrl": "https://example.org",
         "hostname": "",
-        "bind": ("tcp:8090",),
+        "bind": (r"tcp:8090:interface=\:\:",),
         "trustedProxies": ("127.0.0.0/8", "::1/128"),
     },
     "key": {"path": "{directory}/mxisd.signing.key"},
@@ -104,7 +106,7 @@ DEFAULTS = {
                 "caFile": None,
                 "prefix": "mxisd:",
                 "poolSize": 8,
-                "timeout": 900,
+                "timeout": timedelta(milliseconds=900),
                 "sentinel": {"servers": (), "service": "mymaster", "username": None, "password": None},
             },
             "postgresql": {
@@ -127,10 +129,14 @@ DEFAULTS = {
         }
     },
     "invite": {
-        "expiration": {"enabled": True, "after": 10080, "resolveTo": "@_mxisd_invite-expired:example.org"},
+        "expiration": {
+            "enabled": True,
+            "after": timedelta(minutes=10080),
+            "resolveTo": "@_mxisd_invite-expired:example.org",
+        },
         "resolution": {"recursive": True, "timer": 1, "period": "minutes"},
-        "delivery": {"giveUpAfter": 7 * 24 * 3600, "concurrency": 4},
-        "history": {"days": 90},
+        "delivery": {"giveUpAfter": timedelta(days=7), "concurrency": 4},
+        "history": {"days": timedelta(days=90)},
         "reminder": {"before": None},
         "policy": {"ifSender": {"hasRole": ()}, "rules": (), "token": None},
         "fullDisplayName": False,
@@ -170,10 +176,10 @@ DEFAULTS = {
         "pepperLength": 20,
         "rotationPolicy": None,
         "hashStorageType": "in_memory",
-        "delay": 10,
+        "delay": timedelta(seconds=10),
         "requests": 10,
         "algorithms": (),
-        "refresh": 600,
+        "refresh": timedelta(seconds=600),
         "rotation": None,
     },
     "outbound": {"allowedNetworks": (), "caFile": None, "insecureServers": (), "nameservers": ()},
@@ -192,15 +198,15 @@ DEFAULTS = {
         },
     },
     "lookup": {
-        "timeout": 10,
+        "timeout": timedelta(seconds=10),
         "bulk": {"enabled": True},
         "recursive": {
             "enabled": True,
-            "timeout": 10,
+            "timeout": timedelta(seconds=10),
             "allowedCidr": ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128"),
             "bridge": {"enabled": False, "recursiveOnly": True, "server": None, "mappings": {}},
             "federation": {"enabled": True, "allow": (), "deny": ()},
-            "cache": {"found": 300, "missed": 60},
+            "cache": {"found": timedelta(seconds=300), "missed": timedelta(seconds=60)},
         },
     },
     "forward": {"servers": (), "account": {"accessToken": None, "homeserver": None, "acceptedTerms": ()}},
@@ -250,7 +256,7 @@ DEFAULTS = {
     },
     "exec": {
         "enabled": False,
-        "timeout": 30,
+        "timeout": timedelta(seconds=30),
         "token": {
             "localpart": "{localpart}",
             "domain": "{domain}",
@@ -297,7 +303,9 @@ class DefaultsTests(ConfigCase):
 
     def test_all_of_them(self) -> None:
         found = to_builtins(
-            self.config(), enc_hook=lambda value: str(value).replace(str(self.directory), "{directory}")
+            self.config(),
+            builtin_types=[timedelta],
+            enc_hook=lambda value: str(value).replace(str(self.directory), "{directory}"),
         )
         self.assertEqual(found, DEFAULTS)
 
@@ -323,7 +331,8 @@ class DerivedTests(ConfigCase):
     def test_server(self) -> None:
         server = self.config("server: {name: id.example.org, port: 1234}").server
         self.assertEqual(
-            (server.name, server.public_url, server.bind), ("id.example.org", "https://id.example.org", ("tcp:1234",))
+            (server.name, server.public_url, server.bind),
+            ("id.example.org", "https://id.example.org", (r"tcp:1234:interface=\:\:",)),
         )
         self.assertEqual(
             self.config("server: {publicUrl: 'http://id.example.org:8090/'}").server.public_url,

@@ -1,14 +1,17 @@
 """What the keys about peppers come to."""
 
-from mxisd.config.lookup import DAY
 from tests.config.case import ConfigCase
+
+DAY = 24 * 3600
 
 
 class HashingTests(ConfigCase):
-    def peppers(self, text: str) -> tuple[int | None, int | None, int]:
-        """After how many seconds, and lookups, there is a new pepper; and how often to look."""
+    def peppers(self, text: str) -> tuple[float | None, int | None, float]:
+        """After how many seconds, and lookups, there is a new pepper; and after how many seconds to look."""
         hashing = self.config(f"hashing: {{{text}}}").hashing
-        return hashing.seconds_per_pepper, hashing.lookups_per_pepper, hashing.interval
+        time = hashing.time_per_pepper
+        seconds = None if time is None else time.total_seconds()
+        return seconds, hashing.lookups_per_pepper, hashing.interval.total_seconds()
 
     def test_peppers(self) -> None:
         for text, expected in [

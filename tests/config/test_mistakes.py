@@ -47,6 +47,14 @@ VALUES = [
         "invite.expiration.resolveTo: expected a user ID such as @user:example.org, found 'expired'",
     ),
     (
+        "invite: {expiration: {after: 30}, reminder: {before: 45}}",
+        "invite.reminder.before: expected less than invite.expiration.after (30), found 45",
+    ),
+    (
+        "invite: {delivery: {giveUpAfter: 9999999d}}",
+        "invite.delivery.giveUpAfter: expected a duration of at most 2555000d, found '9999999d'",
+    ),
+    (
         "invite: {delivery: {giveUpAfter: a week}}",
         "invite.delivery.giveUpAfter: expected a duration such as '10s' or '2d 4h 12m 34s', found 'a week'",
     ),
@@ -74,6 +82,27 @@ VALUES = [
     (
         "threepid: {medium: {email: {connectors: {smtp: {host: mail}}}}}",
         "threepid.medium.email.identity.from: required: expected an email address such as mxisd@example.org",
+    ),
+    (
+        "threepid: {medium: {email: {connectors: {smtp: {host: 'mail.example.org:587'}}}}}",
+        (
+            "threepid.medium.email.connectors.smtp.host: expected the name or the address of a host alone: the port "
+            "goes to the key 'port' beside it, found 'mail.example.org:587'"
+        ),
+    ),
+    (
+        "ldap: {connection: {host: 'ldap://ldap.example.org'}}",
+        (
+            "ldap.connection.host: expected the name or the address of a host without ldap:// in front, "
+            "found 'ldap://ldap.example.org'"
+        ),
+    ),
+    (
+        "storage: {provider: {redis: {sentinel: {servers: ['sentinel:x']}}}}",
+        (
+            "storage.provider.redis.sentinel.servers[0]: expected a host such as example.org, or host:port "
+            "('x' is no port from 1 to 65535), found 'sentinel:x'"
+        ),
     ),
     (
         "view: {session: {onTokenSubmit: {success: /no/such/file}}}",

@@ -1,4 +1,5 @@
 import re
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,26 +16,34 @@ SECONDS = (86400, 3600, 60, 1)
 class DurationTests(SynchronousTestCase):
     def test_examples(self) -> None:
         for text, seconds in [("10s", 10), ("2d 4h 12m 34s", 187_954), ("5m 6s", 306), ("1d", 86400), ("0s", 0)]:
-            self.assertEqual(values.duration(text), seconds)
+            self.assertEqual(values.duration(text), timedelta(seconds=seconds))
 
     @given(PARTS.filter(any), st.sampled_from(["", " ", "  "]))
     def test_is_the_sum_of_its_parts(self, parts: tuple[int | None, ...], space: str) -> None:
         text = space.join(f"{part}{unit}" for part, unit in zip(parts, "dhms", strict=True) if part is not None)
-        self.assertEqual(
-            values.duration(text), sum((part or 0) * unit for part, unit in zip(parts, SECONDS, strict=True))
-        )
+        seconds = sum((part or 0) * unit for part, unit in zip(parts, SECONDS, strict=True))
+        self.assertEqual(values.duration(text), timedelta(seconds=seconds))
 
     def test_others(self) -> None:
         for text in ["", " ", "10", "-1s", "1.5h", "1s 1m", "1s 1s", "1w", "1S", "s", "P1D", "١s"]:
             self.assertRaises(Unfit, values.duration, text)
 
+    def test_no_longer_than_there_are_dates(self) -> None:
+        minutes = values.number_of(timedelta(minutes=1))
+        self.assertEqual(minutes("10080"), timedelta(days=7))
+        for parse, most, more in [(values.duration, "2555000d", "2555001d"), (minutes, "3679200000", "3679200001")]:
+            self.assertEqual(parse(most), timedelta(days=2_555_000))
+            for text in (more, more * 1000, "0x1"):
+                self.assertRaises(Unfit, parse, text)
+        self.assertRaises(Unfit, minutes, "0")
+
     @given(st.text())
     def test_is_read_or_refused(self, text: str) -> None:
         try:
-            seconds = values.duration(text)
+            duration = values.duration(text)
         except Unfit:
             return
-        self.assertGreaterEqual(seconds, 0)
+        self.assertGreaterEqual(duration.total_seconds(), 0)
         self.assertTrue(re.search(r"[0-9][dhms]", text))
 
 
@@ -69,7 +78,7 @@ class OtherValueTests(SynchronousTestCase):
         self.assertEqual(values.integer(str(number)), number)
 
     def test_not_integers(self) -> None:
-        self.refuses(values.integer, "", "010", "0x10", "1_000", "1.0", "1e3", "+1", " 1", "1\n", "٣")
+        self.refuses(values.integer, "", "010", "0x10", "1_000", "1.0", "1e3", "+1", " 1", "1\n", "٣", "9" * 5000)
 
     def test_urls(self) -> None:
         self.accepts(values.url, "https://example.org/a/b?c=d#e", "http://127.0.0.1:8080", "https://[::1]:1/")
@@ -85,9 +94,10 @@ class OtherValueTests(SynchronousTestCase):
             "https://example.org:0",
             "https://example.org/a b",
             "https://example.org/\n",
-            "https://exa_mple.org",
+            "https://exämple.org",
         )
         self.assertEqual(values.base_url("https://example.org/mxisd//"), "https://example.org/mxisd")
+        self.accepts(values.base_url, "http://matrix_synapse:8008")
         self.refuses(values.base_url, "https://example.org?", "https://example.org/#x")
 
     def test_redis_urls(self) -> None:
@@ -97,8 +107,11 @@ class OtherValueTests(SynchronousTestCase):
             "rediss://:pass@host:1/2",
             "unix:/run/redis.sock",
             "unix:///run/x?db=1",
+            "redis://matrix_redis",
+            "redis://user:p@ss@[::1]:6379/0",
         )
         self.refuses(values.redis_url, "", "localhost:6379", "redis://", "unix:", "redis://h:x", "redis://h:70000")
+        self.refuses(values.redis_url, "redis://h:0", "redis://a b", "redis://[::1")
         self.refuses(values.redis_url, "redis://h/x", "redis://h/0/1", "redis://h/-1", "unix:/x?db=one")
         self.accepts(values.key_prefix, "", "mxisd:", "{mxisd}.")
         self.refuses(values.key_prefix, "a b", "it's", "a\n", "ü")
@@ -113,6 +126,24 @@ class OtherValueTests(SynchronousTestCase):
         ]:
             self.assertEqual(values.name_server(text), server)
         self.refuses(values.name_server, "", "localhost", "127.0.0.1:0", "127.0.0.1:", "[::1", "[::1]x:1", ":53")
+
+    def test_hosts(self) -> None:
+        self.accepts(values.host, "mail.example.org", "smtp_relay", "localhost", "192.0.2.1", "::1")
+        self.assertEqual(values.host("[::1]"), "::1")
+        self.assertEqual(values.host("bücher.example"), "xn--bcher-kva.example")
+        self.refuses(values.host, "", "a b", "192.0.2", "user@mail", "mail/", "[::1", "::1::")
+        for text, problem in [
+            ("mail.example.org:587", "the port goes to the key 'port' beside it"),
+            ("[::1]:25", "the port goes to the key 'port' beside it"),
+            ("smtp://mail", "without smtp:// in front"),
+            ("smtp://mail:25", "without smtp:// in front"),
+        ]:
+            with self.assertRaisesRegex(Unfit, problem):
+                values.host(text)
+
+    def test_listening_hosts(self) -> None:
+        self.accepts(values.listening_host, "127.0.0.1", "::", "localhost", "my_host", "/run/mxisd.sock")
+        self.refuses(values.listening_host, "127.0.0.1:80", "[::]:80", "http://localhost", "run/mxisd.sock")
 
     def test_endpoints(self) -> None:
         self.accepts(

@@ -44,8 +44,8 @@ class WarningTests(ConfigCase):
                 "threepid.medium.email.connector: emails are not sent but written to the log, with their tokens",
             ),
             (
-                "outbound: {insecureServers: [a.org, b.org]}",
-                "outbound.insecureServers: certificates are not verified of a.org, b.org",
+                "outbound: {insecureServers: [a.org, 'b_c:8448', '[::1]:1']}",
+                "outbound.insecureServers: certificates are not verified of a.org, b_c:8448, [::1]:1",
             ),
             (
                 "session: {policy: {bind: {domains: ['*']}}}",

@@ -83,7 +83,8 @@ class Deployment:
                                     "password": "a pass phrase",
                                 }
                             },
-                        }
+                        },
+                        "msisdn": {"connector": "log"},
                     }
                 },
                 "outbound": {
@@ -95,14 +96,15 @@ class Deployment:
                 **as_application_service(application_service, synapse_url, f"http://127.0.0.1:{mxisd_port}"),
             },
         )
-        modules = []
+        modules, more = [], {}
         if policies is not None:
             asking = {"url": self.mxisd.url, "token": policies["invite"]["policy"]["token"]}
             modules.append({"module": "mxisd_policy.MxisdPolicy", "config": asking})
+            more["account_threepid_delegates"] = {"msisdn": self.mxisd.url}
             modules.append({"module": "mxisd_password.MxisdPassword", "config": {"url": self.mxisd.url}})
         registrations = [folder / "mxisd" / REGISTRATION] if application_service is not None else []
         self.synapse = Synapse(
-            folder / "synapse", DOMAIN, synapse_port, self.url, authority.path, modules, registrations
+            folder / "synapse", DOMAIN, synapse_port, self.url, authority.path, modules, registrations, more
         )
 
     def anybody(self) -> MatrixClient:

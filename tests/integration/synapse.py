@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -19,7 +19,7 @@ class Synapse:
     Listens on 127.0.0.1 at ``port``, without TLS, as ``server_name``.
 
     It trusts the authority of ``ca_file``, and connects to nothing but 127.0.0.1.  ``modules`` are found in
-    ``contrib/synapse``; ``registrations`` are those of application services.
+    ``contrib/synapse``; ``registrations`` are those of application services, and ``more`` is for ``homeserver.yaml``.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class Synapse:
         ca_file: str,
         modules: Sequence[object] = (),
         registrations: Sequence[Path] = (),
+        more: Mapping[str, object] | None = None,
     ) -> None:
         folder.mkdir()
         self.url = f"http://127.0.0.1:{port}"
@@ -70,6 +71,7 @@ class Synapse:
                     # Each look at the rooms is a new one.
                     "caches": {"sync_response_cache_duration": "0s"},
                     **_UNLIMITED,
+                    **(more or {}),
                 }
             )
         )

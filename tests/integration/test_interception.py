@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.web.interception.api import GENERATIONS
 from tests.integration.deployment import Deployment
-from tests.integration.matrix_client import CLIENT, User
+from tests.integration.matrix_client import CLIENT, V1, V2, User
 
 POLICIES: dict[str, Any] = {
     "invite": {
@@ -25,7 +25,14 @@ POLICIES: dict[str, Any] = {
             "token": "Synapse's token",
         }
     },
-    "register": {"policy": {"threepid": {"email": {"domain": {"whitelist": ["allowed.example"]}}}}},
+    "register": {
+        "policy": {
+            "threepid": {
+                "email": {"domain": {"whitelist": ["allowed.example"], "blacklist": ["blocked.example"]}},
+                "msisdn": {"pattern": {"whitelist": ["49.*"]}},
+            }
+        }
+    },
     "memory": {
         "enabled": True,
         "identities": [{"username": name, "password": "x", "roles": ["staff"]} for name in ("staff", "trainee")],
@@ -265,6 +272,89 @@ class RegistrationTests(InterceptionTestCase):
                 # This Synapse sends no mail, and says so.
                 self.assertEqual(answer["errcode"] == "M_THREEPID_DENIED", not passes, (generation, address, answer))
                 self.assertEqual(len(self.seen()) - len(before), int(passes))
+
+    def is_open_to(self, address: str) -> bool:
+        body = {"client_secret": "s", "email": address, "send_attempt": 1}
+        _, answer = self.send("POST", f"{CLIENT}/register/email/requestToken", body, None)
+        return bool(answer["errcode"] != "M_THREEPID_DENIED")
+
+    def store(self, api: str, room: str, address: str, sender: str, token: str | None = None) -> int:
+        body = {"medium": "email", "address": address, "room_id": room, "sender": sender}
+        return self.send("POST", f"{api}/store-invite", body, token)[0]
+
+    def test_strangers_invite_nobody_to_register(self) -> None:
+        room = self.staff.create_room()
+        address = "evil@rival.example"
+        for api, sender, token, status in [
+            (V1, self.staff.user_id, None, 200),
+            (V1, "@evil:rival.example", None, 403),
+            (V2, self.staff.user_id, self.guest.identity_token, 403),
+            (V2, self.staff.user_id, None, 401),
+        ]:
+            self.assertEqual(self.store(api, room, address, sender, token), status, (api, sender))
+            self.assertFalse(self.is_open_to(address), (api, sender))
+        self.assertEqual(self.store(V2, room, address, self.staff.user_id, self.staff.identity_token), 200)
+        self.assertTrue(self.is_open_to(address))
+
+    def test_no_invite_lifts_the_blacklist(self) -> None:
+        room, address = self.staff.create_room(), "evil@blocked.example"
+        invite = self.threepid(self.staff, address)
+        uri = f"{CLIENT}/rooms/{quote(room)}/invite"
+        self.assertEqual(self.send("POST", uri, invite, self.staff.homeserver.token)[0], 200)
+        self.assertFalse(self.is_open_to(address))
+
+    def test_a_homeserver_without_a_token_is_believed_what_was_judged(self) -> None:
+        room = self.staff.create_room()
+        for number, url in enumerate((self.here.url, self.here.synapse.url)):
+            address = f"judged-{number}@example.com"
+            self.assertEqual(self.store(V1, room, address, self.staff.user_id), 200)
+            self.assertFalse(self.is_open_to(address))
+            # This Synapse needs a token, and gets a wrong one: it stores nothing itself.
+            invite = self.threepid(self.staff, address) | {"id_access_token": "unknown"}
+            uri = f"{CLIENT}/rooms/{quote(room)}/invite"
+            self.assertGreaterEqual(self.send("POST", uri, invite, self.staff.homeserver.token, url)[0], 400)
+            self.assertFalse(self.is_open_to(address))
+            self.assertEqual(self.store(V1, room, address, self.staff.user_id), 200)
+            self.assertTrue(self.is_open_to(address), url)
+
+    def test_sessions_for_an_account_are_for_those_who_have_one(self) -> None:
+        token = self.staff.homeserver.token
+        for generation in SYNAPSE[1:]:
+            for address, as_user, passes in [
+                ("other@example.com", None, False),
+                ("other@example.com", "unknown", False),
+                ("anyone@allowed.example", None, True),
+                ("other@example.com", token, True),
+                ("other@blocked.example", token, True),
+            ]:
+                before = self.seen()
+                body = {"client_secret": "s", "email": address, "send_attempt": 1}
+                uri = f"/_matrix/client/{generation}/account/3pid/email/requestToken"
+                _, answer = self.send("POST", uri, body, as_user)
+                self.assertEqual(answer["errcode"] == "M_THREEPID_DENIED", not passes, (generation, address, answer))
+                self.assertEqual(len(self.seen()) - len(before), int(passes))
+
+    def test_phone_numbers_that_the_homeserver_has_us_validate(self) -> None:
+        german, british = ("DE", "01511 2345678"), ("GB", "020 7946 0000")
+        by_account = f"{CLIENT}/account/3pid/msisdn/requestToken"
+        for uri, number, as_user, status in [
+            (f"{V1}/validate/msisdn/requestToken", british, None, 403),
+            (f"{V1}/validate/msisdn/requestToken", german, None, 200),
+            (by_account, british, None, 403),
+            (by_account, british, "unknown", 403),
+            (by_account, german, None, 200),
+            (f"{CLIENT}/register/msisdn/requestToken", british, None, 403),
+            (f"{CLIENT}/register/msisdn/requestToken", german, None, 200),
+            # A user of ours adds any number, by way of Synapse, which asks mxisd without a token.
+            (by_account, british, self.guest.homeserver.token, 200),
+            (f"{V2}/validate/msisdn/requestToken", british, self.guest.identity_token, 200),
+        ]:
+            country, digits = number
+            body = {"client_secret": "s", "country": country, "phone_number": digits, "send_attempt": 1}
+            answered, answer = self.send("POST", uri, body, as_user)
+            self.assertEqual(answered, status, (uri, number, answer))
+            if status == 403:
+                self.assertEqual(answer["errcode"], "M_THREEPID_DENIED")
 
 
 class ModuleTests(InterceptionTestCase):

@@ -20,6 +20,8 @@ ROOM = "/_matrix/client/v3/rooms/%21room%3Aexample.org"
 ALSO_GUARDED = [
     ("PUT", "/_matrix/client/v3/createRoom/txn"),
     ("POST", "/_matrix/client/r0/register/email/requestToken"),
+    ("POST", "/_matrix/client/v3/account/3pid/email/requestToken"),
+    ("POST", "/_matrix/client/unstable/account/3pid/msisdn/requestToken"),
 ]
 LEFT_ALONE = [
     ("GET", "/_matrix/client/versions"),
@@ -40,7 +42,9 @@ LEFT_ALONE = [
     ("POST", "/_matrix/client/v3/join/%23room%3Aexample.org?via=invite"),
     ("POST", "/_matrix/client/v3/register?kind=guest"),
     ("GET", "/_matrix/client/v3/register/available?username=requestToken%20"),
-    ("POST", "/_matrix/client/v3/account/3pid/email/requestToken"),
+    ("POST", "/_matrix/client/v3/account/3pid/add"),
+    ("GET", "/_matrix/client/v3/account/whoami?user_id=%40user%3Aexample.org"),
+    ("POST", "/_matrix/client/v3/account/password/email/requestToken"),
     ("GET", "/_matrix/media/v3/preview_url?url=https%3A%2F%2Fexample.org//"),
     ("PUT", "/_matrix/federation/v2/invite/%21room%3Aexample.org/%24event"),
     ("GET", "/_matrix/federation/v1/event/%24a%2F%2Fb"),
@@ -86,6 +90,8 @@ class NginxTests(SynchronousTestCase):
                 ("PUT", f"{room}/send/m.room.third%5Fparty_invite/txn"),
                 ("POST", f"{client}/register/email/requestToken"),
                 ("POST", f"{client}/register/msisdn/requestToken"),
+                ("POST", f"{client}/account/3pid/email/requestToken"),
+                ("POST", f"{client}/account/3pid/msisdn/requestToken"),
             ]:
                 self.assertEqual(self.front.ask(method, path), "mxisd", path)
                 self.assertEqual(self.front.ask(method, f"{path}?access_token=a%2Fb"), "mxisd", path)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.clock import DAY, MINUTE, now
+from mxisd.clock import now
 from mxisd.invites.lifecycle import InviteLifecycle
 from mxisd.invites.resolution import BATCH, Resolution
 from mxisd.lookup.circuit_breaker import CircuitBreaker
@@ -21,6 +22,7 @@ from tests.web.app import Bell
 
 # Seconds that a source may take.
 PATIENCE = 30.0
+A_MINUTE, WEEK = timedelta(minutes=1), timedelta(days=7)
 
 EXPIRY_USER = "@_mxisd_invite-expired:example.org"
 
@@ -51,14 +53,14 @@ class ResolutionTests(SynchronousTestCase):
         self.local = Book("local")
         self.remote = Book("remote", local=False)
 
-    def start(self, *sources: Book, expire_after: int | None = 7 * DAY) -> PeriodicService:
+    def start(self, *sources: Book, expire_after: timedelta | None = WEEK) -> PeriodicService:
         """Ticks every minute, beginning now."""
-        guarded = [CircuitBreaker(source, self.clock, PATIENCE) for source in sources]
+        guarded = [CircuitBreaker(source, self.clock, timedelta(seconds=PATIENCE)) for source in sources]
         endings = InviteLifecycle(self.storage.invites, self.bell, self.clock, EXPIRY_USER)
         resolution = Resolution(
-            self.storage.invites, self.storage.bindings, guarded, endings, self.clock, MINUTE, expire_after
+            self.storage.invites, self.storage.bindings, guarded, endings, self.clock, A_MINUTE, expire_after
         )
-        timer = PeriodicService("lookup of pending invites", resolution.tick, 60, self.clock)
+        timer = PeriodicService("lookup of pending invites", resolution.tick, A_MINUTE, self.clock)
         timer.startService()
         self.addCleanup(_stop, timer)
         return timer
@@ -270,7 +272,7 @@ class ResolutionTests(SynchronousTestCase):
 
     def test_expires_after_its_time_and_not_before(self) -> None:
         token = self.invite()
-        self.start(self.local, expire_after=10 * MINUTE)
+        self.start(self.local, expire_after=10 * A_MINUTE)
         self.minutes(9)
         self.assertEqual(self.ended(token), (None, None))
         self.minutes(1)
@@ -280,7 +282,7 @@ class ResolutionTests(SynchronousTestCase):
 
     def test_what_is_found_at_the_last_moment_does_not_expire(self) -> None:
         token = self.invite()
-        self.start(self.local, expire_after=10 * MINUTE)
+        self.start(self.local, expire_after=10 * A_MINUTE)
         self.minutes(9)
         self.local.people["bob@example.com"] = "@bob:example.org"
         self.minutes(1)
@@ -289,7 +291,7 @@ class ResolutionTests(SynchronousTestCase):
     def test_expires_while_sources_are_broken(self) -> None:
         token = self.invite()
         self.local.answer = _raise
-        self.start(self.local, expire_after=10 * MINUTE)
+        self.start(self.local, expire_after=10 * A_MINUTE)
         self.minutes(10)
         self.assertEqual(self.ended(token)[0], "expired")
 
@@ -302,7 +304,7 @@ class ResolutionTests(SynchronousTestCase):
 
     def test_each_invite_of_an_address_expires_in_its_own_time(self) -> None:
         first = self.invite(room="!a:example.org")
-        self.start(self.local, expire_after=10 * MINUTE)
+        self.start(self.local, expire_after=10 * A_MINUTE)
         self.minutes(5)
         second = self.invite(room="!b:example.org")
         self.minutes(5)
@@ -312,7 +314,7 @@ class ResolutionTests(SynchronousTestCase):
 
     def test_a_message_that_waits_to_be_sent_is_not_sent_any_more(self) -> None:
         token = self.invite()
-        self.start(self.local, expire_after=MINUTE)
+        self.start(self.local, expire_after=A_MINUTE)
         self.minutes(1)
         (message,) = [each for each in result(self.storage.outbox.of_invite(token)) if each.kind == "message"]
         self.assertEqual(message.state, "abandoned")

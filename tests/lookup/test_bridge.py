@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -50,7 +51,7 @@ class BridgeTests(SynchronousTestCase):
 
     def test_many_are_asked_one_by_one(self) -> None:
         book = Book({ANNA: ALICE, PHONE: BOB})
-        one_by_one = OneByOne(book, Clock(), 10)
+        one_by_one = OneByOne(book, Clock(), timedelta(seconds=10))
         found = result(one_by_one.lookup([ANNA, email("b"), PHONE]))
         self.assertEqual(found, {ANNA: ALICE, PHONE: BOB})
         self.assertEqual(book.asked, [[ANNA], [email("b")], [PHONE]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from twisted.internet.defer import fail
@@ -22,7 +23,7 @@ class CachedTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.book = Book({ANNA: ALICE, BERT: BOB})
-        self.answers = Answers(self.clock, FOUND, MISSED, capacity=3)
+        self.answers = Answers(self.clock, timedelta(seconds=FOUND), timedelta(seconds=MISSED), capacity=3)
         self.cached = Cached(self.book, self.answers)
 
     def ask(self, *threepids: ThreePid) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -22,7 +23,7 @@ class CircuitBreakerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.book = Book({ANNA: ALICE, BERT: BOB})
-        self.guarded = CircuitBreaker(self.book, self.clock, SECONDS)
+        self.guarded = CircuitBreaker(self.book, self.clock, timedelta(seconds=SECONDS))
         self.events = self.enterContext(capturedLogs())
 
     def lines(self) -> list[str]:

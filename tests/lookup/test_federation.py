@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -42,9 +43,9 @@ class FederationCase(SynchronousTestCase):
             domains,
             servers,
             V1(self.http, self.clock),
-            lambda source: CircuitBreaker(source, self.clock, SECONDS),
+            lambda source: CircuitBreaker(source, self.clock, timedelta(seconds=SECONDS)),
             self.clock,
-            SECONDS,
+            timedelta(seconds=SECONDS),
         )
 
     def srv(self, domain: str, *records: SrvRecord) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -24,7 +26,9 @@ class AlgorithmTests(SynchronousTestCase):
     def hashed(self, *algorithms: str) -> HashedLookup:
         hashes, cooldowns = self.storage.hashes, self.storage.cooldowns
         return HashedLookup(
-            hashes, HashIndex(hashes, cooldowns, [], at_once, self.clock, bytes, 20, 600, lookups=2), algorithms
+            hashes,
+            HashIndex(hashes, cooldowns, [], at_once, self.clock, bytes, 20, timedelta(minutes=10), lookups=2),
+            algorithms,
         )
 
     def test_others_are_neither_offered_nor_taken(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -43,13 +44,15 @@ class IndexTests(SynchronousTestCase):
         self.clock = clock_at()
         self.storage = storage_in_memory()
         self.staff, self.guests = People({ANNA: ALICE}), People({BERT: BOB})
-        self.index = self.made(rotation=PERIOD)
+        self.index = self.made(rotation=timedelta(seconds=PERIOD))
 
     def made(self, seed: int = 0, **more: Any) -> HashIndex:
         stores = more.pop("stores", [("staff", self.staff), ("guests", self.guests)])
         source = seeded(seed)
         hashes, cooldowns = self.storage.hashes, self.storage.cooldowns
-        return HashIndex(hashes, cooldowns, stores, at_once, self.clock, source, 20, INTERVAL, **more)
+        return HashIndex(
+            hashes, cooldowns, stores, at_once, self.clock, source, 20, timedelta(seconds=INTERVAL), **more
+        )
 
     def refresh(self, later: float = 0) -> str:
         """Refresh after some seconds; the current pepper."""
@@ -195,7 +198,7 @@ class IndexTests(SynchronousTestCase):
         # The process ended when a new pepper was prepared, and not published.
         self.clock.advance(PERIOD)
         result(self.storage.hashes.prepare(Pepper(pepper="left", made_at=0), after=first))
-        self.index = self.made(seed=1, rotation=PERIOD)
+        self.index = self.made(seed=1, rotation=timedelta(seconds=PERIOD))
         second = self.refresh()
         self.assertEqual(self.peppers(), [second, first])
         self.assertEqual(self.found(), {ANNA: ALICE, BERT: BOB})

@@ -65,9 +65,10 @@ class RequestTests(FederationTestCase):
     def test_the_administrator_knows_better_than_discovery(self) -> None:
         trusted = FakeHttp()
         trusted.answers["GET", "http://127.0.0.1:8008/path?q"] = answer({"a": 1})
-        overwrites = Overwrites({"example.org": "http://127.0.0.1:8008"}, trusted)
+        overwrites = Overwrites({"Example.org": "http://127.0.0.1:8008"}, trusted)
         federation = FederationClient(self.clock, self.http, self.discovery, overwrites)
-        self.assertEqual(result(federation.request("example.org", "GET", "/path?q")).json(), {"a": 1})
+        for name in ("example.org", "EXAMPLE.org"):
+            self.assertEqual(result(federation.request(name, "GET", "/path?q")).json(), {"a": 1})
         self.assertEqual(self.http.sent, [])
         self.failure(federation.request("sub.example.org", "GET", "/"), ConnectionFailed)
         self.assertEqual(len(self.http.sent), 1)

@@ -24,6 +24,7 @@ from mxisd.net.errors import (
     TooLarge,
     UrlRefused,
 )
+from mxisd.net.hosts import host_port
 from mxisd.net.http_client import DEFAULT_TIMEOUT, HttpClient, HttpResponse
 from mxisd.net.tls import CaFileError, Trust
 from tests.net.nameserver import NameServer
@@ -62,7 +63,7 @@ class OutboundTestCase(TestCase):
         made = HttpClient(
             reactor,
             Resolver(reactor, [self.names.address], str(self.hosts)),
-            Trust(self.authority.path, insecure),
+            Trust(self.authority.path, [host_port(entry) for entry in insecure]),
             allowed,
         )
         self.addCleanup(lambda: Deferred.fromCoroutine(made.close()))
@@ -214,6 +215,13 @@ class TlsTests(OutboundTestCase):
         for host in ("good.example", "127.0.0.1"):
             message = await self.fails(TlsFailed, self.get(self.outbound(), host, server))
             self.assertIn("for another host", message)
+
+    async def test_certificate_of_a_name_with_underscores(self) -> None:
+        self.hosts.write_text("127.0.0.1 rest_service other_service\n")
+        server = self.serve(site(lambda request: b"1"), "rest_service")
+        self.assertEqual((await self.get(self.outbound(), "rest_service", server)).json(), 1)
+        message = await self.fails(TlsFailed, self.get(self.outbound(), "other_service", server))
+        self.assertIn("for another host", message)
 
     async def test_certificate_of_no_host(self) -> None:
         for name in ("*", "*.example"):

@@ -40,6 +40,7 @@ INVITE = invite(
         "sender_avatar_url": "mxc://example.org/alice",
         "org.matrix.web_client_location": "https://app.example.org",
     },
+    proven=True,
 )
 
 
@@ -121,6 +122,31 @@ class DocumentedValueTests(SynchronousTestCase):
             )
         alias = InviteMessage(replace(INVITE, fields={"room_alias": "#a:b"}))
         self.assert_values(alias, {"ROOM_NAME_OR_ALIAS": "#a:b", "ROOM_NAME_OR_ID": "!room:example.org"})
+
+    def test_an_invite_that_anybody_may_have_sent_says_nothing_in_their_words(self) -> None:
+        forged = replace(
+            INVITE,
+            proven=False,
+            sender="@you-have-won:example.org",
+            room_id="!call-0900-12345",
+            fields={**INVITE.fields, "guest_access_token": "won", "guest_user_id": "won"},
+        )
+        for message in (InviteMessage(forged), Reminder(forged, 1_800_000_000_000)):
+            self.assert_values(
+                message,
+                {
+                    "SENDER_NAME": "",
+                    "SENDER_NAME_OR_ID": "Somebody on example.org",
+                    "SENDER_ID": "Somebody on example.org",
+                    "ROOM_NAME": "",
+                    "ROOM_NAME_OR_ID": "…",
+                    "ROOM_NAME_OR_ALIAS": "…",
+                    "INVITE_TOKEN": "tok-en",
+                },
+            )
+            shown = " ".join(values(message, SITE).values())
+            for word in ("won", "0900", "Alice", "Gardens", "gardens", "app.example.org", "m.space"):
+                self.assertNotIn(word, shown)
 
     def test_validation(self) -> None:
         link = "https://id.example.org/submitToken?token=t"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from msgspec import structs
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -65,7 +67,7 @@ class ReminderTests(SynchronousTestCase):
         courier = MessageDelivery(
             "reminder", self.mailbox, lambda invite: ReminderMessage(invite, invite.created + DAY)
         )
-        deliveries = OutboxWorker(self.storage.outbox, courier, self.clock, bytes, give_up_after=DAY)
+        deliveries = OutboxWorker(self.storage.outbox, courier, self.clock, bytes, give_up_after=timedelta(days=1))
         deliveries.startService()
         self.addCleanup(deliveries.stopService)
         add = self.storage.invites.add(INVITE, resend_before=0, reminder_due=INVITE.created + 23 * HOUR)
@@ -89,12 +91,14 @@ class ReminderTests(SynchronousTestCase):
 
 class ConfigurationTests(SynchronousTestCase):
     def test_when(self) -> None:
-        invite = Invite(expiration=Expiration(after=100), reminder=Reminder(before=30))
-        self.assertEqual(invite.remind_after, 70)
+        hour, minute = timedelta(hours=1), timedelta(minutes=1)
+        invite = Invite(expiration=Expiration(after=hour), reminder=Reminder(before=minute))
+        self.assertEqual(invite.remind_after, 59 * minute)
         self.assertIsNone(Invite().remind_after)
         unexpiring = structs.replace(invite, expiration=Expiration(enabled=False))
         self.assertIsNone(unexpiring.remind_after)
 
     def test_must_come_before_the_end(self) -> None:
-        (mistake,) = Invite(expiration=Expiration(after=30), reminder=Reminder(before=30)).mistakes()
+        hour = timedelta(hours=1)
+        (mistake,) = Invite(expiration=Expiration(after=hour), reminder=Reminder(before=hour)).mistakes()
         self.assertEqual(mistake.key, "reminder.before")

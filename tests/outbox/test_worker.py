@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from itertools import count, pairwise
 from typing import Any
 
@@ -97,7 +98,7 @@ class Case(SynchronousTestCase):
     def worker(self, random: Random = bytes) -> OutboxWorker:
         """Another process: 255 of its random bytes is the shortest delay, 0 the whole one."""
         self.process = Process(self.clock)
-        return OutboxWorker(self.outbox, self.other, self.process, random, give_up_after=7 * DAY)
+        return OutboxWorker(self.outbox, self.other, self.process, random, give_up_after=timedelta(days=7))
 
     def queue(self, server: str = "example.org") -> None:
         """Invite an address and resolve it, which queues a delivery."""

@@ -9,28 +9,43 @@ from mxisd.policies.registration import RegistrationPolicy, domain
 from mxisd.storage.records import Invite
 from tests.make import invite, result
 
+# Who has invited an address, and whether it is sure that it was they.
+INVITES = {
+    "invited@example.com": ("@alice:example.org", True),
+    "claimed@example.com": ("@alice:example.org", False),
+    "elsewhere@example.com": ("@alice:example.net", True),
+}
+
 
 class Invites:
-    """Has a pending invite for one address."""
+    """Has a pending invite for some addresses."""
 
     async def pending(self, threepid: ThreePid) -> list[Invite]:
-        if threepid.address != "invited@example.com":
+        if threepid.address not in INVITES:
             return []
-        return [invite(threepid)]
+        sender, proven = INVITES[threepid.address]
+        return [invite(threepid, sender=sender, proven=proven)]
+
+
+def registrations(policy: RegisterPolicy) -> RegistrationPolicy:
+    return RegistrationPolicy(policy, Invites(), "example.org")
 
 
 class PolicyTests(SynchronousTestCase):
     def allows(self, policy: RegisterPolicy, threepid: ThreePid) -> bool:
-        return result(RegistrationPolicy(policy, Invites()).allows(threepid))
+        return result(registrations(policy).allows(threepid))
 
     def test_by_default_the_invited_may_and_nobody_else(self) -> None:
         self.assertTrue(self.allows(RegisterPolicy(), email("invited@example.com")))
         self.assertFalse(self.allows(RegisterPolicy(), email("other@example.com")))
         self.assertFalse(self.allows(RegisterPolicy(invite=False), email("invited@example.com")))
 
+    def test_an_invite_counts_if_one_of_our_users_has_sent_it(self) -> None:
+        for address in ("claimed@example.com", "elsewhere@example.com"):
+            self.assertFalse(self.allows(RegisterPolicy(), email(address)), address)
+
     def test_the_refusal_says_that_the_address_is_denied(self) -> None:
-        policy = RegistrationPolicy(RegisterPolicy(), Invites())
-        refused = Deferred.fromCoroutine(policy.require(email("other@example.com")))
+        refused = Deferred.fromCoroutine(registrations(RegisterPolicy()).require(email("other@example.com")))
         error = self.failureResultOf(refused, MatrixError).value
         self.assertEqual((error.status, error.errcode), (403, "M_THREEPID_DENIED"))
 
@@ -67,9 +82,14 @@ class PolicyTests(SynchronousTestCase):
             self.assertTrue(self.allows(policy, email("a@straße.example")))
             self.assertFalse(self.allows(policy, email("a@strasse.example")))
 
-    def test_an_invite_counts_more_than_the_blacklist(self) -> None:
-        policy = RegisterPolicy(threepid={"email": Medium(domain=Domains(blacklist=("example.com",)))})
-        self.assertTrue(self.allows(policy, email("invited@example.com")))
+    def test_no_invite_lifts_the_blacklist(self) -> None:
+        for allowed in (True, False):
+            for lists in (
+                Medium(domain=Domains(blacklist=("example.com",))),
+                Medium(pattern=Patterns(blacklist=(".*@example[.]com",), whitelist=(".*",))),
+            ):
+                policy = RegisterPolicy(allowed=allowed, threepid={"email": lists})
+                self.assertFalse(self.allows(policy, email("invited@example.com")))
 
     def test_each_medium_has_its_own_lists(self) -> None:
         policy = RegisterPolicy(threepid={"msisdn": Medium(pattern=Patterns(whitelist=("49.*",)))})

@@ -496,9 +496,13 @@ class StorageContract(TestCase):
     async def test_an_invite_comes_back_as_it_was_kept(self) -> None:
         fields = {"room_name": "Räume 🙂", "nested": {"empty": {}, "list": [], "number": 1.0, "null": None}, "": ""}
         for address in AWKWARD:
-            kept = invite(ThreePid("email", address), sender=f"@{address}:example.org", fields=fields, remote_due=7)
+            kept = invite(
+                ThreePid("email", address), sender=f"@{address}:example.org", fields=fields, remote_due=7, proven=True
+            )
             self.assertEqual(await self.add(kept), kept)
-            self.assertEqual(await self.storage.invites.get(kept.token), kept)
+            back = await self.storage.invites.get(kept.token)
+            self.assertEqual(back, kept)
+            self.assertIs(back and back.proven, True)
             self.assertEqual(await self.storage.invites.pending(kept.threepid), [kept])
         self.assertIsNone(await self.storage.invites.get("none"))
 
@@ -552,6 +556,19 @@ class StorageContract(TestCase):
         later = structs.replace(first, token="later", ephemeral_public_key="later", created=NOW + HOUR)
         await self.storage.invites.add(later, resend_before=NOW + 1)
         self.assertEqual(len(await self.storage.outbox.of_invite(first.token)), 1)
+
+    async def test_a_proven_invite_takes_the_place_of_what_anybody_may_have_sent(self) -> None:
+        anybodys = invite(fields={"room_name": "Win a car"})
+        await self.add(anybodys)
+        await self.deliver_message()
+        senders = structs.replace(anybodys, token="2", ephemeral_public_key="2", fields={"room_name": "r"}, proven=True)
+        proven = structs.replace(anybodys, fields={"room_name": "r"}, proven=True)
+        self.assertEqual(await self.storage.invites.add(senders, resend_before=NOW - HOUR), proven)
+        self.assertEqual([message.token for message in await self.claim("message")], [anybodys.token])
+        again = structs.replace(anybodys, token="3", ephemeral_public_key="3")
+        self.assertEqual(await self.storage.invites.add(again, resend_before=NOW - HOUR), proven)
+        self.assertEqual(await self.storage.invites.pending(anybodys.threepid), [proven])
+        self.assertEqual(await self.claim("message"), [])
 
     async def test_invites_differ_by_address_room_and_sender(self) -> None:
         first = invite()
@@ -926,6 +943,20 @@ class StorageContract(TestCase):
         self.assertEqual([await take("a", NOW + later, HOUR) for later in (HOUR - 1, HOUR, HOUR)], [False, True, False])
         self.assertEqual(await self.storage.cooldowns.purge(NOW + HOUR), 1)
         self.assertEqual([await take(name, NOW + HOUR, HOUR) for name in ("a", "b")], [False, True])
+
+    async def test_a_cooldown_is_ended_once_while_it_runs(self) -> None:
+        cooldowns = self.storage.cooldowns
+        for name in ("a", "b"):
+            await cooldowns.take(name, NOW, HOUR)
+        ended = [await cooldowns.end(name, NOW + HOUR - 1) for name in ("a", "a", "c")]
+        self.assertEqual(ended, [True, False, False])
+        self.assertFalse(await cooldowns.end("b", NOW + HOUR))
+        self.assertTrue(await cooldowns.take("a", NOW, HOUR))
+
+    async def test_of_many_who_end_a_cooldown_one_does(self) -> None:
+        await self.storage.cooldowns.take("a", NOW, HOUR)
+        ended = await together(*(self.storage.cooldowns.end("a", NOW) for _ in range(20)))
+        self.assertEqual(ended.count(True), 1)
 
     async def test_of_many_who_want_a_cooldown_one_gets_it(self) -> None:
         taken = await together(*(self.storage.cooldowns.take("a", NOW, HOUR) for _ in range(20)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 from twisted.internet import reactor
@@ -26,7 +27,8 @@ REMEMBER = 7 * 24 * 3_600_000
 
 
 def service(server: RedisServer, **settings: Any) -> RedisService:
-    chosen = Settings(url=Secret(server.url), **{"pool_size": 4, "timeout": 10_000} | settings)
+    defaults: dict[str, Any] = {"pool_size": 4, "timeout": timedelta(seconds=10)}
+    chosen = Settings(url=Secret(server.url), **defaults | settings)
     return RedisService(chosen, REACTOR, REMEMBER)
 
 

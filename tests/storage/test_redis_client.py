@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from twisted.internet.task import deferLater
 from twisted.protocols.portforward import ProxyFactory, ProxyServer
 from twisted.trial.unittest import TestCase
 
+from mxisd.clock import milliseconds
 from mxisd.config.engine.section import Secret
 from mxisd.config.storage import Redis as Settings
 from mxisd.config.storage import Sentinel
+from mxisd.net.hosts import HostPort
 from mxisd.storage.contract import StorageUnavailable
 from mxisd.storage.redis import RedisStorage
 from mxisd.storage.redis.client import Redis
@@ -31,7 +34,7 @@ from tests.storage.contract import together
 REACTOR: Any = reactor
 REMEMBER = 3_600_000
 # Long enough for a busy machine to answer in.
-TIMEOUT = 5000
+TIMEOUT = timedelta(seconds=5)
 
 
 class Case(TestCase):
@@ -39,8 +42,9 @@ class Case(TestCase):
 
     def client(self, url: str, **settings: Any) -> Redis:
         """A client that has been started."""
-        chosen = Settings(url=Secret(url), **{"timeout": TIMEOUT, "pool_size": 4} | settings)
-        redis = Redis(server(chosen, REACTOR), REACTOR, chosen.pool_size, chosen.timeout / 1000, chosen.prefix)
+        defaults: dict[str, Any] = {"timeout": TIMEOUT, "pool_size": 4}
+        chosen = Settings(url=Secret(url), **defaults | settings)
+        redis = Redis(server(chosen, REACTOR), REACTOR, chosen.pool_size, chosen.timeout, chosen.prefix)
         redis.startService()
         self.addCleanup(redis.stopService)
         return redis
@@ -99,7 +103,7 @@ class AnswerTests(Case):
         self.assertIsNone(await redis.command("GET", "none"))
 
     async def test_answers_at_once_find_their_calls(self) -> None:
-        redis = self.client(self.redis_server().url, timeout=30_000)
+        redis = self.client(self.redis_server().url, timeout=timedelta(seconds=30))
         answers = await together(*(redis.command("ECHO", f"{number}") for number in range(1000)))
         self.assertEqual(answers, [f"{number}".encode() for number in range(1000)])
 
@@ -167,7 +171,7 @@ class AddressTests(Case):
         settings = self.tls(authority, sentinel_port) | {"tls_replication": "yes"}
         sentinel = SentinelServer(0, port, "localhost", quorum=1, **settings)
         self.addCleanup(sentinel.remove)
-        named = Sentinel(servers=(f"localhost:{sentinel_port}",), service="ours")
+        named = Sentinel(servers=(HostPort("localhost", sentinel_port),), service="ours")
         redis = self.client("rediss://redis", sentinel=named, ca_file=Path(authority.path))
         self.assertEqual(await redis.command("PING"), b"PONG")
         reason = await self.unavailable(self.client("rediss://redis", sentinel=named).command("PING"))
@@ -235,7 +239,7 @@ class InterruptionTests(Case):
 
     async def test_while_redis_is_away_calls_fail_at_once(self) -> None:
         started = self.redis_server()
-        redis = self.client(started.url, timeout=60_000)
+        redis = self.client(started.url, timeout=timedelta(seconds=60))
         await redis.ready()
         started.kill()
         await self.becomes_unavailable(redis, "is away")
@@ -246,7 +250,7 @@ class InterruptionTests(Case):
 
     async def test_a_redis_that_stands_still(self) -> None:
         started = self.redis_server()
-        redis = self.client(started.url, timeout=500)
+        redis = self.client(started.url, timeout=timedelta(milliseconds=500))
         await redis.ready()
         started.stall()
         self.addCleanup(started.go_on)
@@ -370,7 +374,7 @@ class SentinelTests(Case):
         self.sentinels = [SentinelServer(port, ports[0]) for port in ports[2:]]
         for sentinel in self.sentinels:
             self.addCleanup(sentinel.remove)
-        self.addresses = tuple(f"127.0.0.1:{port}" for port in ports[2:])
+        self.addresses = tuple(HostPort("127.0.0.1", port) for port in ports[2:])
 
     def service(self, name: str = "ours", **settings: Any) -> Redis:
         return self.client("redis://localhost/1", sentinel=Sentinel(servers=self.addresses, service=name), **settings)
@@ -380,7 +384,7 @@ class SentinelTests(Case):
         redis = self.service(pool_size=1)
         storage = RedisStorage(redis, REMEMBER)
         await storage.bindings.bind(binding(), "example.org")
-        self.assertEqual(await redis.command("WAIT", 1, TIMEOUT), 1)  # the replica has it
+        self.assertEqual(await redis.command("WAIT", 1, milliseconds(TIMEOUT)), 1)  # the replica has it
         self.master.kill()
         await self.becomes_available(redis)
         self.assertIn("master", self.replica.ask("ROLE"))

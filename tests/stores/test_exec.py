@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,9 @@ class ProgramTests(ExecCase):
         """A store that looks up and checks passwords by a shell script, which prints plain lines."""
         process = Process(command="sh", args=("-c", script, "sh", "{address}"), output=PLAIN, **changes)
         auth = Auth(command="sh", args=("-c", script, "sh", "{localpart}"), **changes)
-        config = Exec(enabled=True, timeout=20, auth=auth, identity=Identity(lookup=Lookup(single=process)))
+        config = Exec(
+            enabled=True, timeout=timedelta(seconds=20), auth=auth, identity=Identity(lookup=Lookup(single=process))
+        )
         return ExecStore(config, reactor, {"PATH": os.environ["PATH"], "OURS": "1"}, self.user_ids).offered()
 
     def path(self) -> Path:
@@ -188,7 +191,7 @@ class ProgramTests(ExecCase):
     async def test_a_program_that_takes_too_long_is_killed_with_all_that_it_has_started(self) -> None:
         pids = self.path()
         process = Process(command="sh", args=("-c", f"sleep 1000 & echo $! $$ > {pids}; wait"), output=PLAIN)
-        config = Exec(enabled=True, timeout=1, identity=Identity(lookup=Lookup(single=process)))
+        config = Exec(enabled=True, timeout=timedelta(seconds=1), identity=Identity(lookup=Lookup(single=process)))
         with self.assertRaisesRegex(ProgramFailed, "it took more than 1 seconds"):
             await self.look_up(ExecStore(config, reactor, os.environ, self.user_ids).offered())
         for pid in map(int, pids.read_text().split()):

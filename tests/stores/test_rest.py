@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 from twisted.internet.task import Clock
 from twisted.web.resource import Resource
@@ -115,7 +116,7 @@ class RestTests(
     async def test_takes_no_answer_for_what_was_not_asked(self) -> None:
         others = {"medium": "email", "address": "b@example.org", "id": {"type": "localpart", "value": "b"}}
         self.api.answer = (200, json.dumps({"lookup": [others]}).encode())
-        guarded = CircuitBreaker(self.source, Clock(), 1)
+        guarded = CircuitBreaker(self.source, Clock(), timedelta(seconds=1))
         self.assertEqual(await guarded.lookup([*ALICE.threepids]), {})
 
     async def test_takes_no_user_id_that_is_none(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from datetime import timedelta
 from unittest import skipUnless
 from uuid import uuid4
 
@@ -100,7 +101,7 @@ class WordpressTests(contract.StoreCase):
         strangers = [ThreePid(EMAIL, "x@example.org"), ThreePid(MSISDN, "4915112345678"), ThreePid(EMAIL, "")]
         self.assertEqual(await self.store.source.lookup([*strangers, *expected]), expected)
         # The collation of the database takes these for the same.
-        guarded = CircuitBreaker(self.store.source, Clock(), 1)
+        guarded = CircuitBreaker(self.store.source, Clock(), timedelta(seconds=1))
         self.assertEqual(await guarded.lookup([ThreePid(EMAIL, "álice@example.org")]), {})
 
     async def test_finds_users_by_all_of_their_names(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +15,7 @@ from twisted.web.http_headers import Headers
 
 from mxisd.accounts.accounts import Accounts
 from mxisd.accounts.terms import Terms
+from mxisd.config.interception import RegisterPolicy
 from mxisd.config.invite import Policy as InviteRules
 from mxisd.config.invite import Rule
 from mxisd.config.matrix import TermsPolicy
@@ -26,6 +28,9 @@ from mxisd.lookup.recursion import Recursion
 from mxisd.matrix.error import MatrixError
 from mxisd.notify import Message, SendFailed
 from mxisd.policies.invite import InvitePolicy
+from mxisd.policies.newcomers import Newcomers
+from mxisd.policies.proofs import Proofs
+from mxisd.policies.registration import RegistrationPolicy
 from mxisd.stores.stores import Stores
 from mxisd.threepids.binding import Bindings
 from mxisd.threepids.unbind_notices import UnbindNotices
@@ -81,7 +86,7 @@ class Homeservers:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
-        self.users = {"alices": "@alice:example.org", "bobs": "@bob:example.org"}
+        self.users = {"alices": "@alice:example.org", "bobs": "@bob:example.org", "eves": "@eve:evil.example"}
 
     async def userinfo(self, server_name: str, openid_token: str) -> str:
         self.asked.append((server_name, openid_token))
@@ -107,7 +112,12 @@ class Bell:
 class App:
     """One server, with a clock to turn."""
 
-    def __init__(self, policies: Mapping[str, TermsPolicy], session_policy: SessionPolicy) -> None:
+    def __init__(
+        self,
+        policies: Mapping[str, TermsPolicy],
+        session_policy: SessionPolicy,
+        registrations: RegisterPolicy | None = None,
+    ) -> None:
         self.clock = clock_at()
         random = seeded()
         self.storage = storage = storage_in_memory()
@@ -119,21 +129,35 @@ class App:
         )
         self.signer = signer = signer_for(DOMAIN)
         lookup = Lookup(storage.bindings, [], signer, self.clock)
-        index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, self.clock, random, 20, 600)
+        recursion = Recursion(lookup, lookup, ())
+        self.proofs = Proofs(storage.cooldowns, self.clock)
+        newcomers = None
+        if registrations is not None:
+            registration_policy = RegistrationPolicy(registrations, storage.invites, DOMAIN)
+            newcomers = Newcomers(registration_policy, self.proofs, DOMAIN)
+        index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, self.clock, random, 20, timedelta(minutes=10))
         sessions = ValidationSessions(storage.sessions, self.mailbox, self.clock, random, PUBLIC_URL)
-        invites = Invites(storage.invites, self.policy, lookup, self.deliveries, signer, self.clock, random)
+        invites = Invites(
+            storage.invites,
+            self.policy,
+            self.proofs,
+            recursion,
+            self.deliveries,
+            signer,
+            self.clock,
+            random,
+            DOMAIN,
+        )
         accounts = Accounts(storage.accounts, self.homeservers, self.clock, random, only_domain=None)
         notices = UnbindNotices(session_policy.unbind, storage.bindings, storage.cooldowns, self.mailbox, self.clock)
         publication = Bindings(storage.bindings, sessions, self.deliveries, notices, signer, self.clock, session_policy)
         endpoints = IdentityEndpoints(
             account=AccountEndpoints(accounts, Terms(policies, storage.accounts, self.clock)),
-            lookup=LookupEndpoints(
-                Recursion(lookup, lookup, ()), HashedLookup(storage.hashes, index), Clients(()), bulk=True
-            ),
-            validate=ValidateEndpoints(sessions, Pages.built_in(), session_policy.validation),
+            lookup=LookupEndpoints(recursion, HashedLookup(storage.hashes, index), Clients(()), bulk=True),
+            validate=ValidateEndpoints(sessions, Pages.built_in(), session_policy.validation, newcomers),
             threepid=ThreePidEndpoints(publication, self.homeservers.authenticate),
             pubkey=PubkeyEndpoints(signer, invites),
-            invite=InviteEndpoints(invites, signer, PUBLIC_URL),
+            invite=InviteEndpoints(invites, Clients(()), signer, PUBLIC_URL),
         )
         self.endpoints = common() | v1(endpoints) | v2(endpoints)
         self.client: Any = StubTreq(tree(self.endpoints))
@@ -144,9 +168,10 @@ class AppTestCase(SynchronousTestCase):
 
     policies: Mapping[str, TermsPolicy] = {}
     session_policy = SessionPolicy(bind=Bind(domains=(DOMAIN,)))
+    registrations: RegisterPolicy | None = None
 
     def setUp(self) -> None:
-        self.app = App(self.policies, self.session_policy)
+        self.app = App(self.policies, self.session_policy, self.registrations)
 
     def request(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from twisted.internet.endpoints import serverFromString
 
 from ...matrix.ids import InvalidIdentifier, split_server_name, split_user_id
+from ...net.hosts import BadHost, HostPort, host_port
 from ...net.networks import Network
 from .section import Secret, Unfit, Value
 
@@ -21,6 +23,10 @@ Parser = Callable[[str], Any]
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _DURATION = re.compile(r"(?:(\d+)d)?\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:(\d+)s)?", re.ASCII)
+# What is this far in the future still has a date: Python knows none after the year 9999.
+_LONGEST = timedelta(days=7000 * 365)
+# Python reads no more digits than some thousands.
+_DIGITS = 1000
 _MAILBOX = re.compile(r"[^\s\x00-\x20\x7f@<>()\[\]\\,:;\"]+")
 _DOMAIN = re.compile(r"\w([\w.-]*\w)?")
 
@@ -34,7 +40,7 @@ def boolean(text: str) -> bool:
 
 def integer(text: str) -> int:
     # 010 would be ten to some and eight to YAML.
-    if not _INTEGER.fullmatch(text):
+    if not _INTEGER.fullmatch(text) or len(text) > _DIGITS:
         raise Unfit("a whole number")
     return int(text)
 
@@ -44,20 +50,36 @@ def within(least: int, most: int | None, what: str = "a whole number") -> Callab
     expected = f"{what} of at least {least}" if most is None else f"{what} from {least} to {most}"
 
     def parse(text: str) -> int:
-        if not _INTEGER.fullmatch(text) or int(text) < least or (most is not None and int(text) > most):
+        number = int(text) if _INTEGER.fullmatch(text) and len(text) <= _DIGITS else least - 1
+        if number < least or (most is not None and number > most):
             raise Unfit(expected)
-        return int(text)
+        return number
 
     return parse
 
 
-def duration(text: str) -> int:
-    """Seconds, from ma1sd's form."""
+def duration(text: str) -> timedelta:
+    """A duration in ma1sd's form."""
     match = _DURATION.fullmatch(text.strip())
-    if match is None or not any(match.groups()):
+    if match is None or not any(match.groups()) or len(text) > _DIGITS:
         raise Unfit("a duration such as '10s' or '2d 4h 12m 34s'")
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    count = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    if count > _LONGEST.total_seconds():
+        raise Unfit(f"a duration of at most {_LONGEST.days}d")
+    return timedelta(seconds=count)
+
+
+def number_of(unit: timedelta) -> Callable[[str], timedelta]:
+    """Reads durations that are whole numbers of a unit, which is part of what the key means."""
+
+    def parse(text: str) -> timedelta:
+        count = _positive(text)
+        if count > _LONGEST // unit:
+            raise Unfit(f"a whole number from 1 to {_LONGEST // unit}")
+        return count * unit
+
+    return parse
 
 
 def server_name(text: str) -> str:
@@ -115,18 +137,22 @@ def base_url(text: str) -> str:
 def _is_http(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        split_server_name(parts.netloc)
-    except (ValueError, InvalidIdentifier):
+        host_port(parts.netloc)
+    except ValueError:
         return False
-    return parts.scheme in {"http", "https"} and text.isprintable() and " " not in text
+    is_plain = text.isascii() and text.isprintable() and " " not in text
+    return parts.scheme in {"http", "https"} and is_plain
 
 
 def redis_url(text: str) -> Secret:
     try:
         parts = urlsplit(text)
-        fits = bool(parts.hostname if parts.scheme in {"redis", "rediss"} else parts.scheme == "unix" and parts.path)
-        database = parts.path.strip("/") if parts.scheme != "unix" else parse_qs(parts.query).get("db", [""])[0]
-        fits = fits and parts.port != 0 and re.fullmatch(r"[0-9]{0,5}", database) is not None
+        if parts.scheme == "unix":
+            fits, database = bool(parts.path), parse_qs(parts.query).get("db", [""])[0]
+        else:
+            fits, database = parts.scheme in {"redis", "rediss"}, parts.path.strip("/")
+            host_port(parts.netloc.rpartition("@")[2])
+        fits = fits and re.fullmatch(r"[0-9]{0,5}", database) is not None
     except ValueError:
         fits = False
     if not fits:
@@ -150,17 +176,31 @@ def network(text: str) -> Network:
 
 def name_server(text: str) -> tuple[str, int]:
     try:
-        host, port = _host_and_port(text)
+        host, port = host_port(text)
         return str(ip_address(host)), port or 53
     except ValueError:
         raise Unfit("the address of a name server, such as 127.0.0.1:53 or [::1]:53") from None
 
 
-def _host_and_port(text: str) -> tuple[str, int | None]:
-    """Like :func:`split_server_name`, for those who write IPv6 addresses without brackets."""
-    bare = text.count(":") > 1 and not text.startswith("[")
-    host, port = split_server_name(f"[{text}]" if bare else text)
-    return host.strip("[]"), port
+def host(text: str) -> str:
+    """A host whose port has a key of its own; what comes is without brackets, and in ASCII."""
+    expected = "the name or the address of a host"
+    if "://" in text:
+        raise Unfit(f"{expected} without {text.partition('://')[0]}:// in front")
+    try:
+        found = host_port(text)
+    except BadHost:
+        raise Unfit(expected) from None
+    if found.port is not None:
+        raise Unfit(f"{expected} alone: the port goes to the key 'port' beside it")
+    return found.host
+
+
+def host_and_port(text: str) -> HostPort:
+    try:
+        return host_port(text)
+    except BadHost as error:
+        raise Unfit(f"a host such as example.org, or host:port ({error})") from None
 
 
 def expression(text: str) -> str:
@@ -204,22 +244,26 @@ def listening_host(text: str) -> str:
     if text.startswith("/"):
         return text
     try:
-        host, port = _host_and_port(text)
-    except InvalidIdentifier:
-        port = 0
-    if port is not None:
-        raise Unfit("an address such as 127.0.0.1 or ::1, or the path of a socket")
-    return host
+        return host(text)
+    except Unfit:
+        raise Unfit("an address such as 127.0.0.1 or ::1, or the path of a socket") from None
 
 
 _port = within(1, 65535, "a port")
+_positive = within(1, None)
 
 Text = Annotated[str, Value(text)]
 """Not empty."""
 Port = Annotated[int, Value(_port)]
-Positive = Annotated[int, Value(within(1, None))]
-Duration = Annotated[int, Value(duration)]
-"""Seconds."""
+Positive = Annotated[int, Value(_positive)]
+Duration = Annotated[timedelta, Value(duration)]
+Days = Annotated[timedelta, Value(number_of(timedelta(days=1)))]
+Minutes = Annotated[timedelta, Value(number_of(timedelta(minutes=1)))]
+Milliseconds = Annotated[timedelta, Value(number_of(timedelta(milliseconds=1)))]
+Host = Annotated[str, Value(host)]
+"""The name or the address of a host: no port, which has a key of its own, and no scheme."""
+HostAndPort = Annotated[HostPort, Value(host_and_port)]
+"""A host, with a port or without."""
 ListeningHost = Annotated[str, Value(listening_host)]
 ServerName = Annotated[str, Value(server_name)]
 ServerNameOrAny = Annotated[str, Value(server_name_or_any)]

@@ -60,7 +60,7 @@ class RedisService(Service):
 
     def __init__(self, settings: Settings, reactor: IReactor, remember: int) -> None:
         where = server(settings, reactor)
-        self._redis = Redis(where, reactor, settings.pool_size, settings.timeout / 1000, settings.prefix)
+        self._redis = Redis(where, reactor, settings.pool_size, settings.timeout, settings.prefix)
         self._checking: Deferred[None] = Deferred()
         self.storage = RedisStorage(self._redis, remember)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -39,7 +40,7 @@ MAX_BACKOFF = 2.0
 
 class Redis(Service):
     """
-    Sends commands to Redis; each is answered or fails within about ``timeout`` seconds.
+    Sends commands to Redis; each is answered or fails within about ``timeout``.
 
     While Redis is away, calls fail at once with :class:`StorageUnavailable`.  A call just after a connection was lost
     waits for the first attempt to reconnect, and fails if that fails.  Attempts go on until the service is stopped.
@@ -47,11 +48,11 @@ class Redis(Service):
 
     name = "redis"
 
-    def __init__(self, server: RedisServer, clock: IReactorTime, size: int, timeout: float, prefix: str) -> None:
+    def __init__(self, server: RedisServer, clock: IReactorTime, size: int, timeout: timedelta, prefix: str) -> None:
         self._server = server
         self._clock = clock
         self._size = size
-        self._timeout = timeout
+        self._timeout = timeout.total_seconds()
         self._prefix = prefix
         self._ready: list[Connection] = []
         self._waiting: list[Deferred[None]] = []

@@ -6,13 +6,16 @@ from .client import Redis
 
 
 class RedisCooldowns:
-    """:class:`mxisd.storage.contract.CooldownStorage` on Redis."""
+    """:class:`mxisd.storage.once.CooldownStorage` on Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def take(self, name: str, now: int, period: int) -> bool:
         return bool(await self._redis.run("cooldown_take", name, now, period))
+
+    async def end(self, name: str, now: int) -> bool:
+        return bool(await self._redis.run("cooldown_end", name, now))
 
     async def purge(self, now: int) -> int:
         return int(await self._redis.command("ZREMRANGEBYSCORE", self._redis.key("cooldowns"), "-inf", now))

@@ -30,8 +30,15 @@ def fields(record: Struct) -> list[Argument]:
         if isinstance(value, ThreePid):
             flat += ("medium", value.medium, "address", value.address)
         elif value is not None:
-            flat += (name, json.encode(value) if isinstance(value, dict) else value)
+            flat += (name, _written(value))
     return flat
+
+
+def _written(value: Any) -> Argument:
+    if isinstance(value, dict):
+        return json.encode(value)
+    argument: Argument = int(value) if isinstance(value, bool) else value
+    return argument
 
 
 def read(record: type[Record], answer: Sequence[bytes]) -> Record:
@@ -65,4 +72,6 @@ def _readers(record: type[Struct]) -> dict[bytes, Callable[[bytes], Any]]:
 def _reader(kind: Any) -> Callable[[bytes], Any]:
     if kind in (int, int | None):
         return int
+    if kind is bool:
+        return lambda value: value == b"1"
     return json.decode if kind == dict[str, object] else bytes.decode

@@ -7,11 +7,14 @@ from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from twisted.internet.defer import Deferred, FailureGroup, race
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, connectProtocol, wrapClientTLS
-from twisted.internet.interfaces import IReactorCore, IStreamClientEndpoint
+from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
 
 from ...config.storage import Redis as Settings
+from ...net.connection import host_endpoint
+from ...net.hosts import HostPort, host_port
 from ...net.tls import Trust
+from ...reactor import IReactor
 from .connection import Connection, RedisLogin, RedisRefused
 
 PORT = 6379
@@ -32,7 +35,7 @@ class RedisServer(Protocol):
         ...
 
 
-def server(settings: Settings, reactor: IReactorCore) -> RedisServer:
+def server(settings: Settings, reactor: IReactor) -> RedisServer:
     """The server that a configuration names.  Raises :class:`ValueError` for a CA file without certificates."""
     parts = urlsplit(settings.url)
     database = parse_qs(parts.query).get("db", ["0"])[0] if parts.scheme == "unix" else parts.path.strip("/") or "0"
@@ -48,14 +51,15 @@ def server(settings: Settings, reactor: IReactorCore) -> RedisServer:
         trust = Trust(str(settings.ca_file) if settings.ca_file else None)
 
     def endpoint(host: str, port: int) -> IStreamClientEndpoint:
-        plain = HostnameEndpoint(reactor, host, port)
+        plain = host_endpoint(reactor, host, port)
         return wrapClientTLS(trust.connection_to(host, port), plain) if trust else plain
 
     if settings.sentinel.servers:
         sentinel_login = RedisLogin(username=settings.sentinel.username, password=settings.sentinel.password)
         return Sentinels(settings.sentinel.servers, settings.sentinel.service, endpoint, sentinel_login, login)
-    host, port = parts.hostname or "", parts.port or PORT
-    return Direct(f"{host}:{port}", endpoint(host, port), login)
+    place = host_port(parts.netloc.rpartition("@")[2])
+    port = place.port or PORT
+    return Direct(str(place._replace(port=port)), endpoint(place.host, port), login)
 
 
 class Direct:
@@ -80,14 +84,14 @@ class Sentinels:
 
     def __init__(
         self,
-        sentinels: Sequence[str],
+        sentinels: Sequence[HostPort],
         service: str,
         endpoints: Endpoints,
         sentinel_login: RedisLogin,
         login: RedisLogin,
     ) -> None:
-        self.name = f"{service} (Sentinels {', '.join(sentinels)})"
-        self._sentinels = [_host_and_port(sentinel) for sentinel in sentinels]
+        self.name = f"{service} (Sentinels {', '.join(map(str, sentinels))})"
+        self._sentinels = [(sentinel.host, sentinel.port or SENTINEL_PORT) for sentinel in sentinels]
         self._service = service
         self._endpoints = endpoints
         self._sentinel_login = sentinel_login
@@ -128,8 +132,3 @@ async def _connect(endpoint: IStreamClientEndpoint, login: RedisLogin, role: str
         connection.abort()
         raise
     return connection
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    parts = urlsplit(f"//{text}")
-    return parts.hostname or "", parts.port or SENTINEL_PORT

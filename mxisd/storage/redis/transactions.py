@@ -6,7 +6,7 @@ from .client import Redis
 
 
 class RedisTransactions:
-    """:class:`mxisd.storage.contract.TransactionStorage` on Redis."""
+    """:class:`mxisd.storage.once.TransactionStorage` on Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

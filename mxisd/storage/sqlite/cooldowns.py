@@ -8,13 +8,16 @@ from .database import SQLiteDatabase
 
 
 class SQLiteCooldowns:
-    """:class:`mxisd.storage.contract.CooldownStorage` on SQLite."""
+    """:class:`mxisd.storage.once.CooldownStorage` on SQLite."""
 
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
 
     async def take(self, name: str, now: int, period: int) -> bool:
         return await self._database.write(_take, name, now, period)
+
+    async def end(self, name: str, now: int) -> bool:
+        return await self._database.write(_end, name, now)
 
     async def purge(self, now: int) -> int:
         return await self._database.write(_purge, now)
@@ -28,6 +31,10 @@ def _take(db: sqlite3.Connection, name: str, now: int, period: int) -> bool:
             (name, now + period, now),
         ).rowcount
     )
+
+
+def _end(db: sqlite3.Connection, name: str, now: int) -> bool:
+    return bool(db.execute("DELETE FROM cooldowns WHERE name = ? AND until > ?", (name, now)).rowcount)
 
 
 def _purge(db: sqlite3.Connection, now: int) -> int:

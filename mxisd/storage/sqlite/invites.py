@@ -81,7 +81,7 @@ def _add(db: sqlite3.Connection, invite: Invite, resend_before: int, reminder_du
         db.execute(
             """INSERT INTO invites VALUES (:token, :medium, :address, :room_id, :sender, :created,
                    :ephemeral_public_key, :ephemeral_private_key, :fields, :due, :remote_due, :remote_misses,
-                   :notified_at, :ended, :ended_at, :user_id)""",
+                   :notified_at, :ended, :ended_at, :user_id, :proven)""",
             values,
         )
         queue(db, "message", invite.threepid.medium, invite.threepid, invite.token, None, invite.created)
@@ -89,7 +89,12 @@ def _add(db: sqlite3.Connection, invite: Invite, resend_before: int, reminder_du
             queue(db, "reminder", invite.threepid.medium, invite.threepid, invite.token, None, reminder_due)
         return invite
     known = read(Invite, row)
-    if (known.notified_at or 0) >= resend_before or has_queued_message(db, known.token):
+    proves = invite.proven and not known.proven
+    if proves:
+        known = structs.replace(known, proven=True, fields=invite.fields)
+        db.execute("UPDATE invites SET proven = :proven, fields = :fields WHERE token = :token", parameters(known))
+    recent = not proves and (known.notified_at or 0) >= resend_before
+    if recent or has_queued_message(db, known.token):
         return known
     db.execute("UPDATE invites SET notified_at = ? WHERE token = ?", (invite.created, known.token))
     queue(db, "message", known.threepid.medium, known.threepid, known.token, None, invite.created)

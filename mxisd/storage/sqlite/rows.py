@@ -18,6 +18,8 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 # The fields of records that are not a single value.
 _ADDRESS = "threepid"
 _JSON_FIELD = "fields"
+# The one field that is true or false, for which SQLite has numbers.
+_FLAG = "proven"
 
 
 def read(record: type[Record], row: sqlite3.Row) -> Record:
@@ -27,6 +29,8 @@ def read(record: type[Record], row: sqlite3.Row) -> Record:
         values[_ADDRESS] = ThreePid(row["medium"], row["address"])
     if _JSON_FIELD in values:
         values[_JSON_FIELD] = msgspec.json.decode(values[_JSON_FIELD])
+    if _FLAG in values:
+        values[_FLAG] = bool(values[_FLAG])
     return record(**values)
 
 

@@ -8,7 +8,7 @@ from .database import SQLiteDatabase
 
 
 class SQLiteTransactions:
-    """:class:`mxisd.storage.contract.TransactionStorage` on SQLite."""
+    """:class:`mxisd.storage.once.TransactionStorage` on SQLite."""
 
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from msgspec import Struct
@@ -36,18 +37,19 @@ class Ended(Struct, frozen=True):
 
 
 async def run(
-    reactor: IReactor, command: Sequence[str], environment: Mapping[str, str], input_: bytes, seconds: float
+    reactor: IReactor, command: Sequence[str], environment: Mapping[str, str], input_: bytes, timeout: timedelta
 ) -> Ended:
     """
     Run a program, which is looked for in ``PATH``, with its arguments and all of its environment.
 
-    After ``seconds`` it is killed, and so is what it has started.  Raises :class:`ProgramFailed`.
+    After ``timeout`` it is killed, and so is what it has started.  Raises :class:`ProgramFailed`.
     """
     if any("\0" in text for text in (*command, *environment.values())):
         raise ProgramFailed("NUL cannot be passed to a program")
     program = _Program(command[0], input_)
     # In a session of its own it can be killed with everything that belongs to it.
     reactor.spawnProcess(program, _SETSID, ["setsid", "--", *command], env=dict(environment))
+    seconds = timeout.total_seconds()
     late = ProgramFailed(f"{command[0]} was killed: it took more than {seconds:g} seconds")
     return await within(seconds, reactor, _ended(program), late)
 

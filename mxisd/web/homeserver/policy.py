@@ -11,6 +11,7 @@ from ...matrix.error import MatrixError
 from ...matrix.ids import InvalidIdentifier, server_of
 from ...matrix.threepid import InvalidAddress
 from ...policies.invite import Attempt, InvitePolicy
+from ...policies.proofs import Proofs
 from ..endpoint import Call, Endpoint
 
 PATH = "/_matrix/mxisd/v1/policy/invite"
@@ -28,8 +29,9 @@ class InviteParameters(Struct):
 class PolicyEndpoints:
     """Answers whoever has the token of the configuration."""
 
-    def __init__(self, policy: InvitePolicy, token: str) -> None:
+    def __init__(self, policy: InvitePolicy, proofs: Proofs, token: str) -> None:
         self._policy = policy
+        self._proofs = proofs
         self._token = token.encode()
 
     def endpoints(self) -> dict[str, Endpoint]:
@@ -40,7 +42,10 @@ class PolicyEndpoints:
         """Say whether an invite, described in the query or in a JSON body, may be sent, and how that comes out."""
         if not compare_digest((call.access_token() or "").encode(), self._token):
             raise MatrixError(401, "M_UNAUTHORIZED", "The access token is missing or not known")
-        decision = await self._policy.decide(_attempt(call.body(InviteParameters)))
+        attempt = _attempt(call.body(InviteParameters))
+        decision = await self._policy.decide(attempt)
+        if decision.allowed:
+            await self._proofs.note_invite(attempt)
         return {"allowed": decision.allowed, "steps": decision.steps}
 
 

@@ -10,11 +10,11 @@ from msgspec import Struct
 from ...invites.invites import Invites
 from ...matrix import threepid
 from ...matrix.error import MatrixError
-from ...matrix.ids import InvalidIdentifier, check_room_id, server_of
 from ...matrix.signing import Signer
 from ...matrix.threepid import EMAIL, InvalidAddress, ThreePid
 from ...storage.records import Invite
 from ..body import from_values
+from ..client import Clients
 from ..endpoint import Call
 
 _REQUIRED = ("medium", "address", "room_id", "sender")
@@ -45,10 +45,16 @@ class Acceptance(Struct):
 
 class InviteEndpoints:
     def __init__(
-        self, invites: Invites, signer: Signer, public_url: str, shown: Callable[[ThreePid], str] = threepid.redacted
+        self,
+        invites: Invites,
+        clients: Clients,
+        signer: Signer,
+        public_url: str,
+        shown: Callable[[ThreePid], str] = threepid.redacted,
     ) -> None:
         """``shown`` is what a room gets to see of an address."""
         self._invites = invites
+        self._clients = clients
         self._signer = signer
         self._public_url = public_url
         self._shown = shown
@@ -69,18 +75,17 @@ class InviteEndpoints:
             raise MatrixError(400, "M_UNRECOGNIZED", f"Invites to the medium {asked.medium!r} are not supported")
         try:
             address = threepid.email(asked.address)
-            check_room_id(asked.room_id)
-            server_of(asked.sender)
         except InvalidAddress as error:
             raise MatrixError(400, "M_INVALID_EMAIL", str(error)) from None
-        except InvalidIdentifier as error:
-            raise MatrixError(400, "M_INVALID_PARAM", str(error)) from None
         fields = {
             name: value
             for name, value in given.items()
             if name not in _REQUIRED and (isinstance(value, str) or name not in _TEXTS)
         }
-        invite = await self._invites.store(address, asked.room_id, asked.sender, fields)
+        requester = self._clients.address(call.request)
+        invite = await self._invites.store(
+            address, asked.room_id, asked.sender, fields, account=call.user_id, requester=requester
+        )
         return self._answer(invite, api)
 
     def _answer(self, invite: Invite, api: str) -> dict[str, object]:

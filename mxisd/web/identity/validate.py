@@ -10,6 +10,7 @@ from ...config.session import Validation
 from ...matrix import threepid
 from ...matrix.error import MatrixError
 from ...matrix.threepid import InvalidAddress, ThreePid
+from ...policies.newcomers import Newcomers
 from ...threepids.validation import ValidationSessions
 from ..endpoint import Answer, Call, Handler
 from ..pages import Pages
@@ -45,10 +46,14 @@ class SessionProof(Struct):
 
 
 class ValidateEndpoints:
-    def __init__(self, sessions: ValidationSessions, pages: Pages, policy: Validation) -> None:
+    def __init__(
+        self, sessions: ValidationSessions, pages: Pages, policy: Validation, newcomers: Newcomers | None = None
+    ) -> None:
+        """``newcomers``: who may have phone numbers validated, since homeservers leave that to us; without it, all."""
         self._policy = policy
         self._sessions = sessions
         self._pages = pages
+        self._newcomers = newcomers
 
     async def request_email_token(self, call: Call) -> object:
         """Mail a token to an address."""
@@ -66,6 +71,8 @@ class ValidateEndpoints:
             number = threepid.phone(asked.phone_number, asked.country)
         except InvalidAddress as error:
             raise MatrixError(400, "M_INVALID_ADDRESS", str(error)) from None
+        if self._newcomers is not None:
+            await self._newcomers.require(number, call.user_id)
         answer = await self._request_token(call, number, asked)
         # Not in the specification: Sydent answers so, and Element shows it.
         return {**answer, "msisdn": number.address, "intl_fmt": threepid.international(number)}

@@ -55,5 +55,6 @@ def interceptions(on: InterceptionEndpoints) -> dict[str, Endpoint]:
             f"{client}/user_directory/search": search,
             f"{client}/login": login,
             f"{client}/profile/{{userId}}": profile,
+            f"{client}/account/3pid/{{medium}}/requestToken": Endpoint(POST=on.register.request_token_for_account),
         }
     return endpoints

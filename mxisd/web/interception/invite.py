@@ -10,6 +10,7 @@ from ...matrix import threepid
 from ...matrix.error import MatrixError
 from ...matrix.threepid import InvalidAddress, ThreePid
 from ...policies.invite import Attempt, InvitePolicy
+from ...policies.proofs import Proofs
 from ..body import from_values
 from ..endpoint import Call, Handler
 from ..proxy import NotAccepted, Proxy
@@ -26,9 +27,10 @@ class Invitee(Struct):
 class InviteInterception:
     """Lets an invite to an address through if the policy allows it, and everything else in any case."""
 
-    def __init__(self, proxy: Proxy, policy: InvitePolicy) -> None:
+    def __init__(self, proxy: Proxy, policy: InvitePolicy, proofs: Proofs) -> None:
         self._proxy = proxy
         self._policy = policy
+        self._proofs = proofs
 
     async def forward(self, call: Call) -> object:
         """Send a request on without judging it."""
@@ -70,7 +72,10 @@ class InviteInterception:
                 sender = await self._proxy.sender(call)
             except NotAccepted as refusal:
                 return refusal.answer
-            await self._policy.require(*(Attempt(sender, room_id, invitee) for invitee in invitees))
+            attempts = [Attempt(sender, room_id, invitee) for invitee in invitees]
+            await self._policy.require(*attempts)
+            for attempt in attempts:
+                await self._proofs.note_invite(attempt)
         return await self._proxy.forward(call, content, JSON)
 
 

@@ -1,4 +1,4 @@
-"""Proving an address in order to register with it."""
+"""Proving an address in order to register with it, or to add it to an account."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from msgspec import Struct
 from ...matrix import threepid
 from ...matrix.error import MatrixError
 from ...matrix.threepid import EMAIL, MSISDN, InvalidAddress, ThreePid
+from ...policies.proofs import Proofs
 from ...policies.registration import RegistrationPolicy
 from ..body import from_values
 from ..endpoint import Call
-from ..proxy import Proxy
+from ..proxy import NotAccepted, Proxy
 from .body import JSON, Object, as_object, read, write
 
 
@@ -26,9 +27,10 @@ class PhoneParameters(Struct):
 class RegistrationInterception:
     """Lets addresses through that the policy allows."""
 
-    def __init__(self, proxy: Proxy, policy: RegistrationPolicy) -> None:
+    def __init__(self, proxy: Proxy, policy: RegistrationPolicy, proofs: Proofs) -> None:
         self._proxy = proxy
         self._policy = policy
+        self._proofs = proofs
 
     async def request_token(self, call: Call) -> object:
         """Judge the address that a token is to be sent to; its medium is the last segment but one."""
@@ -39,6 +41,25 @@ class RegistrationInterception:
             # A homeserver may take another spelling for another domain: mail shall go to what was judged.
             body["email"] = address.address
         return await self._proxy.forward(call, write(body), JSON)
+
+    async def request_token_for_account(self, call: Call) -> object:
+        """The same, unless an access token shows that there is an account; what is proven serves a registration too."""
+        body = read(call.raw_body)
+        address = _address(call.segment(-2), body)
+        if await self._has_account(call):
+            await self._proofs.note_validation(address)
+        else:
+            await self._policy.require(address)
+        return await self._proxy.forward(call, write(body), JSON)
+
+    async def _has_account(self, call: Call) -> bool:
+        if call.access_token() is None:
+            return False
+        try:
+            # Guests get a token for nothing.
+            return not (await self._proxy.identity(call)).is_guest
+        except NotAccepted:
+            return False
 
 
 def _address(medium: str, body: Object) -> ThreePid:

@@ -2,21 +2,31 @@ from typing import Any
 from urllib.parse import urlencode
 
 from treq.testing import StubTreq
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.config.invite import Policy, Rule
-from mxisd.policies.invite import InvitePolicy
+from mxisd.matrix.threepid import email
+from mxisd.policies.invite import Attempt, InvitePolicy
+from mxisd.policies.proofs import Proofs
 from mxisd.stores.stores import Stores
 from mxisd.web.homeserver.policy import PATH, PolicyEndpoints
 from mxisd.web.site import tree
+from tests.storage.inline import storage_in_memory
 
 RULES = (Rule(action="deny", address=("*@rival.example",)), Rule(action="deny", room=("!closed:*",)))
 
 
 class PolicyTests(SynchronousTestCase):
     def setUp(self) -> None:
-        policy = InvitePolicy(Policy(rules=RULES), Stores([]))
-        self.client: Any = StubTreq(tree(PolicyEndpoints(policy, "secret").endpoints()))
+        policy, clock = InvitePolicy(Policy(rules=RULES), Stores([])), Clock()
+        self.proofs = Proofs(storage_in_memory().cooldowns, clock)
+        self.client: Any = StubTreq(tree(PolicyEndpoints(policy, self.proofs, "secret").endpoints()))
+
+    def is_proven(self, address: str) -> bool:
+        attempt = Attempt("@alice:example.org", "!room:example.org", email(address))
+        return self.successResultOf(Deferred.fromCoroutine(self.proofs.take_invite(attempt)))
 
     def ask(self, token: str | None = "secret", **query: str) -> tuple[int, dict[str, object]]:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
@@ -34,6 +44,14 @@ class PolicyTests(SynchronousTestCase):
         self.assertEqual((status, answer["allowed"]), (200, True))
         status, answer = self.ask(**asked, address="bob@example.com", room_id="!closed:example.org")
         self.assertEqual((status, answer["allowed"]), (200, False))
+
+    def test_what_the_homeserver_was_allowed_is_proven_when_it_asks_to_store_it(self) -> None:
+        asked = {"sender": "@alice:example.org", "medium": "email", "room_id": "!room:example.org"}
+        self.ask(**asked, address="bob@example.com")
+        self.ask(**asked, address="bob@rival.example")
+        self.ask("wrong", **asked, address="carol@example.com")
+        proven = [self.is_proven(address) for address in ("bob@example.com", "bob@rival.example", "carol@example.com")]
+        self.assertEqual(proven, [True, False, False])
 
     def test_takes_json_too_which_keeps_addresses_out_of_logs(self) -> None:
         asked = {"sender": "@alice:example.org", "medium": "email", "address": "bob@rival.example"}

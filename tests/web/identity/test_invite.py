@@ -6,9 +6,15 @@ from typing import Any
 
 from mxisd.clock import now
 from mxisd.matrix import signing
+from mxisd.matrix.threepid import email
+from mxisd.policies.invite import Attempt
 from mxisd.storage.records import Invite
 from tests.make import result
-from tests.web.app import DOMAIN, PUBLIC_URL, V1, V2, AppTestCase
+from tests.web.app import DOMAIN, PUBLIC_URL, V1, V2, AppTestCase, Response
+
+ALICE = "@alice:example.org"
+ROOM = "!room:example.org"
+BOB = email("bob@example.com")
 
 
 class StoreInviteTests(AppTestCase):
@@ -137,6 +143,80 @@ class StoreInviteTests(AppTestCase):
         deliveries = result(self.app.storage.outbox.claim("onbind", now(self.app.clock), 1, 9, {}, 9)).deliveries
         self.assertEqual({delivery.token for delivery in deliveries}, tokens)
         self.assertEqual(self.stored(other).ended, None)
+
+
+class SenderTests(AppTestCase):
+    """Who may say that an invite is whose."""
+
+    def store(self, path: str, sender: str, token: str | None = None, **more: str) -> Response:
+        body = {"medium": "email", "address": "bob@example.com", "room_id": ROOM, "sender": sender, **more}
+        return self.post(f"{path}/store-invite", json=body, token=token)
+
+    def pending(self) -> list[Invite]:
+        return result(self.app.storage.invites.pending(BOB))
+
+    def note(self, sender: str = ALICE, room: str | None = ROOM, address: str = "bob@example.com") -> None:
+        result(self.app.proofs.note_invite(Attempt(sender, room, email(address))))
+
+    def test_nobody_invites_for_another(self) -> None:
+        alice, eve = self.register(), self.register("eves")
+        for path, sender, token in [
+            (V2, "@bob:example.org", alice),
+            (V2, "@Alice:example.org", alice),
+            (V2, "@alice:example.org:443", alice),
+            (V2, ALICE, eve),
+            (V2, "@alice:evil.example", eve),
+            (V1, "@eve:evil.example", None),
+            (V1, "@alice:example.org:443", None),
+            (V1, "@alice:sub.example.org", None),
+            # Version 1 reads no token.
+            (V1, "@eve:evil.example", eve),
+        ]:
+            self.assert_error(self.store(path, sender, token), 403, "M_FORBIDDEN")
+        self.assertEqual(self.pending(), [])
+        self.assertEqual(self.app.deliveries.rung, 0)
+
+    def test_the_sender_is_proven_by_a_token(self) -> None:
+        for path, sender, token, proven in [
+            (V2, ALICE, self.register(), True),
+            (V2, "@eve:evil.example", self.register("eves"), True),
+            (V1, "@carol:example.org", None, False),
+            (V1, "@bob:example.org", self.register("bobs"), False),
+        ]:
+            self.assertEqual(self.store(path, sender, token).status, 200)
+            self.assertEqual([invite.proven for invite in self.pending() if invite.sender == sender], [proven])
+
+    def test_or_by_what_was_judged_in_front_of_the_homeserver(self) -> None:
+        for room in (ROOM, None):
+            self.note(room=room)
+            answer = self.store(V1, ALICE)
+            self.assertTrue(self.pending()[0].proven)
+            result(self.app.storage.invites.end(answer.json["token"], "cancelled", None, None, 1))
+            # Once: another one has to be judged again.
+            self.assertEqual(self.store(V1, ALICE).status, 200)
+            self.assertFalse(self.pending()[0].proven)
+            result(self.app.storage.invites.end(self.pending()[0].token, "cancelled", None, None, 1))
+
+    def test_but_not_by_anything_else_that_was_judged(self) -> None:
+        self.note(sender="@carol:example.org")
+        self.note(room="!other:example.org")
+        self.note(address="carol@example.com")
+        self.store(V1, ALICE)
+        self.assertFalse(self.pending()[0].proven)
+
+    def test_and_not_by_what_was_judged_a_minute_ago(self) -> None:
+        self.note()
+        self.app.clock.advance(60)
+        self.store(V1, ALICE)
+        self.assertFalse(self.pending()[0].proven)
+
+    def test_what_a_stranger_has_sent_before_does_not_stay(self) -> None:
+        self.store(V1, ALICE, room_name="Win a car", sender_display_name="Lottery")
+        token = self.store(V2, ALICE, self.register(), room_name="Garden").json["token"]
+        (invite,) = self.pending()
+        self.assertEqual((invite.token, invite.proven, invite.fields), (token, True, {"room_name": "Garden"}))
+        self.store(V1, ALICE, room_name="Win a car")
+        self.assertEqual(self.pending(), [invite])
 
 
 class SignTests(AppTestCase):

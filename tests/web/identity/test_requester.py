@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from ipaddress import ip_network
+from random import Random
 from typing import Any
 
 from msgspec import json
@@ -10,22 +12,39 @@ from treq.testing import StubTreq
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from mxisd.config.invite import Policy
+from mxisd.invites.invites import Invites
 from mxisd.lookup.chain import Lookup
 from mxisd.lookup.hashed import HashedLookup
 from mxisd.lookup.index import HashIndex
 from mxisd.lookup.recursion import Recursion
 from mxisd.net.networks import Network
+from mxisd.policies.invite import InvitePolicy
+from mxisd.policies.proofs import Proofs
+from mxisd.stores.stores import Stores
 from mxisd.web.client import Clients
-from mxisd.web.endpoint import Endpoint
+from mxisd.web.endpoint import Call, Endpoint, Handler
+from mxisd.web.identity.invite import InviteEndpoints
 from mxisd.web.identity.lookup import LookupEndpoints
 from mxisd.web.site import tree
 from tests.lookup.book import ALICE, Book, email
 from tests.make import signer_for
 from tests.storage.inline import at_once, storage_in_memory
+from tests.web.app import Bell
 
 ANNA = email("anna")
 # Where the requests of a StubTreq come from.
 PROXY = ip_network("127.0.0.1/32")
+
+
+def as_alice(handler: Handler) -> Handler:
+    """What a request is with an access token."""
+
+    async def with_account(call: Call) -> object:
+        call.user_id = ALICE
+        return await handler(call)
+
+    return with_account
 
 
 class RequesterTests(SynchronousTestCase):
@@ -37,8 +56,12 @@ class RequesterTests(SynchronousTestCase):
         here = Lookup(storage.bindings, [], signer, clock)
         everywhere = Lookup(storage.bindings, [Book({ANNA: ALICE})], signer, clock)
         recursion = Recursion(here, everywhere, [ip_network("10.0.0.0/8")])
-        index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, clock, bytes, 20, 600)
+        index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, clock, bytes, 20, timedelta(minutes=10))
         endpoints = LookupEndpoints(recursion, HashedLookup(storage.hashes, index), Clients(trusted), bulk=bulk)
+        policy, proofs = InvitePolicy(Policy(), Stores([])), Proofs(storage.cooldowns, clock)
+        random = Random(0).randbytes
+        invites = Invites(storage.invites, policy, proofs, recursion, Bell(), signer, clock, random, "example.org")
+        inviting = InviteEndpoints(invites, Clients(trusted), signer, "https://id.example.org")
         self.client: Any = StubTreq(
             tree(
                 {
@@ -46,6 +69,8 @@ class RequesterTests(SynchronousTestCase):
                     "/bulk_lookup": Endpoint(POST=endpoints.bulk),
                     "/v2/hash_details": Endpoint(GET=endpoints.hash_details),
                     "/v2/lookup": Endpoint(POST=endpoints.hashed),
+                    "/store-invite": Endpoint(POST=inviting.store_v1),
+                    "/v2/store-invite": Endpoint(POST=as_alice(inviting.store_v2)),
                 }
             )
         )
@@ -65,7 +90,9 @@ class RequesterTests(SynchronousTestCase):
         pepper = self.request("GET", "/v2/hash_details", [])["lookup_pepper"]
         asked = {"algorithm": "none", "pepper": pepper, "addresses": [f"{ANNA.address} email"]}
         plain = self.request("POST", "/v2/lookup", list(forwarded), asked)
-        found = {bool(single), bool(bulk["threepids"]), bool(plain["mappings"])}
+        invite = {"medium": "email", "address": ANNA.address, "room_id": "!room:example.org", "sender": ALICE}
+        told = ["mxid" in self.request("POST", f"{v}/store-invite", list(forwarded), invite) for v in ("", "/v2")]
+        found = {bool(single), bool(bulk["threepids"]), bool(plain["mappings"]), *told}
         self.assertEqual(len(found), 1)
         return found.pop()
 

@@ -28,12 +28,13 @@ from mxisd.config.server import LOOPBACK
 from mxisd.lookup.identifiers import Identifiers
 from mxisd.matrix.threepid import ThreePid
 from mxisd.policies.invite import InvitePolicy
+from mxisd.policies.proofs import Proofs
 from mxisd.policies.registration import RegistrationPolicy
-from mxisd.storage.records import Invite
 from mxisd.stores.profiles import StoreProfiles
 from mxisd.stores.search import StoreSearch
 from mxisd.stores.stores import Stores
 from mxisd.web.client import Clients
+from mxisd.web.endpoint import Endpoint
 from mxisd.web.interception.api import InterceptionEndpoints, interceptions
 from mxisd.web.interception.directory import DirectoryInterception
 from mxisd.web.interception.invite import InviteInterception
@@ -42,6 +43,7 @@ from mxisd.web.interception.profile import ProfileInterception
 from mxisd.web.interception.register import RegistrationInterception
 from mxisd.web.proxy import HomeserverUrls, Proxy
 from mxisd.web.site import Site, tree
+from tests.storage.inline import storage_in_memory
 
 ONLY_STAFF = InvitePolicyConfiguration(if_sender=IfSender(has_role=("staff",)))
 WHOAMI = "/_matrix/client/v3/account/whoami"
@@ -116,11 +118,6 @@ class Profiles:
         return frozenset({"staff"} if user_id == "@staff:example.org" else ())
 
 
-class NoInvites:
-    async def pending(self, threepid: ThreePid) -> list[Invite]:
-        return []
-
-
 class Addresses:
     """Whom addresses belong to."""
 
@@ -150,9 +147,12 @@ class InterceptionTestCase(SynchronousTestCase):
     rules: tuple[AuthRule, ...] = ()
     public_profiles = False
     features = True
+    also: Mapping[str, Endpoint] = {}
 
     def setUp(self) -> None:
         self.clock = Clock()
+        self.storage = storage_in_memory()
+        self.proofs = Proofs(self.storage.cooldowns, self.clock)
         self.homeserver = Homeserver()
         self.agent = RequestTraversalAgent(self.homeserver)
         self.homeservers = HomeserverUrls({"matrix.example.org": "http://homeserver:8008"}, otherwise=None)
@@ -162,8 +162,10 @@ class InterceptionTestCase(SynchronousTestCase):
         proxy = Proxy(self.agent, self.homeservers, Clients(LOOPBACK), self.clock)
         search = StoreSearch(self.stores, self.exclude, self.clock)
         endpoints = InterceptionEndpoints(
-            invite=InviteInterception(proxy, InvitePolicy(self.invites, Profiles())),
-            register=RegistrationInterception(proxy, RegistrationPolicy(self.registrations, NoInvites())),
+            invite=InviteInterception(proxy, InvitePolicy(self.invites, Profiles()), self.proofs),
+            register=RegistrationInterception(
+                proxy, RegistrationPolicy(self.registrations, self.storage.invites, "example.org"), self.proofs
+            ),
             directory=DirectoryInterception(proxy, search, self.exclude, self.clock) if self.features else None,
             login=(
                 LoginInterception(proxy, Identifiers(self.addresses, self.rules, "example.org"))
@@ -176,7 +178,7 @@ class InterceptionTestCase(SynchronousTestCase):
                 else None
             ),
         )
-        return Site(tree(interceptions(endpoints)), {}, reactor=self.clock)
+        return Site(tree({**interceptions(endpoints), **self.also}), {}, reactor=self.clock)
 
     def connect(self, peer: str = "127.0.0.1") -> tuple[Any, StringTransport]:
         """A connection to mxisd, and what it writes there."""

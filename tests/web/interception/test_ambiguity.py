@@ -135,7 +135,7 @@ READERS: list[Callable[[str], str]] = [
 ]
 GUARDED_PATH = re.compile(
     r"^/_matrix/client/(api/v1|r0|v1|v3|unstable)/"
-    r"(rooms/[^/]*/(invite|(state|send)/m\.room\.third_party_invite)|createRoom|register/[^/]*/requestToken)(/[^/]*)?$"
+    r"(rooms/[^/]*/(invite|(state|send)/m\.room\.third_party_invite)|createRoom|(register|account/3pid)/[^/]*/requestToken)(/[^/]*)?$"
 )
 
 

@@ -4,8 +4,15 @@
 local token, medium, address, room, sender, created, resend_before, reminder_due = unpack(ARGV, 1, 8)
 local known = call('HGET', key('invites-of', medium, address), sender .. ' ' .. room)
 if known then
-    local invite = key('invite', known)
-    local remind = tonumber(call('HGET', invite, 'notified_at') or 0) < tonumber(resend_before)
+    local invite, new = key('invite', known), {}
+    for i = 9, #ARGV, 2 do
+        new[ARGV[i]] = ARGV[i + 1]
+    end
+    local proves = new.proven == '1' and call('HGET', invite, 'proven') ~= '1'
+    if proves then
+        call('HSET', invite, 'proven', '1', 'fields', new.fields)
+    end
+    local remind = proves or tonumber(call('HGET', invite, 'notified_at') or 0) < tonumber(resend_before)
     for id in deliveries_of(known) do
         local kind, state = unpack(call('HMGET', key('delivery', id), 'kind', 'state'))
         remind = remind and not (kind == 'message' and state == 'queued')

@@ -1,0 +1,31 @@
+"""The parts of the storage contract by which processes see to it that a thing happens once."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class TransactionStorage(Protocol):
+    """IDs of the transactions from the homeserver to our application service, so that none is handled twice."""
+
+    async def is_done(self, txn_id: str) -> bool: ...
+
+    async def done(self, txn_id: str, now: int) -> None: ...
+
+    async def purge(self, done_before: int) -> int: ...
+
+
+class CooldownStorage(Protocol):
+    """Things that all processes together do at most once in a period."""
+
+    async def take(self, name: str, now: int, period: int) -> bool:
+        """Return ``True`` if no cooldown of this name is running, and start one of ``period`` ms."""
+        ...
+
+    async def end(self, name: str, now: int) -> bool:
+        """Return ``True`` if a cooldown of this name is running, and end it."""
+        ...
+
+    async def purge(self, now: int) -> int:
+        """Delete cooldowns that are over; return how many."""
+        ...

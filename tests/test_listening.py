@@ -1,0 +1,63 @@
+"""Listening on all addresses, on machines with IPv6 and without."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import clientFromString
+from twisted.internet.protocol import Factory, Protocol
+from twisted.trial.unittest import TestCase
+
+from mxisd.listening import check_free, on_this_machine, open_port
+
+REACTOR: Any = reactor
+EVERYWHERE = r"tcp:0:interface=\:\:"
+
+
+class EverywhereTests(TestCase):
+    async def test_both_families_are_served(self) -> None:
+        listening: Any = open_port(EVERYWHERE, Factory.forProtocol(Greeter), REACTOR)
+        self.addCleanup(listening.stopListening)
+        for host in ("127.0.0.1", r"\:\:1"):
+            self.assertEqual(await greeting(f"tcp:{host}:{listening.getHost().port}"), b"hello")
+
+    def test_only_ipv4_where_there_is_nothing_else(self) -> None:
+        def without_ipv6(family: int, kind: int) -> socket.socket:
+            raise OSError(97, "Address family not supported by protocol")
+
+        self.patch(socket, "socket", without_ipv6)
+        self.assertEqual(on_this_machine(EVERYWHERE), "tcp:0")
+        for other in ("tcp:80", r"tcp:80:interface=\:\:1", "unix:/run/mxisd.sock"):
+            self.assertEqual(on_this_machine(other), other)
+
+    def test_is_free(self) -> None:
+        check_free(EVERYWHERE)
+
+
+class Greeter(Protocol):
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.write(b"hello")
+        self.transport.loseConnection()
+
+
+class Listener(Protocol):
+    def __init__(self, heard: Deferred[bytes]) -> None:
+        self.heard = heard
+        self.text = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        self.text += data
+
+    def connectionLost(self, reason: object = None) -> None:
+        self.heard.callback(self.text)
+
+
+async def greeting(description: str) -> bytes:
+    """What somebody says who connects."""
+    heard: Deferred[bytes] = Deferred()
+    await clientFromString(REACTOR, description).connect(Factory.forProtocol(lambda: Listener(heard)))
+    return await heard
