@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from signedjson.types import SigningKey
 from twisted.application.service import IService
@@ -21,9 +23,11 @@ from twisted.internet.threads import deferToThreadPool
 from . import files
 from .clock import Random
 from .config import Config
+from .errors import about
 from .keys.file import load_for_check, load_or_create
 from .keys.shared import SharedKeys
 from .listening import Listener, check_free, inherited
+from .matrix import xmatrix
 from .matrix.discovery import Discovery
 from .matrix.federation import FederationClient, Overwrites
 from .matrix.signing import Signer
@@ -87,11 +91,13 @@ class Core:
 
         self.storage = self.run(ends.engine(config, reactor)).storage
         path = config.key.path
-        keys = ends.signing_keys(path) if path else self.run(SharedKeys(self.storage.keys, reactor))
+        with about("key.path"):
+            keys = ends.signing_keys(path) if path else self.run(SharedKeys(self.storage.keys, reactor))
         self.signer = Signer(config.server.name, keys)
 
         self.resolver = Resolver(reactor, config.outbound.nameservers)
-        self.trust = Trust(config.outbound.ca_file, config.outbound.insecure_servers)
+        with about("outbound.caFile"):
+            self.trust = Trust(config.outbound.ca_file, config.outbound.insecure_servers)
         self.untrusted_http: Http = HttpClient(reactor, self.resolver, self.trust, config.outbound.allowed_networks)
         """For servers that strangers name."""
         self.admin_http: Http = HttpClient(reactor, self.resolver, self.trust, ANYWHERE)
@@ -103,6 +109,10 @@ class Core:
             Discovery(reactor, self.untrusted_http, self.resolver, random),
             Overwrites(overwrites, self.admin_http),
         )
+        # What homeservers may call us when they sign a request: as a client wrote it, that is with the port.
+        our_names = [config.server.name, urlsplit(config.server.public_url).netloc]
+        self.authenticate = partial(xmatrix.authenticate, self.federation, our_names=our_names)
+        """Which homeserver has signed a request."""
 
     def run(self, service: S) -> S:
         """Have a service started after those that are there already, and stopped before them; returns it."""
@@ -126,8 +136,8 @@ class LiveEnds:
         files.replace(path, content)
 
     def listen(self, core: Core, site: IProtocolFactory) -> None:
+        check_free(core.config.server.bind, core.reactor)
         for description in core.config.server.bind:
-            check_free(description)
             core.run(Listener(description, site, core.reactor))
 
 
@@ -160,5 +170,4 @@ class DryEnds:
         files.check_writable(path)
 
     def listen(self, core: Core, site: IProtocolFactory) -> None:
-        for description in core.config.server.bind:
-            check_free(description)
+        check_free(core.config.server.bind, core.reactor)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class StartError(Exception):
     """
@@ -9,3 +12,13 @@ class StartError(Exception):
 
     The message is for the administrator: it names what is wrong, and is shown without a traceback.
     """
+
+
+@contextmanager
+def about(key: str) -> Iterator[None]:
+    """Begin the message of a :class:`StartError` with the key of the configuration that led to it."""
+    try:
+        yield
+    except StartError as error:
+        error.args = (f"{key}: {error}",)
+        raise

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -34,7 +35,10 @@ def replace(path: Path, content: bytes) -> None:
 def check_writable(path: Path) -> None:
     """See whether :func:`create` and :func:`replace` could do their work, and do nothing.  Raises :class:`OSError`."""
     if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder")
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    with suppress(FileNotFoundError):
+        # As long a name as the temporary file would have.
+        path.with_name(f".{path.name}.12345678").lstat()
     with tempfile.TemporaryFile(dir=path.parent):
         pass
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService
@@ -23,13 +24,16 @@ from .errors import StartError
 from .reactor import IReactor
 from .services import Service
 
+# Of a Unix socket, in bytes, on Linux.
+LONGEST_PATH = 107
+
 
 class Listener(Service):
     """Listens from its start to its stop.  A start that cannot listen ends the process with a line that says why."""
 
     def __init__(self, description: str, factory: IProtocolFactory, reactor: IReactor) -> None:
         """``description`` is an endpoint of Twisted's, such as ``tcp:8090:interface=127.0.0.1``."""
-        self.name = self._description = description
+        self._description = description
         self._factory = factory
         self._reactor = reactor
         self._port: IListeningPort | None = None
@@ -43,46 +47,48 @@ class Listener(Service):
         return self._port.stopListening() if self._port is not None else None
 
 
+class CannotListen(SystemExit, StartError):
+    """
+    Ends a process whose services are being started, with a message and without a traceback.
+
+    It is an ``Exception`` as well: no other end of a daemon is told to the process that waits for its start.
+    """
+
+
 def open_port(description: str, factory: IProtocolFactory, reactor: IReactor) -> IListeningPort:
     """
     Listen on an endpoint.
 
-    This is called when services are started, too late for a :class:`~mxisd.errors.StartError`.  Raises ``SystemExit``
-    with a line that says why one cannot listen: between :func:`check_free` and now, somebody else may have begun to.
+    Raises :class:`CannotListen`: between :func:`check_free` and now, somebody else may have begun to.
     """
     opened: list[IListeningPort] = []
     failures: list[Failure] = []
     serverFromString(reactor, on_this_machine(description)).listen(factory).addCallbacks(opened.append, failures.append)
     for failure in failures:
-        raise SystemExit(f"mxisd cannot start:\nserver.bind: {_explained(description, failure.value or failure)}")
+        reason = _explained(description, failure.value or failure)
+        raise CannotListen(f"mxisd cannot start:\nserver.bind: {reason}")
     return opened[0]
 
 
-def check_free(description: str) -> None:
+def check_free(descriptions: Sequence[str], reactor: IReactor) -> None:
     """
-    See whether one can listen on an endpoint now, and let go of it again.
+    See whether one can listen on all of some endpoints now, and let go of them again.
 
-    Endpoints that plugins bring, and sockets that systemd hands over, are not looked at.  Raises
+    Endpoints that plugins bring, and sockets that systemd hands over, are not looked at any closer.  Raises
     :class:`~mxisd.errors.StartError`.
     """
-    recorder: Any = MemoryReactor()
-    try:
-        endpoint = serverFromString(recorder, on_this_machine(description))
-        endpoint.listen(_NOBODY).addErrback(lambda failure: failure.trap(Exception))
-    except (ValueError, LookupError, OSError, TypeError) as error:
-        raise StartError(f"server.bind: {description}: {error}") from None
-    except AttributeError:
-        return  # it wants more of a reactor than the recorder has
-    try:
-        for port, _, _, interface in (*recorder.tcpServers, *((s[0], s[1], s[3], s[4]) for s in recorder.sslServers)):
-            _bind(interface, port)
-        for path, *_ in recorder.unixServers:
-            _bind_unix(path)
-    except OSError as error:
-        raise StartError(f"server.bind: {_explained(description, error)}") from None
-
-
-_NOBODY: Any = None
+    taken: set[str] = set()
+    with ExitStack() as held:
+        for description in descriptions:
+            try:
+                serverFromString(reactor, on_this_machine(description))
+                for socket_ in _sockets(_recorded(on_this_machine(description)), taken):
+                    held.enter_context(socket_)
+            except LookupError:
+                raise StartError(f"server.bind: {description}: systemd has handed over no such socket") from None
+            except Exception as error:
+                # Of any kind: there is OpenSSL's own for a certificate, and who knows what plugins raise.
+                raise StartError(f"server.bind: {_explained(description, error)}") from None
 
 
 def on_this_machine(description: str) -> str:
@@ -100,32 +106,77 @@ def _both_families() -> bool:
         return False
 
 
-def _bind(interface: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in interface else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
+_NOBODY: Any = None
+
+
+def _recorded(description: str) -> MemoryReactor:
+    """A reactor that knows what it was asked to listen on."""
+    recorder: Any = MemoryReactor()
+    with suppress(AttributeError):  # it may be asked for more than it has
+        serverFromString(recorder, description).listen(_NOBODY).addErrback(lambda _: None)
+    return cast("MemoryReactor", recorder)
+
+
+def _sockets(asked: MemoryReactor, taken: set[str]) -> Iterator[socket.socket]:
+    """What is listened on; ``taken`` are the paths of sockets that have been, to which this adds."""
+    for port, _, _, interface in asked.tcpServers:
+        yield _listening(interface, port)
+    for port, _, context, _, interface in asked.sslServers:
+        context.getContext()
+        yield _listening(interface, port)
+    for path, _, _, _, locks in asked.unixServers:
+        _check_unix(path, bool(locks), taken)
+
+
+def _listening(interface: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET6 if ":" in interface else socket.AF_INET, socket.SOCK_STREAM)
+    try:
         # As Twisted does: connections that were closed a moment ago are no hindrance.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((interface, port))
-        probe.listen(1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((interface, port))
+        listening.listen(1)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
 
 
-def _bind_unix(path: str) -> None:
+def _check_unix(path: str, locks: bool, taken: set[str]) -> None:
+    """
+    Whether a socket can be made, as Twisted does it.
+
+    One that is there already is removed only if a process has left it behind that had it locked, and is no more.
+    """
     folder = Path(path).absolute().parent
     if not folder.is_dir():
-        raise FileNotFoundError(2, f"the folder {folder} is missing")
+        raise FileNotFoundError(errno.ENOENT, f"the folder {folder} is missing")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(13, f"no socket can be made in the folder {folder}")
-    with (
-        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe,
-        suppress(FileNotFoundError, ConnectionRefusedError),
-    ):
-        probe.connect(path)
-        raise OSError(98, "somebody listens there already")
+        raise PermissionError(errno.EACCES, f"no socket can be made in the folder {folder}")
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise OSError("AF_UNIX path too long")
+    left_behind = locks and _is_left_behind(f"{path}.lock") and Path(path).is_socket()
+    if path in taken or (os.path.lexists(path) and not left_behind):
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+    taken.add(path)
+
+
+def _is_left_behind(lock: str) -> bool:
+    try:
+        os.kill(int(str(Path(lock).readlink())), 0)
+    except FileNotFoundError:
+        return False
+    except ProcessLookupError:
+        return True
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 def _explained(description: str, error: object) -> str:
     reason = error.socketError if isinstance(error, CannotListenError) else error
-    text = getattr(reason, "strerror", None) or str(reason)
+    text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+    if getattr(reason, "errno", None) == errno.EADDRINUSE:
+        text += ": another process has it, perhaps a running mxisd"
+        if description.startswith("unix:"):
+            text += "; if none does, remove the file"
     return f"cannot listen on {description}: {text}"
 
 
@@ -133,9 +184,16 @@ def _explained(description: str, error: object) -> str:
 
 
 def inherited(descriptors: str, factory: IProtocolFactory, reactor: IReactor) -> Iterator[IService]:
-    """What serves on sockets that a supervisor hands over: file descriptors, with commas in between."""
-    for number in map(int, descriptors.split(",")):
-        endpoint = AdoptedStreamServerEndpoint(reactor, number, _family(number))
+    """
+    What serves on sockets that a supervisor hands over: file descriptors, with commas in between.
+
+    Raises :class:`~mxisd.errors.StartError`.
+    """
+    for text in descriptors.split(","):
+        try:
+            endpoint = AdoptedStreamServerEndpoint(reactor, int(text), _family(int(text)))
+        except (ValueError, OSError) as error:
+            raise StartError(f"--sockets: expected file descriptors of sockets, found {text}: {error}") from None
         yield StreamServerEndpointService(endpoint, factory)
     yield Lifeline(reactor)
 

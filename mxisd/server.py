@@ -9,6 +9,7 @@ from .config import Config
 from .core import Core, DryEnds
 from .invites.build import build as build_invites
 from .lookup.build import build as build_lookups
+from .notify import Message, MessageSender
 from .notify.build import build as build_notifier
 from .outbox.build import build as build_outboxes
 from .policies.build import build as build_policies
@@ -27,17 +28,20 @@ def build(core: Core) -> Site:
 
     Raises :class:`~mxisd.errors.StartError` for whatever the administrator has to mend.
     """
-    return build_site(core, build_parts(core))
+    return build_site(core, build_parts(core, build_notifier(core)))
 
 
-def build_parts(core: Core) -> Served:
-    """The parts that requests reach.  Services start in this order, and stop in the opposite one."""
+def build_parts(core: Core, notifier: MessageSender[Message]) -> Served:
+    """
+    The parts that requests reach; ``notifier`` takes their messages.
+
+    Services start in this order, and stop in the opposite one.
+    """
     cooldowns = core.storage.cooldowns
     core.run(PeriodicService("purge of cooldowns", lambda: cooldowns.purge(now(core.reactor)), HOURLY, core.reactor))
     stores = build_stores(core)
     lookups = build_lookups(core, stores.sources, stores.listings)
     policies = build_policies(core, stores)
-    notifier = build_notifier(core)
     outboxes = build_outboxes(core, notifier)
     accounts = build_accounts(core)
     threepids = build_threepids(core, notifier, outboxes.onbind)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
+from twisted.python.usage import UsageError
 
 from . import server, workers
 from .cli.check import check
@@ -33,8 +34,16 @@ class Options(UsageOptions):
     optFlags = [["check", None, "Check the configuration and exit: 0 if the server would start, else 1."]]  # noqa: RUF012
 
     def postOptions(self) -> None:
+        if self["workers"] < 0:
+            raise UsageError("--workers: expected a number of processes")
         if self["check"]:
-            sys.exit(0 if check(Path(self["config"]), self["workers"], print) else 1)
+            sys.exit(0 if check(Path(self["config"]), self["workers"], _say) else 1)
+
+
+def _say(text: str) -> None:
+    """Print, with escapes for what the terminal cannot show."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(f"{text.encode(encoding, 'backslashreplace').decode(encoding)}\n")
 
 
 def makeService(options: Options) -> IService:  # the name that twistd looks for
@@ -51,7 +60,7 @@ def makeService(options: Options) -> IService:  # the name that twistd looks for
     except StartError as error:
         raise SystemExit(f"mxisd cannot start:\n{error}") from None
     for warning in config.warnings:
-        log.warn("{warning}", warning=warning)
+        log.warn("{caution}", caution=warning)
     log.info("mxisd serves {url} at {bind}", url=config.server.public_url, bind=", ".join(config.server.bind))
     # What is there now stays to the end: the collector need not look through it again and again.
     gc.collect()

@@ -75,7 +75,7 @@ class Supervisor(Service):
         self._workers = [Worker(index + 1, command, self._descriptors, reactor) for index in range(number)]
 
     def privilegedStartService(self) -> None:
-        """Listen, before privileges are dropped.  Raises ``SystemExit`` with a line that says why one cannot."""
+        """Listen, before privileges are dropped.  Raises :class:`~mxisd.listening.CannotListen`."""
         super().privilegedStartService()
         for description in self._bind:
             self._hold(open_port(description, Factory(), self._reactor))

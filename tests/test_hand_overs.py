@@ -12,9 +12,9 @@ from mxisd.outbox.courier import Courier
 from mxisd.outbox.message import MessageDelivery
 from mxisd.outbox.onbind import OnbindDelivery
 from mxisd.outbox.worker import OutboxWorker
+from tests import ends
 from tests.outbox.test_onbind import Server
 from tests.storage.inline import storage_in_memory
-from tests.web import app
 from tests.web.app import V1, V2, AppTestCase
 
 PRIVACY = TermsPolicy(version="1", terms={"en": Term(name="Privacy", url="https://example.org/privacy")})
@@ -45,17 +45,23 @@ class CountedStorage:
         return Counted(concern, getattr(self._storage, concern), self.asked)
 
 
+class Worker(OutboxWorker):
+    """One that can be woken, as those of the server in memory cannot."""
+
+    wake = OutboxWorker.wake
+
+
 class HandOverTests(AppTestCase):
     policies = {"privacy": PRIVACY}
 
     def setUp(self) -> None:
         self.storage = CountedStorage()
-        self.patch(app, "storage_in_memory", lambda: self.storage)
+        self.patch(ends, "storage_in_memory", lambda: self.storage)
         super().setUp()
 
-    def worker(self, courier: Courier) -> OutboxWorker:
+    def worker(self, courier: Courier) -> Worker:
         outbox: Any = self.storage.outbox
-        worker = OutboxWorker(outbox, courier, self.app.clock, bytes, give_up_after=timedelta(seconds=1))
+        worker = Worker(outbox, courier, self.app.clock, bytes, give_up_after=timedelta(seconds=1))
         worker.startService()
         self.addCleanup(worker.stopService)
         self.storage.asked.clear()

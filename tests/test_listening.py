@@ -12,6 +12,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 
 from mxisd.listening import check_free, on_this_machine, open_port
+from mxisd.reactor import installed_reactor
 
 REACTOR: Any = reactor
 EVERYWHERE = r"tcp:0:interface=\:\:"
@@ -34,7 +35,7 @@ class EverywhereTests(TestCase):
             self.assertEqual(on_this_machine(other), other)
 
     def test_is_free(self) -> None:
-        check_free(EVERYWHERE)
+        check_free([EVERYWHERE], installed_reactor())
 
 
 class Greeter(Protocol):

@@ -49,7 +49,7 @@ class MxisdPolicy:
         return Config(**config)
 
     async def user_may_send_3pid_invite(self, inviter: str, medium: str, address: str, room_id: str) -> str | Codes:
-        """An address is invited, by itself or with a new room."""
+        """An address is invited; with a new room, for the second time: now there is a room ID to judge by."""
         return await self._judge(sender=inviter, medium=medium, address=address, room_id=room_id)
 
     async def user_may_send_state_event(
@@ -61,11 +61,19 @@ class MxisdPolicy:
         return await self._judge(sender=user_id, room_id=room_id)
 
     async def user_may_create_room(self, user_id: str, room_config: JsonDict) -> str | Codes:
-        """A room is created with that event in it."""
+        """A room is created with that event in it, or with invites: judged before there is a room."""
         state = room_config.get("initial_state") or []
-        if not any(event.get("type") == EVENT and event.get("content") != {} for event in state):
-            return NOT_SPAM
-        return await self._judge(sender=user_id)
+        by_event = any(event.get("type") == EVENT and event.get("content") != {} for event in state)
+        invites: list[dict[str, str]] = [{}] if by_event else []
+        invites += [
+            {"medium": str(invite["medium"]), "address": str(invite["address"])}
+            for invite in room_config.get("invite_3pid") or []
+        ]
+        for invite in invites:
+            decision = await self._judge(sender=user_id, **invite)
+            if decision != NOT_SPAM:
+                return decision
+        return NOT_SPAM
 
     async def _judge(self, **invite: str) -> str | Codes:
         try:

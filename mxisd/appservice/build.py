@@ -8,7 +8,7 @@ from ..core import Core
 from ..invites.lifecycle import InviteLifecycle
 from ..lookup.source import AddressLookup
 from ..matrix.homeserver import Homeserver
-from ..notify import Notifier
+from ..notify import Message, MessageSender
 from ..services import HOURLY, PeriodicService
 from ..stores.stores import Stores
 from .bot import Bot
@@ -31,7 +31,7 @@ class ApplicationService(NamedTuple):
 
 
 def build(
-    core: Core, stores: Stores, notifier: Notifier, lifecycle: InviteLifecycle, lookup: AddressLookup
+    core: Core, stores: Stores, notifier: MessageSender[Message], lifecycle: InviteLifecycle, lookup: AddressLookup
 ) -> ApplicationService | None:
     """The application service, if it is enabled.  Raises :class:`~.registration.RegistrationError`."""
     config, domain, storage, clock = core.config.appsvc, core.config.matrix.domain, core.storage, core.reactor

@@ -76,6 +76,8 @@ class ExpiryUser(Service):
             except Exception:
                 log.failure("expired invites could not be rejected")
                 done = False
+            if not self.running:
+                return  # what was cancelled failed as if the homeserver were away
             failures = 0 if done else failures + 1
             await self._news.wait(SWEEP if done else min(2.0 ** (failures - 1), LAST_RETRY))
 

@@ -82,9 +82,11 @@ class InviteMail:
             try:
                 await self._messages.send(message)
             except SendFailed as error:
-                log.warn("mail about an invite to {room_id} was not sent", room_id=message.room_id)
+                what = "may not have been sent" if error.handed_over else "was not sent"
+                log.warn("mail about an invite to {room_id} {what}", room_id=message.room_id, what=what)
                 log.debug("{address}: {error}", address=message.threepid.address, error=error)
-                if error.permanent or delay is None:
+                # What was handed over has most likely arrived, and a second copy would be worse than none.
+                if error.permanent or error.handed_over or delay is None:
                     return
                 await task.deferLater(self._clock, delay)
             else:

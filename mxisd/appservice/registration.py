@@ -42,7 +42,8 @@ def write(path: Path, text: str, put: Callable[[Path, bytes], None]) -> None:
     Raises :class:`RegistrationError`.
     """
     try:
-        if not path.is_file() or path.read_text() != text:
-            put(path, text.encode())
+        content = text.encode()
+        if not path.is_file() or path.read_bytes() != content:
+            put(path, content)
     except OSError as error:
         raise RegistrationError(f"appsvc.registration.synapse.file: cannot write {path}: {error.strerror}") from error

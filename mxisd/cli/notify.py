@@ -9,7 +9,7 @@ from email.headerregistry import Address
 from pathlib import Path
 from typing import Any, get_args
 
-from ..clock import Random
+from ..clock import Random, token
 from ..config import Config
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid, canonical
 from ..net.dns import Resolver
@@ -90,7 +90,7 @@ def preview(config: Config, kind: Kind, language: str, to: Path, random: Random)
     mail = mail_templates(config)[kind].best(language).render(values(message, site))
     if to.suffix == ".eml":
         sender = Address(site.from_name, addr_spec=site.from_email or f"mxisd@{site.domain}")
-        address(mail, sender, message.threepid.address, 0, random)
+        address(mail, sender, message.threepid.address, 0, token(random, 16))
         to.write_bytes(mail.as_bytes())
         return
     subtype = _PARTS[to.suffix]

@@ -146,6 +146,22 @@ class Config(Sections):
 
     warnings: tuple[str, ...] = ()
 
+    def resolved(self, directory: Path) -> Config:
+        """With what follows from other keys; files are in ``directory``.  Raises :class:`ConfigError`."""
+        domain = self.matrix.domain
+        resolved = replace(
+            self,
+            server=self.server.resolved(domain),
+            key=self.key.resolved(directory, self.storage.key_file),
+            storage=self.storage.resolved(directory),
+            session=self.session.resolved(domain),
+            invite=self.invite.resolved(self.appsvc.expiry_user(domain)),
+            view=self.view.resolved(),
+        )
+        if resolved.storage.backend == "sqlite" and resolved.key.path == resolved.storage.provider.sqlite.database:
+            raise ConfigError(["key.path: expected another file than storage.provider.sqlite.database"])
+        return resolved
+
 
 def load(path: str | Path, environ: Mapping[str, str]) -> Config:
     """
@@ -156,7 +172,7 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Config:
     path = Path(path)
     sections, given, cautions = read(Sections, path, environ)
     fields: dict[str, Any] = {name: getattr(sections, name) for name in sections.__struct_fields__}
-    return _resolved(Config(**fields, warnings=(*unbuilt(given), *cautions)), path.absolute().parent)
+    return Config(**fields, warnings=(*unbuilt(given), *cautions)).resolved(path.absolute().parent)
 
 
 def unbuilt(given: Iterable[str]) -> Iterator[str]:
@@ -165,17 +181,3 @@ def unbuilt(given: Iterable[str]) -> Iterator[str]:
     for entry, missing in NOT_BUILT:
         if any(key == entry or key.startswith((f"{entry}.", f"{entry}[")) for key in keys):
             yield f"{entry}: accepted, but without effect: not built yet ({missing})"
-
-
-def _resolved(config: Config, directory: Path) -> Config:
-    """With what follows from other keys."""
-    domain = config.matrix.domain
-    return replace(
-        config,
-        server=config.server.resolved(domain),
-        key=config.key.resolved(directory, config.storage.key_file),
-        storage=config.storage.resolved(directory),
-        session=config.session.resolved(domain),
-        invite=config.invite.resolved(config.appsvc.expiry_user(domain)),
-        view=config.view.resolved(),
-    )

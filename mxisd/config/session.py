@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from .engine.section import Finding, Section
-from .engine.values import ExistingFile, ServerNameOrAny
+from .engine.values import ExistingFile, HostPattern, ServerNameOrAny
 
 
 class Validation(Section):
@@ -34,8 +34,19 @@ class Unbind(Section):
     fraudulent: Fraudulent = Fraudulent()
 
 
+class NextLink(Section):
+    """The hosts that clients may have their users sent to after a validation; any if there are none."""
+
+    allowed: tuple[HostPattern, ...] = ()
+
+    def cautions(self) -> Iterable[Finding]:
+        if not self.allowed:
+            yield Finding("allowed", "not set: after a validation people are sent wherever the client says")
+
+
 class SessionPolicy(Section):
     validation: Validation = Validation()
+    next_link: NextLink = NextLink()
     bind: Bind = Bind()
     unbind: Unbind = Unbind()
 
@@ -50,15 +61,22 @@ class Session(Section):
         return replace(self, policy=replace(self.policy, bind=bind))
 
 
-class OnTokenSubmit(Section):
+class OwnPages(Section):
     """Files to show instead of the built-in pages."""
 
     success: ExistingFile | None = None
     failure: ExistingFile | None = None
 
 
+class OnTokenSubmit(OwnPages):
+    """``confirm`` is whether the link leads to a page that asks first, and ``confirm_page`` a file to show there."""
+
+    confirm: bool = True
+    confirm_page: ExistingFile | None = None
+
+
 class Local(Section):
-    on_token_submit: OnTokenSubmit = OnTokenSubmit()
+    on_token_submit: OwnPages = OwnPages()
 
 
 class SessionPages(Section):
@@ -75,5 +93,5 @@ class View(Section):
 
     def resolved(self) -> View:
         own, old = self.session.on_token_submit, self.session.local.on_token_submit
-        pages = OnTokenSubmit(success=own.success or old.success, failure=own.failure or old.failure)
+        pages = replace(own, success=own.success or old.success, failure=own.failure or old.failure)
         return replace(self, session=replace(self.session, on_token_submit=pages))

@@ -62,13 +62,13 @@ def load_for_check(path: Path) -> list[SigningKey]:
     Raises :class:`KeyFileError`.
     """
     try:
-        return _load(path)
-    except FileNotFoundError:
         try:
+            return _load(path)
+        except FileNotFoundError:
+            if path.is_symlink():
+                raise  # one that leads nowhere: no file can be made of its name
             files.check_writable(path)
-        except OSError as error:
-            raise KeyFileError(f"cannot create signing keys in {path}: {error.strerror}") from None
-        return read_keys(new_keys(), str(path))
+            return read_keys(new_keys(), str(path))
     except OSError as error:
         raise KeyFileError(f"cannot use the signing keys in {path}: {error.strerror}") from error
 

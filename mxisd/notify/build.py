@@ -13,6 +13,7 @@ from ..clock import Random
 from ..config import Config, ConfigError
 from ..config.threepid import HttpGateway, SendGridMessage, Templates
 from ..core import Core
+from ..errors import about
 from ..matrix.ids import is_ip_literal, split_server_name
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid
 from ..net.hosts import HostPort
@@ -97,7 +98,8 @@ def mail_templates(config: Config) -> dict[Kind, Translations[Template[EmailMess
             found[kind] = Translations(_sendgrid_template(kind, messages[kind], known))
         else:
             path = own.get(kind) or _BUILT_IN / "email" / f"{_BUILT_IN_NAMES[kind]}.eml"
-            found[kind] = Translations.load(path, partial(MailTemplate.load, names=known))
+            with about(f"threepid.medium.email.generators.template.{_key(kind)}"):
+                found[kind] = Translations.load(path, partial(MailTemplate.load, names=known))
     return found
 
 
@@ -107,7 +109,8 @@ def text_templates(config: Config) -> dict[Kind, Translations[Template[str]]]:
     found: dict[Kind, Translations[Template[str]]] = {}
     for kind, known in names(ThreePid(MSISDN, "15551234567"), text_site(config)).items():
         path = own.get(kind) or _BUILT_IN / "sms" / f"{_BUILT_IN_NAMES[kind]}.txt"
-        found[kind] = Translations.load(path, partial(TextTemplate.load, names=known))
+        with about(f"threepid.medium.msisdn.generators.template.{_key(kind)}"):
+            found[kind] = Translations.load(path, partial(TextTemplate.load, names=known))
     return found
 
 
@@ -123,6 +126,11 @@ def _files(templates: Templates) -> dict[Kind, Path]:
         "generic.matrixId": templates.generic.matrix_id,
     }
     return {kind: path for kind, path in given.items() if path is not None}
+
+
+def _key(kind: Kind) -> str:
+    """Where a template is configured."""
+    return "reminder" if kind == "invite.reminder" else kind
 
 
 def _by_sendgrid(config: Config) -> bool:
@@ -147,8 +155,9 @@ def _sendgrid_template(kind: Kind, message: SendGridMessage, known: frozenset[st
     check(f"notification.handlers.sendgrid.templates.{kind}.subject", subject, subject, known)
     bodies = []
     for path in (message.body.text, message.body.html):
-        body = read(path) if path else ""
-        check(path or "", body, body, known)
+        with about(f"notification.handlers.sendgrid.templates.{kind}.body"):
+            body = read(path) if path else ""
+            check(path or "", body, body, known)
         bodies.append(body)
     return MailTemplate.of(subject, *bodies)
 
@@ -159,7 +168,7 @@ def _mail_connector(
     site, raw = mail_site(config), config.threepid.medium.email
     if _by_sendgrid(config):
         key = config.notification.handlers.sendgrid.api.key or ""
-        return SendGridConnector(http, key, _sender(site, "notification.handlers.sendgrid.identity.from"))
+        return SendGridConnector(http, key, _sender(site, "notification.handlers.sendgrid.identity"))
     if raw.connector == "log":
         return LogConnector()
     if raw.connector == "none":
@@ -167,7 +176,8 @@ def _mail_connector(
     smtp = raw.connectors.smtp
     if not smtp.host:
         return None
-    trust = Trust(config.outbound.ca_file, () if smtp.tls_verify else (HostPort(smtp.host),))
+    # Without TLS, the name of the server need not be one that a certificate can be for.
+    trust = Trust(config.outbound.ca_file, () if smtp.tls_verify and smtp.tls else (HostPort(smtp.host),))
     server = MailServer(
         host=smtp.host,
         port=smtp.port,
@@ -176,8 +186,13 @@ def _mail_connector(
         password=smtp.password,
         own_name=_own_name(config.server.name),
     )
-    sender = _sender(site, "threepid.medium.email.identity.from")
-    return SmtpConnector(reactor, server, trust.connection_to(smtp.host, smtp.port), sender, random, trace)
+    sender = _sender(site, "threepid.medium.email.identity")
+    try:
+        tls = trust.connection_to(smtp.host, smtp.port)
+    except ValueError:
+        key = "threepid.medium.email.connectors.smtp.host"
+        raise ConfigError([f"{key}: expected a name that a certificate can be for, found {smtp.host!r}"]) from None
+    return SmtpConnector(reactor, server, tls, sender, random, trace)
 
 
 def _text_connector(config: Config, http: Http) -> Connector[str] | None:
@@ -204,9 +219,11 @@ def _sender(site: MessageContext, key: str) -> Address:
     try:
         address, is_ascii = mailable(site.from_email)
     except SendFailed as error:
-        raise ConfigError([f"{key}: {error}"]) from None
+        raise ConfigError([f"{key}.from: {error}"]) from None
     if not is_ascii:
-        raise ConfigError([f"{key}: expected a mailbox in ASCII, which every server takes, found {address!r}"])
+        raise ConfigError([f"{key}.from: expected a mailbox in ASCII, which every server takes, found {address!r}"])
+    if len(site.from_name.splitlines()) > 1:
+        raise ConfigError([f"{key}.name: expected a name in one line, found {site.from_name!r}"])
     return Address(site.from_name, addr_spec=address)
 
 

@@ -30,7 +30,7 @@ class GatewayConnector:
         types = (value for name, value in self._headers.items() if name.lower() == "content-type")
         self._escape = _escape(next(types, ""))
 
-    async def deliver(self, address: str, content: str) -> None:
+    async def deliver(self, address: str, content: str, reference: str = "") -> None:
         """See :class:`~mxisd.notify.notifier.Connector`."""
         values = {"RECIPIENT_ADDRESS": address, "TEXT": content}
         body = fill(self._body, values, self._escape).encode() if self._body else None

@@ -12,7 +12,7 @@ log = Logger()
 class LogConnector:
     """Writes messages to the log, including their tokens, instead of sending them."""
 
-    async def deliver(self, address: str, content: EmailMessage | str) -> None:
+    async def deliver(self, address: str, content: EmailMessage | str, reference: str = "") -> None:
         """See :class:`~mxisd.notify.notifier.Connector`."""
         log.info("to {address}: {text}", address=address, text=content if isinstance(content, str) else _shown(content))
 
@@ -20,7 +20,7 @@ class LogConnector:
 class NoConnector:
     """Accepts messages and drops them."""
 
-    async def deliver(self, address: str, content: EmailMessage | str) -> None:
+    async def deliver(self, address: str, content: EmailMessage | str, reference: str = "") -> None:
         """See :class:`~mxisd.notify.notifier.Connector`."""
         log.debug("dropped a message to {address}", address=address)
 

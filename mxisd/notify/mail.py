@@ -19,7 +19,6 @@ from html import escape
 from pathlib import Path
 from typing import Protocol
 
-from ..clock import Random, token
 from .template import TemplateError, check, fill, read
 
 # Lines end as SMTP requires, and what is not ASCII is encoded, so that every server can pass it on.
@@ -76,14 +75,14 @@ class MailTemplate:
         return message
 
 
-def address(message: EmailMessage, sender: Address, recipient: str, now: float, random: Random) -> None:
-    """Add sender, recipient, date (``now``, in epoch seconds) and message ID to a message."""
+def address(message: EmailMessage, sender: Address, recipient: str, now: float, reference: str) -> None:
+    """Add sender, recipient, date (``now``, in epoch seconds) and an ID to a message, made of ``reference``."""
     message["From"] = sender
     mailbox, _, domain = recipient.rpartition("@")
     # Given as addr_spec, it would have to be ASCII.
     message["To"] = Address(username=mailbox, domain=domain)
     message["Date"] = datetime.fromtimestamp(now, UTC)
-    message["Message-ID"] = f"<{token(random, 16)}@{sender.domain}>"
+    message["Message-ID"] = f"<{reference}@{sender.domain}>"
     # RFC 3834: tells vacation programs not to reply.
     message["Auto-Submitted"] = "auto-generated"
 

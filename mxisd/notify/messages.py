@@ -56,6 +56,11 @@ class Message(Protocol):
         """The ``Accept-Language`` header of the request that caused the message; empty if none did."""
         ...
 
+    @property
+    def reference(self) -> str:
+        """See :class:`~mxisd.notify.notifier.Connector`."""
+        ...
+
     def values(self, site: MessageContext) -> Mapping[str, str]:
         """The values that this kind of message adds, not yet cleaned."""
         ...
@@ -73,6 +78,7 @@ class Validation(Struct, frozen=True, kw_only=True):
     next_link: str = ""
     """Where the browser is sent afterwards, if anywhere."""
     accept_language: str = ""
+    reference: str = ""
 
     def values(self, site: MessageContext) -> Mapping[str, str]:
         return {"VALIDATION_LINK": self.link, "VALIDATION_TOKEN": self.token, "NEXT_URL": strangers.url(self.next_link)}
@@ -85,6 +91,7 @@ class InviteMessage(Struct, frozen=True):
 
     invite: Invite
     accept_language: str = ""
+    reference: str = ""
 
     @property
     def threepid(self) -> ThreePid:
@@ -129,6 +136,7 @@ class Reminder(Struct, frozen=True):
     expires: int
     """Epoch milliseconds."""
     accept_language: str = ""
+    reference: str = ""
 
     @property
     def threepid(self) -> ThreePid:
@@ -152,6 +160,7 @@ class MatrixIdInvite(Struct, frozen=True, kw_only=True):
     room_id: str
     room_name: str = ""
     accept_language: str = ""
+    reference: str = ""
 
     def values(self, site: MessageContext) -> Mapping[str, str]:
         return {
@@ -168,6 +177,7 @@ class UnbindWarning(Struct, frozen=True, kw_only=True):
 
     threepid: ThreePid
     accept_language: str = ""
+    reference: str = ""
 
     def values(self, site: MessageContext) -> Mapping[str, str]:
         return {}
@@ -180,6 +190,7 @@ class UnbindNotice(Struct, frozen=True, kw_only=True):
 
     threepid: ThreePid
     accept_language: str = ""
+    reference: str = ""
 
     def values(self, site: MessageContext) -> Mapping[str, str]:
         return {}

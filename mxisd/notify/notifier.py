@@ -32,8 +32,13 @@ class SendFailed(Exception):
 class Connector(Protocol[C_contra]):
     """Passes finished messages on to a server or provider: ``EmailMessage`` for email, ``str`` for SMS."""
 
-    async def deliver(self, address: str, content: C_contra) -> None:
-        """Returns when the message was accepted.  Raises :class:`SendFailed`."""
+    async def deliver(self, address: str, content: C_contra, reference: str = "") -> None:
+        """
+        Returns when the message was accepted.  Raises :class:`SendFailed`.
+
+        ``reference`` is the same for each attempt at one message, so that a second copy can be told; empty if there is
+        one attempt only.
+        """
         ...
 
 
@@ -60,7 +65,8 @@ class Channel(Generic[C]):
         template = self._templates[message.kind].best(message.accept_language)
         address = message.threepid.address
         try:
-            await self._connector.deliver(address, template.render(values(message, self._site)))
+            content = template.render(values(message, self._site))
+            await self._connector.deliver(address, content, message.reference)
         except SendFailed as error:
             # Servers often quote the address, and reasons are logged.
             reason = re.sub(re.escape(address), "(the address)", error.reason, flags=re.IGNORECASE)

@@ -33,7 +33,7 @@ class SendGridConnector:
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         self._sender = {"email": sender.addr_spec} | ({"name": sender.display_name} if sender.display_name else {})
 
-    async def deliver(self, address: str, content: EmailMessage) -> None:
+    async def deliver(self, address: str, content: EmailMessage, reference: str = "") -> None:
         """See :class:`~mxisd.notify.notifier.Connector`."""
         recipient, _ = mailable(address)
         body = {

@@ -16,7 +16,7 @@ from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory
 
-from ..clock import Random
+from ..clock import Random, token
 from ..log import Logger
 from ..net.connection import host_endpoint
 from ..reactor import IReactor
@@ -74,7 +74,7 @@ class SmtpConnector:
         self._random = random
         self._trace = trace
 
-    async def deliver(self, recipient: str, content: EmailMessage) -> None:
+    async def deliver(self, recipient: str, content: EmailMessage, reference: str = "") -> None:
         """
         See :class:`~mxisd.notify.notifier.Connector`.
 
@@ -83,7 +83,7 @@ class SmtpConnector:
         error is a :class:`SendFailed` with ``handed_over``.
         """
         recipient, is_ascii = mailable(recipient)
-        address(content, self._sender, recipient, self._reactor.seconds(), self._random)
+        address(content, self._sender, recipient, self._reactor.seconds(), reference or token(self._random, 16))
         data = content.as_bytes(policy=POLICY.clone(utf8=not is_ascii))
         connection = SmtpConnection(self._reactor, self._trace, is_encrypted=self._server.tls == 3)
         late = SendFailed(permanent=False, reason=f"not done within {TOTAL_TIMEOUT:g} seconds")

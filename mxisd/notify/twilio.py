@@ -29,7 +29,7 @@ class TwilioConnector:
         self._authorization = "Basic " + b64encode(f"{account_sid}:{auth_token}".encode()).decode()
         self._from = {"MessagingServiceSid" if number.startswith("MG") else "From": number}
 
-    async def deliver(self, address: str, content: str) -> None:
+    async def deliver(self, address: str, content: str, reference: str = "") -> None:
         """See :class:`~mxisd.notify.notifier.Connector`."""
         headers = {"Authorization": self._authorization, "Content-Type": "application/x-www-form-urlencoded"}
         form = urlencode({"To": f"+{address}", **self._from, "Body": content})

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..clock import milliseconds
 from ..core import Core
-from ..notify import InviteMessage, Notifier, Reminder
+from ..notify import InviteMessage, Message, MessageSender, Reminder
 from ..storage.records import Invite
 from .courier import Courier, Outbox
 from .message import MessageDelivery
@@ -25,7 +25,7 @@ class Outboxes(NamedTuple):
     messages: Outbox
 
 
-def build(core: Core, notifier: Notifier) -> Outboxes:
+def build(core: Core, notifier: MessageSender[Message]) -> Outboxes:
     """A worker for each kind of delivery."""
     config = core.config.invite
     give_up_after = config.delivery.give_up_after

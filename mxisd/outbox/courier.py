@@ -14,10 +14,11 @@ class Outcome(Struct, frozen=True):
     How an attempt went.
 
     ``later``: it surely had no effect, and may do so another time; ``error``: the same, but perhaps it never will.
-    ``lost``: whether it had an effect is not known.  ``moot``: there was no need for it any more.
+    ``lost``: whether it had an effect is not known; ``unknown``: the same, and it is not to be repeated.
+    ``moot``: there was no need for it any more.
     """
 
-    what: Literal["done", "refused", "later", "error", "lost", "moot"]
+    what: Literal["done", "refused", "later", "error", "lost", "unknown", "moot"]
     answer: str
     """What the other side said, for the administrator."""
     retry_after: int = 0

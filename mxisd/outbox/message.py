@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
+from ..clock import HOUR
 from ..notify import InviteMessage, MessageSender, Reminder, SendFailed
 from ..storage.records import Delivery, Invite, Kind
 from .courier import Outcome
+
+# A mail server that took a message without saying so has most likely delivered it: so many milliseconds until the first
+# repetition, the second, and so on.
+REPEAT_AFTER = (HOUR, 4 * HOUR, 16 * HOUR)
 
 # Puts an invite into a message.
 Compose: TypeAlias = Callable[[Invite], InviteMessage | Reminder]
@@ -28,7 +36,21 @@ class MessageDelivery:
         if invite is None or invite.ended is not None:
             return Outcome("moot", "the invite has ended")
         try:
-            await self._messages.send(self._compose(invite))
+            await self._messages.send(replace(self._compose(invite), reference=_reference(delivery)))
         except SendFailed as error:
+            if error.handed_over:
+                return _unanswered(delivery, str(error))
             return Outcome("refused" if error.permanent else "later", str(error))
         return Outcome("done", "sent")
+
+
+def _reference(delivery: Delivery) -> str:
+    """The same for each attempt, so that mail programs show one copy; the token, a secret, cannot be told from it."""
+    digest = sha256(f"{delivery.token} {delivery.id}".encode()).hexdigest()[:32]
+    return f"{digest}.{delivery.kind}"
+
+
+def _unanswered(delivery: Delivery, answer: str) -> Outcome:
+    if delivery.lost < len(REPEAT_AFTER):
+        return Outcome("lost", answer, retry_after=REPEAT_AFTER[delivery.lost])
+    return Outcome("unknown", answer)

@@ -214,5 +214,5 @@ class OutboxWorker(Service):
         self._renewal.stop()
 
 
-_CONCLUSIVE: dict[str, State] = {"done": "done", "refused": "refused", "moot": "abandoned"}
+_CONCLUSIVE: dict[str, State] = {"done": "done", "refused": "refused", "unknown": "unknown", "moot": "abandoned"}
 _COUNTED: dict[str, Failure] = {"lost": "lost", "error": "errors"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from ..config.storage import Storage as Settings
+from ..errors import about
 from ..reactor import IReactor
 from ..services import Service
 from .contract import Storage
@@ -25,7 +26,8 @@ def engine(settings: Settings, reactor: IReactor, remember: int = SESSIONS_REMEM
     """
     if settings.backend == "redis":
         return RedisService(settings.provider.redis, reactor, remember)
-    upgrade(settings.provider.sqlite.database)
+    with about("storage.provider.sqlite.database"):
+        upgrade(settings.provider.sqlite.database)
     return SQLiteService(settings.provider.sqlite.database, reactor)
 
 
@@ -47,5 +49,6 @@ def engine_for_check(settings: Settings, reactor: IReactor) -> UnopenedEngine:
     if settings.backend == "redis":
         return UnopenedEngine(RedisService(settings.provider.redis, reactor, SESSIONS_REMEMBERED).storage)
     path = settings.provider.sqlite.database
-    examine(path)
+    with about("storage.provider.sqlite.database"):
+        examine(path)
     return UnopenedEngine(SQLiteService(path, reactor).storage)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..core import Core
-from ..notify import Notifier
+from ..notify import Message, MessageSender
 from ..outbox.courier import Outbox
 from ..services import HOURLY, PeriodicService
 from .binding import Bindings
+from .next_link import NextLinks
 from .unbind_notices import UnbindNotices
 from .validation import ValidationSessions
 
@@ -20,11 +21,12 @@ class ThreePids(NamedTuple):
     bindings: Bindings
 
 
-def build(core: Core, notifier: Notifier, onbind: Outbox) -> ThreePids:
+def build(core: Core, notifier: MessageSender[Message], onbind: Outbox) -> ThreePids:
     """``onbind`` tells homeservers of new bindings.  Sessions that have expired are forgotten every hour."""
     config, storage, clock = core.config, core.storage, core.reactor
     policy = config.session.policy
-    sessions = ValidationSessions(storage.sessions, notifier, clock, core.random, config.server.public_url)
+    next_links = NextLinks(policy.next_link.allowed)
+    sessions = ValidationSessions(storage.sessions, notifier, clock, core.random, config.server.public_url, next_links)
     notices = UnbindNotices(policy.unbind, storage.bindings, storage.cooldowns, notifier, clock)
     core.run(PeriodicService("purge of sessions", sessions.purge, HOURLY, clock))
     return ThreePids(sessions, Bindings(storage.bindings, sessions, onbind, notices, core.signer, clock, policy))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hmac
 import re
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import DAY, Random, now, token
@@ -15,6 +17,7 @@ from ..matrix.threepid import EMAIL, MSISDN, ThreePid
 from ..notify import MessageSender, SendFailed, Validation
 from ..storage.contract import SessionStorage
 from ..storage.records import SESSIONS_REMEMBERED, Session
+from .next_link import NextLink, NextLinks
 
 log = Logger()
 
@@ -22,6 +25,8 @@ log = Logger()
 LIFE = DAY
 # A six-digit token guessed five times: one chance in 200,000.
 MAX_GUESSES = 5
+# Seconds.  Whoever asked for a message waits, and gives up about then.
+SEND_TIMEOUT = 30.0
 
 _OPAQUE = re.compile(r"[0-9a-zA-Z.=_-]{1,255}")
 
@@ -42,12 +47,14 @@ class ValidationSessions:
         clock: IReactorTime,
         random: Random,
         public_url: str,
+        next_links: NextLinks,
     ) -> None:
         self._sessions = sessions
         self._messages = messages
         self._clock = clock
         self._random = random
         self._public_url = public_url
+        self._next_links = next_links
 
     async def request_token(
         self,
@@ -67,12 +74,12 @@ class ValidationSessions:
         """
         check_opaque("client_secret", client_secret)
         if next_link:
-            _check_next_link(next_link)
+            self._next_links.check(next_link)
         session = await self._open(threepid, client_secret)
         if not await self._sessions.claim_attempt(session.sid, send_attempt, next_link):
             return session.sid
         try:
-            await self._messages.send(
+            await self._send(
                 Validation(
                     threepid=threepid,
                     token=session.token,
@@ -82,16 +89,21 @@ class ValidationSessions:
                 )
             )
         except SendFailed as error:
+            if error.handed_over:
+                # Most likely it arrives: whoever is told that it failed asks for another one.
+                log.warn("a validation message may not have been sent: {error}", error=error)
+                return session.sid
             await self._sessions.release_attempt(session.sid, send_attempt, session.send_attempt)
             log.warn("a validation message could not be sent: {error}", error=error)
             code = "M_EMAIL_SEND_ERROR" if threepid.medium == EMAIL else "M_SEND_ERROR"
             raise MatrixError(400, code, "The message could not be sent") from error
         return session.sid
 
-    async def submit_token(self, medium: str, sid: str, client_secret: str, token: str) -> Session:
+    async def submit_token(self, medium: str, sid: str, client_secret: str, token: str) -> NextLink | None:
         """
         Validate a session by the token that was sent in it; again is as good as once.
 
+        Returns where the client wants its user to be sent then.
         Raises :class:`MatrixError`: ``M_NO_VALID_SESSION``, ``M_SESSION_EXPIRED``, ``M_TOKEN_INCORRECT``.
         """
         session = await self._living(sid, client_secret)
@@ -103,7 +115,14 @@ class ValidationSessions:
         if not _equal(token.strip(), session.token):
             raise MatrixError(400, "M_TOKEN_INCORRECT", "The token is not the one that was sent")
         await self._sessions.validate(sid, now(self._clock))
-        return session
+        return self._next_link(session)
+
+    async def next_link(self, sid: str, client_secret: str) -> NextLink | None:
+        """Where the client wants its user to be sent; ``None``, too, for whoever does not know a living session."""
+        try:
+            return self._next_link(await self._living(sid, client_secret))
+        except MatrixError:
+            return None
 
     async def validated(self, sid: str, client_secret: str) -> Session:
         """
@@ -131,6 +150,21 @@ class ValidationSessions:
         )
         return await self._sessions.open(session, alive_since=current - LIFE + 1, max_guesses=MAX_GUESSES)
 
+    def _next_link(self, session: Session) -> NextLink | None:
+        try:
+            return self._next_links.check(session.next_link) if session.next_link else None
+        except MatrixError:
+            return None  # allowed when the client asked, and not any more
+
+    async def _send(self, message: Validation) -> None:
+        """Send within :data:`SEND_TIMEOUT`.  Raises :class:`SendFailed`, perhaps ``handed_over``."""
+        sending = Deferred.fromCoroutine(self._messages.send(message))
+        try:
+            # When it is cancelled, what was handed over already says so with an error of its own.
+            await sending.addTimeout(SEND_TIMEOUT, self._clock)
+        except TookTooLong:
+            raise SendFailed(permanent=False, reason=f"not done within {SEND_TIMEOUT:g} seconds") from None
+
     async def _living(self, sid: str, client_secret: str) -> Session:
         check_opaque("sid", sid)
         check_opaque("client_secret", client_secret)
@@ -157,14 +191,3 @@ def _no_session() -> MatrixError:
 
 def _equal(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode())
-
-
-def _check_next_link(link: str) -> None:
-    """A link that a browser can be sent to: http or https, and nothing in it that would break a header."""
-    try:
-        parts = urlsplit(link)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        good = False
-    if not good or not link.isprintable() or any(character.isspace() for character in link):
-        raise MatrixError(400, "M_INVALID_PARAM", "next_link must be an http or https URL")

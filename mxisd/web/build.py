@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
-from urllib.parse import urlsplit
+
+from twisted.web.iweb import IAgent
 
 from ..accounts.build import AccountParts
 from ..appservice.build import ApplicationService
@@ -13,7 +13,6 @@ from ..core import Core
 from ..invites.invites import Invites
 from ..lookup.build import Lookups
 from ..lookup.identifiers import Identifiers
-from ..matrix import xmatrix
 from ..matrix.threepid import readable, redacted
 from ..policies.build import Policies
 from ..policies.newcomers import Newcomers
@@ -60,25 +59,24 @@ class Served(NamedTuple):
 
 def build(core: Core, parts: Served) -> Site:
     """The HTTP server."""
-    return Site(tree(endpoints(core, parts)), identity.BODY_LIMITS | appservice.BODY_LIMITS)
+    agent = agent_for(core.reactor, core.trust)
+    return Site(tree(endpoints(core, parts, agent)), identity.BODY_LIMITS | appservice.BODY_LIMITS)
 
 
-def endpoints(core: Core, parts: Served) -> dict[str, Endpoint]:
-    """All endpoints by path."""
+def endpoints(core: Core, parts: Served, agent: IAgent) -> dict[str, Endpoint]:
+    """All endpoints by path; ``agent`` reaches the homeservers that mxisd stands in front of."""
     clients = Clients(core.config.server.trusted_proxies)
     return {
         **_identity(core, parts, clients),
         **_policy(core, parts),
         **_credentials(core, parts, clients),
-        **_interceptions(core, parts, clients),
+        **_interceptions(core, parts, clients, agent),
         **_application_service(parts),
     }
 
 
 def _identity(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint]:
     config, public_url = core.config, core.config.server.public_url
-    # What homeservers may call us when they sign a request: as a client wrote it, that is with the port.
-    names = [config.server.name, urlsplit(public_url).netloc]
     shown = readable if config.invite.full_display_name else redacted
     on = identity.IdentityEndpoints(
         account=AccountEndpoints(*parts.accounts),
@@ -88,14 +86,13 @@ def _identity(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint
             Pages(config.view),
             config.session.policy.validation,
             _newcomers(config, parts.policies),
+            asking_first=config.view.session.on_token_submit.confirm,
         ),
-        threepid=ThreePidEndpoints(
-            parts.threepids.bindings, partial(xmatrix.authenticate, core.federation, our_names=names)
-        ),
+        threepid=ThreePidEndpoints(parts.threepids.bindings, core.authenticate),
         pubkey=PubkeyEndpoints(core.signer, parts.invites),
         invite=InviteEndpoints(parts.invites, clients, core.signer, public_url, shown),
     )
-    paths = identity.common()
+    paths = identity.common(on)
     paths |= identity.v1(on) if config.matrix.v1 else identity.v1_for_homeservers(on)
     paths |= identity.v2(on) if config.matrix.v2 else {}
     return paths
@@ -114,13 +111,13 @@ def _credentials(core: Core, parts: Served, clients: Clients) -> dict[str, Endpo
     return CheckCredentialsEndpoints(passwords, clients, allowed).endpoints()
 
 
-def _interceptions(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint]:
+def _interceptions(core: Core, parts: Served, clients: Clients, agent: IAgent) -> dict[str, Endpoint]:
     """Paths of the homeservers that mxisd stands in front of, if it stands in front of any."""
     config, reactor, stores, policies = core.config, core.reactor, parts.stores, parts.policies
     homeservers = _homeservers(config)
     if homeservers is None:
         return {}
-    proxy = Proxy(agent_for(reactor, core.trust), homeservers, clients, reactor)
+    proxy = Proxy(agent, homeservers, clients, reactor)
     exclude, rules, domain = config.directory.exclude, config.auth.rewrite.user.rules, config.matrix.domain
     search = StoreSearch(stores, exclude, reactor)
     identifiers = Identifiers(parts.lookups.private, rules, domain)

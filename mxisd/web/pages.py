@@ -1,17 +1,21 @@
-"""The pages that people see who followed the link of a validation message."""
+"""The pages that people see who follow the link of a validation message."""
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Collection, Mapping
 from hashlib import sha256
+from html import escape
 from pathlib import Path
 
 from msgspec import Struct
 
 from ..config.session import View
+from ..errors import about
 from ..matrix.error import MatrixError
-from ..notify.template import Translations, read
+from ..notify.template import TemplateError, Translations, check, fill, placeholders, read
+from ..threepids.next_link import NextLink
 from .endpoint import Answer
 
 _BUILT_IN = Path(__file__).parent / "templates"
@@ -25,19 +29,32 @@ _HEADERS = {
     b"X-Content-Type-Options": b"nosniff",
     b"X-Robots-Tag": b"noindex",
 }
-_POLICY = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+_POLICY = "base-uri 'none'; form-action {forms}; frame-ancestors 'none'; object-src 'none'"
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+
+# What the form of the first page holds, and where its user goes on to: with an attribute to hide that if it is nowhere.
+_PROOF = ("SID", "CLIENT_SECRET", "TOKEN")
+_CONFIRM = (*_PROOF, "NEXT_HOST", "NEXT_HIDDEN")
+_GOING_ON = ("NEXT_URL", "NEXT_HOST")
+
+
+class Proof(Struct, frozen=True):
+    """What the link in the message holds; empty where it was cut."""
+
+    sid: str = ""
+    client_secret: str = ""
+    token: str = ""
 
 
 class Page(Struct, frozen=True):
     """A page, and the Content-Security-Policy that it is served with."""
 
-    html: bytes
+    html: str
     policy: bytes
 
 
 class Pages:
-    """One page for success and one for failure; each in several languages, if files for them are there."""
+    """One page to ask, one for success, one for failure; each in several languages, if files for them are there."""
 
     def __init__(self, view: View) -> None:
         """
@@ -46,41 +63,73 @@ class Pages:
         Raises :class:`~mxisd.notify.template.TemplateError`.
         """
         files = view.session.on_token_submit
-        self._success = _load(files.success, "validated.html")
-        self._failure = _load(files.failure, "not-validated.html")
+        with about("view.session.onTokenSubmit.confirmPage"):
+            self._confirm = _load(files.confirm_page, "confirm.html", "'self'", _CONFIRM, _PROOF)
+        with about("view.session.onTokenSubmit.success"):
+            self._success = _load(files.success, "validated.html")
+        with about("view.session.onTokenSubmit.failure"):
+            self._failure = _load(files.failure, "not-validated.html")
+        self._going_on = _load(None, "going-on.html", filled=_GOING_ON)
 
     @classmethod
     def built_in(cls) -> Pages:
         """The pages to show when none are configured."""
         return cls(View())
 
+    def confirm(self, proof: Proof, next_link: NextLink | None, accept_language: str = "") -> Answer:
+        """Ask whether the address is theirs: a form sends the proof back."""
+        values = {
+            "SID": proof.sid,
+            "CLIENT_SECRET": proof.client_secret,
+            "TOKEN": proof.token,
+            "NEXT_HOST": "" if next_link is None else next_link.host,
+            "NEXT_HIDDEN": "hidden" if next_link is None else "",
+        }
+        return _answer(200, self._confirm.best(accept_language), values)
+
     def success(self, accept_language: str = "") -> Answer:
         """The address is validated."""
         return _answer(200, self._success.best(accept_language))
+
+    def going_on(self, next_link: NextLink, accept_language: str = "") -> Answer:
+        """It is, and the browser goes on by itself: a redirect would have to obey the policy for forms."""
+        values = {"NEXT_URL": next_link.url, "NEXT_HOST": next_link.host}
+        return _answer(200, self._going_on.best(accept_language), values)
 
     def failure(self, error: MatrixError, accept_language: str = "") -> Answer:
         """It is not: whatever the reason, what is left to do is to ask for a new link."""
         return _answer(error.status, self._failure.best(accept_language))
 
 
-def _load(path: Path | None, built_in: str) -> Translations[Page]:
-    if path is not None:
-        return Translations.load(path, _own)
-    return Translations.load(_BUILT_IN / built_in, _strict)
+def _load(
+    path: Path | None,
+    built_in: str,
+    forms: str = "'none'",
+    filled: Collection[str] = (),
+    required: Collection[str] = (),
+) -> Translations[Page]:
+    """``filled`` are the placeholders of the page, if it has any, ``forms`` is where its forms may be sent."""
+    policy = _POLICY.format(forms=forms)
+
+    def load(file: Path) -> Page:
+        html = read(file)
+        if filled:
+            check(file, html, html, filled)
+        if missing := [f"%{name}%" for name in required if name not in placeholders(html)]:
+            raise TemplateError(f"{file}: {', '.join(missing)} is missing, and without it nothing can be validated")
+        sources = _strict(html) if path is None else "default-src 'self' https: data: 'unsafe-inline'"
+        return Page(html, f"{sources}; {policy}".encode())
+
+    return Translations.load(path or _BUILT_IN / built_in, load)
 
 
-def _own(path: Path) -> Page:
-    """An administrator's page, which may fetch what it likes."""
-    return Page(read(path).encode(), f"default-src 'self' https: data: 'unsafe-inline'; {_POLICY}".encode())
-
-
-def _strict(path: Path) -> Page:
-    """A page of ours, which brings its style along and fetches nothing."""
-    html = read(path)
+def _strict(html: str) -> str:
+    """A page of ours brings its style along and fetches nothing; an administrator's may fetch what it likes."""
     digests = (b64encode(sha256(style.encode()).digest()).decode() for style in _STYLE.findall(html))
     styles = " ".join(f"'sha256-{digest}'" for digest in digests)
-    return Page(html.encode(), f"default-src 'none'; style-src {styles}; {_POLICY}".encode())
+    return f"default-src 'none'; style-src {styles}"
 
 
-def _answer(status: int, page: Page) -> Answer:
-    return Answer(status, {**_HEADERS, b"Content-Security-Policy": page.policy}, page.html)
+def _answer(status: int, page: Page, values: Mapping[str, str] | None = None) -> Answer:
+    html = page.html if values is None else fill(page.html, values, escape)
+    return Answer(status, {**_HEADERS, b"Content-Security-Policy": page.policy}, html.encode())

@@ -27,6 +27,7 @@ from zope.interface import implementer
 
 from ..log import Logger
 from ..matrix.error import MatrixError
+from ..matrix.ids import InvalidIdentifier, split_user_id
 from ..net.connection import host_endpoint
 from ..net.tls import Trust
 from ..reactor import IReactor
@@ -142,9 +143,13 @@ class Proxy:
         if answer.code != 200:
             raise NotAccepted(Whole(answer, content))
         try:
-            return msgspec.json.decode(content, type=Identity)
+            identity = msgspec.json.decode(content, type=Identity)
+            split_user_id(identity.user_id)
+        except InvalidIdentifier:
+            raise _failed(ValueError("whoami told no user ID")) from None
         except (ValueError, RecursionError) as error:
             raise _failed(error) from error
+        return identity
 
     async def forward(self, call: Call, body: bytes, content_type: bytes | None = None) -> Relay:
         """

@@ -102,6 +102,11 @@ class InviteMailTests(Case):
             self.clock.advance(delay)
         self.assertEqual((self.post.sent, self.post.failures, self.clock.getDelayedCalls()), ([], [], []))
 
+    def test_what_was_handed_over_without_an_answer_is_not_sent_again(self) -> None:
+        self.post.failures = [SendFailed(permanent=False, reason="no answer", handed_over=True)]
+        self.told()
+        self.assertEqual((self.post.sent, self.clock.getDelayedCalls()), ([], []))
+
     def test_an_address_that_is_refused_is_not_tried_again(self) -> None:
         self.post.failures = [SendFailed(permanent=True, reason="550")]
         self.told()

@@ -124,6 +124,7 @@ DEFAULTS = {
     "session": {
         "policy": {
             "validation": {"enabled": True},
+            "nextLink": {"allowed": ()},
             "bind": {"domains": ("example.org",)},
             "unbind": {"enabled": True, "notifications": True, "fraudulent": {"sendWarning": True}},
         }
@@ -165,7 +166,7 @@ DEFAULTS = {
     },
     "view": {
         "session": {
-            "onTokenSubmit": {"success": None, "failure": None},
+            "onTokenSubmit": {"success": None, "failure": None, "confirm": True, "confirmPage": None},
             "local": {"onTokenSubmit": {"success": None, "failure": None}},
         }
     },
@@ -289,6 +290,7 @@ DEFAULTS = {
     },
     "firebase": {"enabled": False, "credentials": None, "database": None},
     "warnings": (
+        "session.policy.nextLink.allowed: not set: after a validation people are sent wherever the client says",
         "threepid.medium.email.connectors.smtp.host: not set: no email can be sent",
         (
             "invite.expiration: invites that expire are given to @_mxisd_invite-expired:example.org, and nothing "
@@ -382,11 +384,12 @@ class DerivedTests(ConfigCase):
             """
             view:
               session:
-                onTokenSubmit: {success: new.html}
+                onTokenSubmit: {success: new.html, confirm: false}
                 local: {onTokenSubmit: {success: old.html, failure: old.html}}
             """
         ).view.session.on_token_submit
         self.assertEqual((pages.success, pages.failure), (self.directory / "new.html", self.directory / "old.html"))
+        self.assertFalse(pages.confirm)
 
     def test_what_is_given_adds_to_a_mapping(self) -> None:
         config = self.config(

@@ -73,7 +73,7 @@ class OtherValueTests(SynchronousTestCase):
         for text in texts:
             self.assertRaises(Unfit, parse, text)
 
-    @given(st.integers())
+    @given(st.integers(-9_999_999_999, 9_999_999_999))
     def test_integers(self, number: int) -> None:
         self.assertEqual(values.integer(str(number)), number)
 
@@ -165,6 +165,28 @@ class OtherValueTests(SynchronousTestCase):
     def test_user_ids(self) -> None:
         self.accepts(values.user_id, "@a:b", "@_mxisd_invite-expired:example.org:8448")
         self.refuses(values.user_id, "", "a:b", "@a", "@:b", "@a:b/c")
+
+    def test_host_patterns(self) -> None:
+        for text, pattern in (
+            ("App.Example.org", "app.example.org"),
+            ("app.example.org.", "app.example.org"),
+            ("*.Example.org", ".example.org"),
+            (".example.org", ".example.org"),
+            ("*.bücher.example", ".xn--bcher-kva.example"),
+            ("[::1]", "[::1]"),
+            ("*", "*"),
+        ):
+            self.assertEqual(values.host_pattern(text), pattern)
+        self.refuses(
+            values.host_pattern,
+            "",
+            "*example.org",
+            "a.*.org",
+            "a.org:80",
+            "https://a.org",
+            "a.org/b",
+            "*.",
+        )
 
     def test_email_addresses(self) -> None:
         self.accepts(values.email_address, "Mxisd@Example.org", "mxisd@localhost")

@@ -8,7 +8,8 @@ NOBODY_REJECTS = (
     "invite.expiration: invites that expire are given to @_mxisd_invite-expired:example.org, "
     "and nothing rejects them: for that there is appsvc"
 )
-USUAL = (NO_EMAIL, NOBODY_REJECTS)
+SENT_ANYWHERE = "session.policy.nextLink.allowed: not set: after a validation people are sent wherever the client says"
+USUAL = (NO_EMAIL, NOBODY_REJECTS, SENT_ANYWHERE)
 APPSVC = """
 appsvc:
   enabled: true
@@ -25,6 +26,7 @@ class WarningTests(ConfigCase):
             """
             threepid: {medium: {email: {identity: {from: a@b.org}, connectors: {smtp: {host: mail}}}}}
             invite: {expiration: {enabled: false}}
+            session: {policy: {nextLink: {allowed: app.example.org}}}
             """
         )
         self.assertEqual(config.warnings, ())
@@ -98,6 +100,12 @@ class WarningTests(ConfigCase):
     def test_profiles_for_everybody(self) -> None:
         warning = "profile.public: the addresses and roles of all users are shown to anybody who asks"
         self.assertIn(warning, self.warnings("profile: {public: true}"))
+
+    def test_where_validations_lead(self) -> None:
+        self.assertIn(SENT_ANYWHERE, self.config().warnings)
+        for allowed in ("'*'", "[app.example.org]"):
+            text = f"session: {{policy: {{nextLink: {{allowed: {allowed}}}}}}}"
+            self.assertNotIn(SENT_ANYWHERE, self.config(text).warnings)
 
     def test_email_without_a_server(self) -> None:
         self.assertIn(NO_EMAIL, self.config().warnings)

@@ -53,6 +53,13 @@ class MatrixClient:
         with urllib.request.urlopen(link, timeout=PATIENCE, context=self._context) as answer:
             return str(answer.read().decode())
 
+    def follow(self, link: str) -> str:
+        """What a browser shows when somebody follows the link of a validation message, and presses the button."""
+        address, _, query = link.partition("?")
+        assert '<form method="post" action="?">' in self.open(link)
+        with urllib.request.urlopen(address, query.encode(), timeout=PATIENCE, context=self._context) as answer:
+            return str(answer.read().decode())
+
     def answers(self) -> bool:
         """Whether there is a server."""
         try:

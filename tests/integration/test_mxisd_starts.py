@@ -136,8 +136,8 @@ class RestartTests(FolderCase):
         """Bind the address, by the link that is in the log for want of a mail server; return the association."""
         asked = {"client_secret": "secret", "email": THREEPID["address"], "send_attempt": 1}
         sid = self.client.post(f"{V1}/validate/email/requestToken", asked)["sid"]
-        link = eventually(lambda: re.search(r"http://\S+/submitToken\S+", self.mxisd.log))
-        self.client.open(link[0])
+        link = eventually(lambda: re.search(r"http://\S+/confirm/\S+", self.mxisd.log))
+        self.client.follow(link[0])
         proof = {"sid": sid, "client_secret": "secret", "mxid": "@bob:localhost"}
         return self.client.post(f"{V1}/3pid/bind", proof)
 

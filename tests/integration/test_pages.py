@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
+from urllib.parse import urlsplit
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -18,6 +21,34 @@ from tests.integration.mxisd import Mxisd
 from tests.integration.process import free_port
 
 WIDTHS = (400, 1024)
+
+
+class Elsewhere:
+    """A server at another origin than mxisd, which sends whoever comes on to ``target``."""
+
+    def __init__(self, target: str) -> None:
+        self.referrers: list[str | None] = []
+        here = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                here.referrers.append(self.headers["Referer"])
+                self.send_response(302)
+                self.send_header("Location", target)
+                self.end_headers()
+
+            def log_request(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        self._thread = Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
 
 
 class PageTests(SynchronousTestCase):
@@ -56,34 +87,55 @@ class PageTests(SynchronousTestCase):
             return False
         return True
 
+    def without_asking(self, link: str) -> str:
+        """The link of the specification, which validates by itself."""
+        return f"{self.client.url}{V1}/validate/email/submitToken?{urlsplit(link).query}"
+
     def test_success(self) -> None:
         link = self.link("one")
         for width in WIDTHS:
             for dark in (False, True):
-                # Followed again, it shows the same page.
-                self.browser.screenshot("validated", link, width=width, dark=dark)
-        self.assertIn("<h1>This address is verified</h1>", self.browser.open(link))
+                self.browser.screenshot("confirm", link, width=width, dark=dark)
+        self.assertFalse(self.is_validated("one"))
+        self.browser.press(link, "<h1>This address is verified</h1>")
         self.assertTrue(self.is_validated("one"))
+        for width in WIDTHS:
+            for dark in (False, True):
+                # Followed again, it shows the same page.
+                self.browser.screenshot("validated", self.without_asking(link), width=width, dark=dark)
 
     def test_failure(self) -> None:
         link = self.link("two") + "x"
-        self.assertIn("<h1>This address could not be verified</h1>", self.browser.open(link))
+        self.browser.press(link, "<h1>This address could not be verified</h1>")
         for dark in (False, True):
-            self.browser.screenshot("not-validated", link, width=400, dark=dark)
+            self.browser.screenshot("not-validated", self.without_asking(link), width=400, dark=dark)
         self.assertFalse(self.is_validated("two"))
 
     def test_next_link(self) -> None:
-        page = self.browser.open(self.link("three", f"{self.client.url}/_matrix/identity/versions"))
-        self.assertIn("r0.2.0", page)
+        # Another origin than the page's, with a redirect to a third: no policy of the page may stand in the way.
+        elsewhere = Elsewhere(f"{self.client.url}/_matrix/identity/versions")
+        self.addCleanup(elsewhere.stop)
+        link = self.link("three", elsewhere.url)
+        for dark in (False, True):
+            self.browser.screenshot("confirm-next", link, width=400, dark=dark)
+        self.assertIn("go on to <strong>127.0.0.1</strong>", self.browser.open(link))
+        self.browser.press(link, "r0.2.0")
         self.assertTrue(self.is_validated("three"))
+        self.assertEqual(elsewhere.referrers, [None])
 
     def test_link_scanners(self) -> None:
         link = self.link("four")
         with urllib.request.urlopen(urllib.request.Request(link, method="HEAD")) as answer:
             self.assertEqual(answer.read(), b"")
-        self.assertFalse(self.is_validated("four"))
         self.browser.open(link)
+        self.assertFalse(self.is_validated("four"))
+        self.browser.press(link, "is verified")
         self.assertTrue(self.is_validated("four"))
+
+    def test_without_the_page(self) -> None:
+        link = self.without_asking(self.link("five", f"{self.client.url}/_matrix/identity/versions"))
+        self.assertIn("r0.2.0", self.browser.open(link))
+        self.assertTrue(self.is_validated("five"))
 
 
 class MailTests(SynchronousTestCase):

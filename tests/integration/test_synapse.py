@@ -23,7 +23,7 @@ class SynapseCase(SynchronousTestCase):
         """Prove to be the owner of an address, by the link in the mail; return the session's proof."""
         asked = {"client_secret": "a.secret", "email": address, "send_attempt": 1}
         sid = client.post(f"{api}/validate/email/requestToken", asked)["sid"]
-        client.open(self.here.mailbox.next_link_to(address.lower()))
+        client.follow(self.here.mailbox.next_link_to(address.lower()))
         return {"sid": sid, "client_secret": "a.secret"}
 
     def bind_by_synapse(self, user: User, address: str) -> None:

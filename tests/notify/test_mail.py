@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from email import message_from_bytes, policy
 from email.headerregistry import Address
@@ -118,7 +117,7 @@ def hostile(name: str) -> list[Message]:
 def sent(template: Template[EmailMessage], given: Mapping[str, str]) -> tuple[bytes, EmailMessage]:
     """What goes over the wire, and what is read there."""
     message = template.render(given)
-    address(message, Address(SITE.from_name, addr_spec=SITE.from_email), BOB.address, 0, os.urandom)
+    address(message, Address(SITE.from_name, addr_spec=SITE.from_email), BOB.address, 0, "reference")
     data = message.as_bytes()
     return data, message_from_bytes(data, policy=policy.default)
 

@@ -77,6 +77,15 @@ class DeliveryTests(SmtpCase):
         self.assertEqual(message.get_content().splitlines(), ["Grüße", ".", "..end"])
         self.assertIn("EHLO id.example.org", mails.lines)
 
+    async def test_attempts_at_one_message_have_one_id(self) -> None:
+        mails = mailserver.MailServer()
+        connector = self.connector(self.listen(mails))
+        for reference in ("a.message", "a.message", "", ""):
+            await connector.deliver("bob@example.com", letter(), reference)
+        ids = [message_from_bytes(mail.data)["Message-ID"] for mail in mails.mails]
+        self.assertEqual(ids[:2], ["<a.message@example.org>"] * 2)
+        self.assertEqual(len(set(ids)), 3)
+
     async def test_dots_do_not_end_the_message(self) -> None:
         # Around the 16 KiB in which files are sent, a line of a single dot at each position.
         text = "".join(f"{'x' * length}\n.\n" for length in range(60, 70) for _ in range(60))

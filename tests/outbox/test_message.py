@@ -20,6 +20,8 @@ from tests.storage.inline import storage_in_memory
 
 INVITE = invite(email("bob@example.com"), token="token")
 
+NO_ANSWER = SendFailed(permanent=False, reason="no answer", handed_over=True)
+
 
 class Mailbox:
     def __init__(self) -> None:
@@ -45,7 +47,8 @@ class MessageTests(SynchronousTestCase):
 
     def test_is_about_the_invite(self) -> None:
         self.assertEqual(self.deliver().what, "done")
-        self.assertEqual(self.mailbox.messages, [InviteMessage(INVITE)])
+        (message,) = self.mailbox.messages
+        self.assertEqual(message, InviteMessage(INVITE, reference=message.reference))
 
     def test_none_about_an_invite_that_has_ended(self) -> None:
         result(self.storage.invites.end("token", "cancelled", None, None, INVITE.created + 1))
@@ -57,6 +60,35 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual(self.deliver(), Outcome("later", "421 later"))
         self.mailbox.failure = SendFailed(permanent=True, reason="550 nobody here")
         self.assertEqual(self.deliver(), Outcome("refused", "550 nobody here"))
+
+    def test_attempts_at_one_message_have_one_reference(self) -> None:
+        self.deliver()
+        self.deliver()
+        first, second = (message.reference for message in self.mailbox.messages)
+        self.assertEqual(first, second)
+        self.assertRegex(first, r"^[0-9a-f]{32}\.message$")
+
+    def test_a_message_that_is_sent_again_on_purpose_has_another(self) -> None:
+        self.deliver()
+        (first,) = result(self.storage.outbox.of_invite("token"))
+        again = structs.replace(first, id=first.id + "1")
+        result(self.courier.deliver(again, result(self.storage.invites.get("token"))))
+        self.assertEqual(len({message.reference for message in self.mailbox.messages}), 2)
+
+    def test_handed_over_without_an_answer(self) -> None:
+        clock = clock_at(INVITE.created)
+        self.mailbox.failure = NO_ANSWER
+        worker = OutboxWorker(self.storage.outbox, self.courier, clock, bytes, give_up_after=timedelta(days=7))
+        worker.startService()
+        self.addCleanup(worker.stopService)
+        attempts = []
+        for _ in range(8 * 24 * 60):
+            clock.advance(60)
+            (delivery,) = result(self.storage.outbox.of_invite("token"))
+            attempts.append(delivery.attempts)
+        hours = [(attempts.index(number) + 1) // 60 for number in (1, 2, 3, 4)]
+        self.assertEqual(hours, [0, 1, 5, 21])
+        self.assertEqual((delivery.state, delivery.attempts, delivery.answer), ("unknown", 4, "no answer"))
 
 
 class ReminderTests(SynchronousTestCase):
@@ -80,7 +112,9 @@ class ReminderTests(SynchronousTestCase):
         self.wait(23 * 3600 - 120)
         self.assertEqual(self.mailbox.messages, [])
         self.wait(24 * 3600)
-        self.assertEqual(self.mailbox.messages, [ReminderMessage(INVITE, INVITE.created + DAY)])
+        (message,) = self.mailbox.messages
+        expected = ReminderMessage(INVITE, INVITE.created + DAY, reference=message.reference)
+        self.assertEqual(message, expected)
 
     def test_none_for_an_invite_that_has_ended(self) -> None:
         end = self.storage.invites.end("token", "cancelled", None, None, INVITE.created + 1)

@@ -309,7 +309,7 @@ class SchemaTests(SynchronousTestCase):
 
     def test_a_missing_folder_is_named(self) -> None:
         self.path = self.path / "none" / "mxisd.db"
-        self.assert_unusable("No such file or directory")
+        self.assert_unusable("is missing or not writable")
 
     def assert_unusable(self, reason: str) -> None:
         error = self.assertRaises(UnusableDatabase, upgrade, self.path)

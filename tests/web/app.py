@@ -4,49 +4,31 @@ from __future__ import annotations
 
 import json as json_
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from msgspec import Struct, json
-from treq.testing import StubTreq
+from treq.testing import RequestTraversalAgent, StubTreq
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
+from twisted.web.resource import Resource
 
-from mxisd.accounts.accounts import Accounts
-from mxisd.accounts.terms import Terms
-from mxisd.config.interception import RegisterPolicy
+from mxisd.config import Config
+from mxisd.config.invite import Invite, Rule
 from mxisd.config.invite import Policy as InviteRules
-from mxisd.config.invite import Rule
-from mxisd.config.matrix import TermsPolicy
-from mxisd.config.session import Bind, SessionPolicy
-from mxisd.invites.invites import Invites
-from mxisd.lookup.chain import Lookup
-from mxisd.lookup.hashed import HashedLookup
-from mxisd.lookup.index import HashIndex
-from mxisd.lookup.recursion import Recursion
+from mxisd.config.lookup import Lookup, Recursive
+from mxisd.config.matrix import Account, Matrix, Policies, TermsPolicy
+from mxisd.config.server import Server
+from mxisd.config.session import Bind, OnTokenSubmit, Session, SessionPages, SessionPolicy, View
 from mxisd.matrix.error import MatrixError
 from mxisd.notify import Message, SendFailed
-from mxisd.policies.invite import InvitePolicy
-from mxisd.policies.newcomers import Newcomers
-from mxisd.policies.proofs import Proofs
-from mxisd.policies.registration import RegistrationPolicy
-from mxisd.stores.stores import Stores
-from mxisd.threepids.binding import Bindings
-from mxisd.threepids.unbind_notices import UnbindNotices
-from mxisd.threepids.validation import ValidationSessions
-from mxisd.web.client import Clients
-from mxisd.web.identity.account import AccountEndpoints
-from mxisd.web.identity.api import IdentityEndpoints, common, v1, v2
-from mxisd.web.identity.invite import InviteEndpoints
-from mxisd.web.identity.lookup import LookupEndpoints
-from mxisd.web.identity.pubkey import PubkeyEndpoints
-from mxisd.web.identity.threepid import ThreePidEndpoints
-from mxisd.web.identity.validate import ValidateEndpoints
-from mxisd.web.pages import Pages
+from mxisd.outbox.worker import OutboxWorker
+from mxisd.server import build_parts
+from mxisd.web.build import endpoints
 from mxisd.web.site import tree
-from tests.make import clock_at, seeded, signer_for
-from tests.storage.inline import at_once, storage_in_memory
+from tests.ends import MemoryCore
+from tests.make import clock_at
 
 V1 = "/_matrix/identity/api/v1"
 V2 = "/_matrix/identity/v2"
@@ -74,8 +56,11 @@ class Mailbox:
     def __init__(self) -> None:
         self.messages: list[Any] = []
         self.failure: SendFailed | None = None
+        self.held: Deferred[None] | None = None
 
     async def send(self, message: Message) -> None:
+        if self.held is not None:
+            await self.held
         if self.failure is not None:
             raise self.failure
         self.messages.append(message)
@@ -113,53 +98,27 @@ class App:
     """One server, with a clock to turn."""
 
     def __init__(
-        self,
-        policies: Mapping[str, TermsPolicy],
-        session_policy: SessionPolicy,
-        registrations: RegisterPolicy | None = None,
+        self, policies: Mapping[str, TermsPolicy], session_policy: SessionPolicy, *, asking_first: bool = True
     ) -> None:
         self.clock = clock_at()
-        random = seeded()
-        self.storage = storage = storage_in_memory()
         self.mailbox = Mailbox()
         self.homeservers = Homeservers()
-        self.deliveries = Bell()
-        self.policy = InvitePolicy(
-            InviteRules(rules=(Rule(action="deny", address=("*@forbidden.example",)),)), Stores([])
+        config = Config(
+            matrix=Matrix(domain=DOMAIN),
+            server=Server(public_url=PUBLIC_URL),
+            account=Account(allow_only_trust_domains=False),
+            session=Session(policy=session_policy),
+            policy=Policies(policies=policies),
+            invite=Invite(policy=InviteRules(rules=(Rule(action="deny", address=("*@forbidden.example",)),))),
+            lookup=Lookup(recursive=Recursive(enabled=False)),
+            view=View(session=SessionPages(on_token_submit=OnTokenSubmit(confirm=asking_first))),
         )
-        self.signer = signer = signer_for(DOMAIN)
-        lookup = Lookup(storage.bindings, [], signer, self.clock)
-        recursion = Recursion(lookup, lookup, ())
-        self.proofs = Proofs(storage.cooldowns, self.clock)
-        newcomers = None
-        if registrations is not None:
-            registration_policy = RegistrationPolicy(registrations, storage.invites, DOMAIN)
-            newcomers = Newcomers(registration_policy, self.proofs, DOMAIN)
-        index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, self.clock, random, 20, timedelta(minutes=10))
-        sessions = ValidationSessions(storage.sessions, self.mailbox, self.clock, random, PUBLIC_URL)
-        invites = Invites(
-            storage.invites,
-            self.policy,
-            self.proofs,
-            recursion,
-            self.deliveries,
-            signer,
-            self.clock,
-            random,
-            DOMAIN,
-        )
-        accounts = Accounts(storage.accounts, self.homeservers, self.clock, random, only_domain=None)
-        notices = UnbindNotices(session_policy.unbind, storage.bindings, storage.cooldowns, self.mailbox, self.clock)
-        publication = Bindings(storage.bindings, sessions, self.deliveries, notices, signer, self.clock, session_policy)
-        endpoints = IdentityEndpoints(
-            account=AccountEndpoints(accounts, Terms(policies, storage.accounts, self.clock)),
-            lookup=LookupEndpoints(recursion, HashedLookup(storage.hashes, index), Clients(()), bulk=True),
-            validate=ValidateEndpoints(sessions, Pages.built_in(), session_policy.validation, newcomers),
-            threepid=ThreePidEndpoints(publication, self.homeservers.authenticate),
-            pubkey=PubkeyEndpoints(signer, invites),
-            invite=InviteEndpoints(invites, Clients(()), signer, PUBLIC_URL),
-        )
-        self.endpoints = common() | v1(endpoints) | v2(endpoints)
+        core = MemoryCore(config, self.clock)
+        core.use(self.homeservers)
+        self.storage, self.signer = core.storage, core.signer
+        parts = build_parts(core, self.mailbox)
+        self.proofs = parts.policies.proofs
+        self.endpoints = endpoints(core, parts, RequestTraversalAgent(Resource()))
         self.client: Any = StubTreq(tree(self.endpoints))
 
 
@@ -168,12 +127,18 @@ class AppTestCase(SynchronousTestCase):
 
     policies: Mapping[str, TermsPolicy] = {}
     session_policy = SessionPolicy(bind=Bind(domains=(DOMAIN,)))
-    registrations: RegisterPolicy | None = None
+    asking_first = True
 
     def setUp(self) -> None:
-        self.app = App(self.policies, self.session_policy, self.registrations)
+        self.app = App(self.policies, self.session_policy, asking_first=self.asking_first)
+        self.deliveries = Bell()
+        self.patch(OutboxWorker, "wake", lambda _: self.deliveries.wake())
 
-    def request(
+    def request(self, method: str, path: str, **arguments: Any) -> Response:
+        """One request, and what came back; see :meth:`begin`."""
+        return self.response(self.begin(method, path, **arguments))
+
+    def begin(
         self,
         method: str,
         path: str,
@@ -184,8 +149,8 @@ class AppTestCase(SynchronousTestCase):
         query: Mapping[str, str] | None = None,
         token: str | None = None,
         headers: Mapping[str, str | bytes] | None = None,
-    ) -> Response:
-        """One request, and what came back."""
+    ) -> Deferred[Any]:
+        """Send a request."""
         all_headers = dict(headers or {})
         if json is not None:
             data, all_headers["Content-Type"] = json_.dumps(json).encode(), "application/json"
@@ -195,9 +160,15 @@ class AppTestCase(SynchronousTestCase):
         if token is not None:
             all_headers["Authorization"] = f"Bearer {token}"
         url = f"{PUBLIC_URL}{path}" + (f"?{urlencode(query)}" if query else "")
-        client = self.app.client
-        pending = client.request(method, url, data=data, headers=all_headers, allow_redirects=False)
-        client.flush()
+        pending: Deferred[Any] = self.app.client.request(
+            method, url, data=data, headers=all_headers, allow_redirects=False
+        )
+        self.app.client.flush()
+        return pending
+
+    def response(self, pending: Deferred[Any]) -> Response:
+        """What came back."""
+        self.app.client.flush()
         response = self.successResultOf(pending)
         body = self.successResultOf(response.content())
         return Response(response.code, response.headers, body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mxisd.web.identity.validate import CONFIRM
 from tests.web.app import V1, V2, AppTestCase
 
 # Paths of v2 that serve without an access token, by method.
@@ -87,6 +88,8 @@ class PathTests(AppTestCase):
     def test_bodies_that_are_none(self) -> None:
         token = self.register()
         posts = [path for method, path in self.each() if method == "POST" and not path.endswith("/logout")]
+        # There, people are answered with a page.
+        posts = [path for path in posts if not path.startswith(CONFIRM)]
         for path in posts:
             for body in (b"{", b"", b"\xff", b"\xef\xbb\xbf{}", '{"a": 1}'.encode("utf-16"), b'{"a": NaN}'):
                 answer = self.request("POST", path, data=body, token=token)

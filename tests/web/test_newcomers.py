@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from mxisd.config.interception import Domains, Medium, Patterns, RegisterPolicy
 from mxisd.config.invite import Policy as InvitePolicy
-from mxisd.config.session import SessionPolicy
 from mxisd.web.interception.api import GENERATIONS
-from tests.web.app import V1, V2, App
+from tests.web.app import V1, V2
 from tests.web.interception.app import InterceptionTestCase, Response
 
 CLIENT = "/_matrix/client/v3"
@@ -25,12 +24,6 @@ class NewcomersTestCase(InterceptionTestCase):
             "msisdn": Medium(pattern=Patterns(whitelist=("49.*",))),
         }
     )
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.app = App({}, SessionPolicy(), self.registrations)
-        self.storage, self.proofs, self.clock = self.app.storage, self.app.proofs, self.app.clock
-        self.also = self.app.endpoints
 
     def account(self, openid_token: str) -> str:
         """An access token of mxisd."""
@@ -146,7 +139,7 @@ class PhoneTests(NewcomersTestCase):
         # Version 1 reads no token, and who has an account elsewhere has none here.
         for path, token in [(V1, None), (V1, alice), (V2, eve)]:
             self.assert_denied(self.ask(path, BRITISH, token), (path, token))
-        self.assertEqual(len(self.app.mailbox.messages), 1)
+        self.assertEqual(len(self.mailbox.messages), 1)
 
     def test_users_may_use_any(self) -> None:
         self.assertEqual(self.ask(V2, BRITISH, self.account("alices")).status, 200)

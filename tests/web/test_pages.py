@@ -10,14 +10,20 @@ from twisted.trial.unittest import SynchronousTestCase
 from mxisd.config.session import OnTokenSubmit, SessionPages, View
 from mxisd.matrix.error import MatrixError
 from mxisd.notify.template import TemplateError
+from mxisd.threepids.next_link import NextLink
 from mxisd.web.endpoint import Answer
-from mxisd.web.pages import Pages
+from mxisd.web.pages import Pages, Proof
 
 ERROR = MatrixError(400, "M_TOKEN_INCORRECT", "<b>wrong</b>")
 
 
-def pages(success: Path | None = None, failure: Path | None = None) -> Pages:
-    return Pages(View(session=SessionPages(on_token_submit=OnTokenSubmit(success=success, failure=failure))))
+PROOF = Proof(sid="sid", client_secret="secret", token="token")
+NEXT = NextLink("https://app.example.org/", "app.example.org")
+
+
+def pages(success: Path | None = None, failure: Path | None = None, confirm_page: Path | None = None) -> Pages:
+    own = OnTokenSubmit(success=success, failure=failure, confirm_page=confirm_page)
+    return Pages(View(session=SessionPages(on_token_submit=own)))
 
 
 def luminance(color: str) -> float:
@@ -35,10 +41,11 @@ def contrast(one: str, other: str) -> float:
 
 class PageTests(SynchronousTestCase):
     def built_in(self) -> list[Answer]:
-        return [Pages.built_in().success(), Pages.built_in().failure(ERROR)]
+        built_in = Pages.built_in()
+        return [built_in.success(), built_in.failure(ERROR), built_in.confirm(PROOF, NEXT), built_in.going_on(NEXT)]
 
     def test_status(self) -> None:
-        self.assertEqual([answer.status for answer in self.built_in()], [200, 400])
+        self.assertEqual([answer.status for answer in self.built_in()], [200, 400, 200, 200])
 
     def test_headers(self) -> None:
         for answer in self.built_in():
@@ -48,13 +55,20 @@ class PageTests(SynchronousTestCase):
             self.assertEqual(answer.headers[b"Cache-Control"], b"no-store")
             policy = answer.headers[b"Content-Security-Policy"]
             self.assertRegex(policy, rb"^default-src 'none'; style-src 'sha256-[\w+/]{43}='; ")
-            for directive in (b"base-uri 'none'", b"form-action 'none'", b"frame-ancestors 'none'"):
+            for directive in (b"base-uri 'none'", b"form-action '", b"frame-ancestors 'none'"):
                 self.assertIn(directive, policy)
             self.assertNotIn(b"unsafe", policy)
 
+    def test_only_the_page_that_asks_has_a_form(self) -> None:
+        self.assertEqual(
+            [b"form-action 'self'" in answer.headers[b"Content-Security-Policy"] for answer in self.built_in()],
+            [b"<form" in answer.body for answer in self.built_in()],
+        )
+        self.assertEqual(sum(b"<form" in answer.body for answer in self.built_in()), 1)
+
     def test_nothing_is_fetched_and_nothing_of_the_request_shown(self) -> None:
         for answer in self.built_in():
-            self.assertNotRegex(answer.body, rb"src=|href=|url\(|@import|<script|style=|wrong")
+            self.assertNotRegex(answer.body, rb"src=|<link|url\(|@import|<script|style=|wrong")
 
     def test_what_screen_readers_need(self) -> None:
         for answer in self.built_in():
@@ -71,6 +85,8 @@ class PageTests(SynchronousTestCase):
                 # WCAG AA: 4.5 for text, 3 for graphics.
                 for name, least in (("text", 4.5), ("soft", 4.5), ("mark", 3)):
                     self.assertGreaterEqual(contrast(colors[name], colors["card"]), least, (name, theme))
+                if b"<button" in answer.body:
+                    self.assertGreaterEqual(contrast(colors["card"], colors["mark"]), 4.5, theme)
 
     def test_own_pages(self) -> None:
         own = Path(self.mktemp())
@@ -91,7 +107,25 @@ class PageTests(SynchronousTestCase):
         self.assertEqual(shown.failure(ERROR, "en").body, b"failure.html")
         self.assertEqual(shown.failure(ERROR).headers[b"Vary"], b"Accept-Language")
 
+    def test_own_page_that_asks(self) -> None:
+        own = Path(self.mktemp())
+        own.write_text('<form method="post" style="width: 100%">%SID% %CLIENT_SECRET% %TOKEN% %NEXT_HOST%</form>')
+        answer = pages(confirm_page=own).confirm(PROOF, NEXT)
+        self.assertIn(b'"width: 100%">sid secret token app.example.org<', answer.body)
+        self.assertIn(b"form-action 'self'", answer.headers[b"Content-Security-Policy"])
+        for text, mistake in (
+            ("%SID% %CLIENT_SECRET%", "%TOKEN% is missing, and without it nothing can be validated"),
+            ("%SID% %CLIENT_SECRET% %TOKEN% %ADDRESS%", "unknown placeholder %ADDRESS%"),
+        ):
+            own.write_text(text)
+            with self.assertRaises(TemplateError) as raised:
+                pages(confirm_page=own)
+            self.assertIn(mistake, str(raised.exception))
+
     def test_missing_page_stops_the_start(self) -> None:
         with self.assertRaises(TemplateError) as raised:
             pages(failure=Path("/nowhere/failure.html"))
-        self.assertEqual(str(raised.exception), "/nowhere/failure.html: cannot be read: No such file or directory")
+        self.assertEqual(
+            str(raised.exception),
+            "view.session.onTokenSubmit.failure: /nowhere/failure.html: cannot be read: No such file or directory",
+        )

@@ -52,6 +52,8 @@ def parse(text: str) -> Tree:
         if problems:
             raise ConfigError(problems)
         return _tree(loader, node)
+    except RecursionError:
+        raise ConfigError(["not YAML: nested too deeply"]) from None
     except ReaderError as error:
         before = text[: error.position].split("\n")
         what = f"not YAML: the character U+{error.character:04X} is not allowed"

@@ -166,6 +166,8 @@ class _Reader:
             return self._problem(path, str(error))
         if not text and (tree.text is None or not shape.may_be_empty):
             return UNSET
+        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+            return self._problem(path, "expected text in Unicode")
         self.given[path] = None
         return self._parsed(shape, text, path)
 

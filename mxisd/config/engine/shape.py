@@ -21,7 +21,7 @@ _PARSERS: dict[Any, Parser] = {
     Secret: Secret,
     bool: values.boolean,
     int: values.integer,
-    Path: Path,
+    Path: values.file_name,
 }
 
 

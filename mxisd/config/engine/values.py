@@ -21,12 +21,11 @@ from .section import Secret, Unfit, Value
 Parser = Callable[[str], Any]
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
-_DURATION = re.compile(r"(?:(\d+)d)?\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:(\d+)s)?", re.ASCII)
+# Numbers have ten digits at most, which is more than anybody means and less than databases cannot hold.
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,9})")
+_DURATION = re.compile(r"(?:(\d{1,10})d)?\s*(?:(\d{1,10})h)?\s*(?:(\d{1,10})m)?\s*(?:(\d{1,10})s)?", re.ASCII)
 # What is this far in the future still has a date: Python knows none after the year 9999.
 _LONGEST = timedelta(days=7000 * 365)
-# Python reads no more digits than some thousands.
-_DIGITS = 1000
 _MAILBOX = re.compile(r"[^\s\x00-\x20\x7f@<>()\[\]\\,:;\"]+")
 _DOMAIN = re.compile(r"\w([\w.-]*\w)?")
 
@@ -40,7 +39,7 @@ def boolean(text: str) -> bool:
 
 def integer(text: str) -> int:
     # 010 would be ten to some and eight to YAML.
-    if not _INTEGER.fullmatch(text) or len(text) > _DIGITS:
+    if not _INTEGER.fullmatch(text):
         raise Unfit("a whole number")
     return int(text)
 
@@ -50,7 +49,7 @@ def within(least: int, most: int | None, what: str = "a whole number") -> Callab
     expected = f"{what} of at least {least}" if most is None else f"{what} from {least} to {most}"
 
     def parse(text: str) -> int:
-        number = int(text) if _INTEGER.fullmatch(text) and len(text) <= _DIGITS else least - 1
+        number = int(text) if _INTEGER.fullmatch(text) else least - 1
         if number < least or (most is not None and number > most):
             raise Unfit(expected)
         return number
@@ -61,7 +60,7 @@ def within(least: int, most: int | None, what: str = "a whole number") -> Callab
 def duration(text: str) -> timedelta:
     """A duration in ma1sd's form."""
     match = _DURATION.fullmatch(text.strip())
-    if match is None or not any(match.groups()) or len(text) > _DIGITS:
+    if match is None or not any(match.groups()):
         raise Unfit("a duration such as '10s' or '2d 4h 12m 34s'")
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     count = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
@@ -97,6 +96,17 @@ def server_name_or_any(text: str) -> str:
         return server_name(text)
     except Unfit:
         raise Unfit("a server name such as example.org, or '*' for any") from None
+
+
+def host_pattern(text: str) -> str:
+    """In lower case: a host, ``.example.org`` for those below it, ``*`` for any."""
+    if text == "*":
+        return text
+    try:
+        name = str(HostPort(host(re.sub(r"^\*?\.", "", text).removesuffix(".")))).lower()
+    except Unfit:
+        raise Unfit("a host such as app.example.org, '*.example.org' for those below it, or '*' for any") from None
+    return f".{name}" if text.startswith((".", "*.")) else name
 
 
 def user_id(text: str) -> str:
@@ -206,8 +216,10 @@ def host_and_port(text: str) -> HostPort:
 def expression(text: str) -> str:
     try:
         re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError) as error:
         raise Unfit(f"a regular expression ({error})") from None
+    except RecursionError:
+        raise Unfit("a regular expression (nested too deeply)") from None
     return text
 
 
@@ -216,14 +228,21 @@ def endpoint(text: str) -> str:
     no_reactor: Any = None
     try:
         serverFromString(no_reactor, text)
-    except (ValueError, TypeError, LookupError, OSError) as error:
+    except AttributeError:
+        return text  # One from a plugin, that wants a reactor: to be judged at start.
+    except Exception as error:
+        # Of any kind: it is OpenSSL's own for a certificate, and who knows what plugins raise.
         # What systemd hands over is there only when systemd starts us.
         if not (isinstance(error, LookupError) and text.startswith("systemd:")):
             example = "tcp:8090:interface=127.0.0.1 or unix:/run/mxisd.sock"
             raise Unfit(f"a Twisted endpoint such as {example} ({error})") from None
-    except AttributeError:
-        return text  # One from a plugin, that wants a reactor: to be judged at start.
     return text
+
+
+def file_name(text: str) -> Path:
+    if "\0" in text:
+        raise Unfit("the name of a file")
+    return Path(text)
 
 
 def existing_file(text: str) -> Path:
@@ -249,12 +268,10 @@ def listening_host(text: str) -> str:
         raise Unfit("an address such as 127.0.0.1 or ::1, or the path of a socket") from None
 
 
-_port = within(1, 65535, "a port")
 _positive = within(1, None)
 
 Text = Annotated[str, Value(text)]
-"""Not empty."""
-Port = Annotated[int, Value(_port)]
+Port = Annotated[int, Value(within(1, 65535, "a port"))]
 Positive = Annotated[int, Value(_positive)]
 Duration = Annotated[timedelta, Value(duration)]
 Days = Annotated[timedelta, Value(number_of(timedelta(days=1)))]
@@ -267,6 +284,7 @@ HostAndPort = Annotated[HostPort, Value(host_and_port)]
 ListeningHost = Annotated[str, Value(listening_host)]
 ServerName = Annotated[str, Value(server_name)]
 ServerNameOrAny = Annotated[str, Value(server_name_or_any)]
+HostPattern = Annotated[str, Value(host_pattern)]
 UserId = Annotated[str, Value(user_id)]
 Localpart = Annotated[str, Value(localpart)]
 EmailAddress = Annotated[str, Value(email_address)]

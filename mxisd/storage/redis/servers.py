@@ -11,6 +11,7 @@ from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol, wrap
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from ...config.storage import Redis as Settings
+from ...errors import about
 from ...net.connection import host_endpoint
 from ...net.hosts import HostPort, host_port
 from ...net.tls import Trust
@@ -36,7 +37,7 @@ class RedisServer(Protocol):
 
 
 def server(settings: Settings, reactor: IReactor) -> RedisServer:
-    """The server that a configuration names.  Raises :class:`ValueError` for a CA file without certificates."""
+    """The server that a configuration names.  Raises :class:`~mxisd.errors.StartError`."""
     parts = urlsplit(settings.url)
     database = parse_qs(parts.query).get("db", ["0"])[0] if parts.scheme == "unix" else parts.path.strip("/") or "0"
     login = RedisLogin(
@@ -48,7 +49,8 @@ def server(settings: Settings, reactor: IReactor) -> RedisServer:
         return Direct(parts.path, UNIXClientEndpoint(reactor, parts.path), login)
     trust = None
     if parts.scheme == "rediss":
-        trust = Trust(str(settings.ca_file) if settings.ca_file else None)
+        with about("storage.provider.redis.caFile"):
+            trust = Trust(settings.ca_file)
 
     def endpoint(host: str, port: int) -> IStreamClientEndpoint:
         plain = host_endpoint(reactor, host, port)

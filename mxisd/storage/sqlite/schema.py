@@ -56,35 +56,56 @@ def upgrade(path: Path) -> None:
 
     Raises :class:`UnusableDatabase`.
     """
+    version = examine(path)
     try:
         _touch(path)
-        with closing(sqlite3.connect(path)) as connection:
-            version = _version(connection, path)
-        if version < len(migrations()):
-            with closing(open_connection(path)) as connection:
-                if version:
-                    _copy(connection, path.with_name(f"{path.name}.v{version}"))
-                migrate(connection)
+        with closing(open_connection(path)) as connection:
+            if 0 < version < len(migrations()):
+                _copy(connection, _copy_of(path, version))
+            migrate(connection)
     except (OSError, sqlite3.Error) as error:
         raise UnusableDatabase(f"the database {path} cannot be used: {error}") from error
 
 
-def examine(path: Path) -> None:
+def examine(path: Path) -> int:
     """
-    Check that :func:`upgrade` would succeed, without creating or changing anything.
+    See whether :func:`upgrade` would succeed, without making or changing anything; the schema version of the database.
 
     Raises :class:`UnusableDatabase`.
     """
     try:
-        if path.exists():
-            if not os.access(path, os.R_OK | os.W_OK):
-                raise PermissionError(f"{path} cannot be read and written by this user")
-            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-                _version(connection, path)
-        if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise FileNotFoundError(f"the folder {path.parent} is missing or not writable")
+        _check_places(Path(os.path.realpath(path)))
+        if not path.exists():
+            return 0
+        with closing(sqlite3.connect(_read_only(path), uri=True)) as connection:
+            version = _version(connection, path)
+        if 0 < version < len(migrations()) and (copy := _copy_of(path, version)).is_dir():
+            raise IsADirectoryError(f"it has to be upgraded, and the copy to keep of it, {copy}, is a folder")
     except (OSError, sqlite3.Error) as error:
         raise UnusableDatabase(f"the database {path} cannot be used: {error}") from error
+    return version
+
+
+def _check_places(path: Path) -> None:
+    """Whether a file is where it can be written, or can be made."""
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+        raise FileNotFoundError(f"the folder {path.parent} is missing or not writable")
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise FileExistsError("it is no file")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise PermissionError("it cannot be read and written by this user")
+
+
+def _read_only(path: Path) -> str:
+    """The URI that has SQLite leave a database as it is: it would make a log, whose owner would be this user."""
+    logged = os.path.lexists(f"{path}-wal")
+    return f"{path.absolute().as_uri()}?mode=ro{'' if logged else '&immutable=1'}"
+
+
+def _copy_of(path: Path, version: int) -> Path:
+    return path.with_name(f"{path.name}.v{version}")
 
 
 def _touch(path: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from ...config.engine.problems import ConfigError
 from ...config.ldap import Ldap
+from ...errors import about
+from ...net.tls import Trust
 from ...reactor import IReactor
 from ...services import Service
 from ..library import MissingLibrary
@@ -24,7 +26,7 @@ def ldap_store(
     """
     The store of a section, by the key of which it is called, the same with what else it can do, and its threads.
 
-    ``ca_file`` has the authorities to trust if the section names none.  Raises :class:`ConfigError`.
+    ``ca_file`` has the authorities to trust if the section names none.  Raises :class:`~mxisd.errors.StartError`.
     """
     connection = config.connection
     place = Place(
@@ -36,6 +38,9 @@ def ldap_store(
         bind_password=connection.bind_password,
         ca_file=connection.ca_file or ca_file,
     )
+    if place.ca_file is not None and (place.tls or place.start_tls):
+        with about(f"{key}.connection.caFile"):
+            Trust(place.ca_file)  # python-ldap would say no more than that it cannot connect
     try:
         server = LdapServer(place)
     except MissingLibrary as error:

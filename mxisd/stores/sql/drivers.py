@@ -142,7 +142,10 @@ class MySQL:
         }
         authority = self._arguments.pop("authority", None)
         if self._arguments.pop("tls", authority is not None):
-            self._arguments["ssl"] = ssl.create_default_context(cafile=authority)
+            try:
+                self._arguments["ssl"] = ssl.create_default_context(cafile=authority)
+            except OSError:
+                raise BadLocation(f"serversslcert: {authority} holds no certificates, or cannot be read") from None
 
     @staticmethod
     def _option(name: str, value: str) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from .lookup import LookupEndpoints
 from .pubkey import PubkeyEndpoints
 from .status import status, versions
 from .threepid import ThreePidEndpoints
-from .validate import ValidateEndpoints
+from .validate import CONFIRM, ValidateEndpoints
 
 V1 = "/_matrix/identity/api/v1"
 V2 = "/_matrix/identity/v2"
@@ -31,9 +31,13 @@ class IdentityEndpoints(Struct, frozen=True):
     invite: InviteEndpoints
 
 
-def common() -> dict[str, Endpoint]:
+def common(on: IdentityEndpoints) -> dict[str, Endpoint]:
     """What belongs to no generation."""
-    return {"/_matrix/identity/versions": Endpoint(GET=versions)}
+    return {
+        "/_matrix/identity/versions": Endpoint(GET=versions),
+        f"{CONFIRM}/email": Endpoint(GET=on.validate.ask, POST=on.validate.confirm("email")),
+        f"{CONFIRM}/msisdn": Endpoint(GET=on.validate.ask, POST=on.validate.confirm("msisdn")),
+    }
 
 
 def v1(on: IdentityEndpoints) -> dict[str, Endpoint]:
@@ -88,7 +92,7 @@ def v2(on: IdentityEndpoints) -> dict[str, Endpoint]:
         f"{V2}/lookup": Endpoint(POST=terms(on.lookup.hashed)),
         f"{V2}/validate/email/requestToken": Endpoint(POST=terms(validate.request_email_token)),
         f"{V2}/validate/msisdn/requestToken": Endpoint(POST=terms(validate.request_phone_token)),
-        # The link in a message is opened by browsers, which have no token.
+        # Links are opened by browsers, which have no token.
         f"{V2}/validate/email/submitToken": Endpoint(
             GET=validate.submit_page("email"), HEAD=validate.look_at_page, POST=terms(validate.submit("email"))
         ),

@@ -13,7 +13,11 @@ from ...matrix.threepid import InvalidAddress, ThreePid
 from ...policies.newcomers import Newcomers
 from ...threepids.validation import ValidationSessions
 from ..endpoint import Answer, Call, Handler
-from ..pages import Pages
+from ..pages import Pages, Proof
+
+# Where the link in a message leads, whichever generation of the API it was asked for by: proxies pass on nothing that
+# does not begin with /_matrix/identity.
+CONFIRM = "/_matrix/identity/confirm"
 
 # Whatever a client counts by, within what a database and JavaScript can hold.
 SendAttempt = Annotated[int, Meta(ge=0, lt=2**53)]
@@ -47,9 +51,21 @@ class SessionProof(Struct):
 
 class ValidateEndpoints:
     def __init__(
-        self, sessions: ValidationSessions, pages: Pages, policy: Validation, newcomers: Newcomers | None = None
+        self,
+        sessions: ValidationSessions,
+        pages: Pages,
+        policy: Validation,
+        newcomers: Newcomers | None = None,
+        *,
+        asking_first: bool = True,
     ) -> None:
-        """``newcomers``: who may have phone numbers validated, since homeservers leave that to us; without it, all."""
+        """
+        Validation of addresses.
+
+        ``newcomers``: who may have phone numbers validated, since homeservers leave that to us; without it, all.
+        ``asking_first``: whether links in messages validate when a button is pressed, not when they are opened.
+        """
+        self._asking_first = asking_first
         self._policy = policy
         self._sessions = sessions
         self._pages = pages
@@ -80,10 +96,10 @@ class ValidateEndpoints:
     async def _request_token(self, call: Call, to: ThreePid, asked: EmailToken | PhoneToken) -> dict[str, object]:
         if not self._policy.enabled:
             raise MatrixError(403, "M_FORBIDDEN", "Addresses cannot be validated here")
-        # The link leads to the same generation of the API, beside this path.
-        submit_path = call.path().removesuffix("requestToken") + "submitToken"
+        beside = call.path().removesuffix("requestToken") + "submitToken"
+        path = f"{CONFIRM}/{to.medium}" if self._asking_first else beside
         sid = await self._sessions.request_token(
-            to, asked.client_secret, asked.send_attempt, asked.next_link or None, submit_path, call.accept_language()
+            to, asked.client_secret, asked.send_attempt, asked.next_link or None, path, call.accept_language()
         )
         return {"sid": sid, "success": True}
 
@@ -97,8 +113,33 @@ class ValidateEndpoints:
 
         return submit_token
 
+    async def ask(self, call: Call) -> object:
+        """For people: the link in the message.  Mail filters open links too: nothing changes by it."""
+        try:
+            proof = call.query(Proof)
+        except MatrixError as error:
+            return self._pages.failure(error, call.accept_language())
+        # The token stays unread: whoever began the session could otherwise try one after the other here.
+        next_link = await self._sessions.next_link(proof.sid, proof.client_secret)
+        return self._pages.confirm(proof, next_link, call.accept_language())
+
+    def confirm(self, medium: str) -> Handler:
+        """For people: what the button of that page does."""
+
+        async def submit_token(call: Call) -> object:
+            try:
+                given = call.body(SubmittedToken)
+                next_link = await self._sessions.submit_token(medium, given.sid, given.client_secret, given.token)
+            except MatrixError as error:
+                return self._pages.failure(error, call.accept_language())
+            if next_link is not None:
+                return self._pages.going_on(next_link, call.accept_language())
+            return self._pages.success(call.accept_language())
+
+        return submit_token
+
     def submit_page(self, medium: str) -> Handler:
-        """For people: the same by the link in the message, answered with a page, or the session's ``next_link``."""
+        """The same by a link, as the specification has it: answered with a page, or the session's ``next_link``."""
 
         async def submit_token(call: Call) -> object:
             if call.is_prefetch():
@@ -106,11 +147,11 @@ class ValidateEndpoints:
                 return Answer(503, {b"Cache-Control": b"no-store"}, b"")
             try:
                 given = call.query(SubmittedToken)
-                session = await self._sessions.submit_token(medium, given.sid, given.client_secret, given.token)
+                next_link = await self._sessions.submit_token(medium, given.sid, given.client_secret, given.token)
             except MatrixError as error:
                 return self._pages.failure(error, call.accept_language())
-            if session.next_link:
-                return Answer(302, {b"Location": session.next_link.encode()}, b"")
+            if next_link is not None:
+                return Answer(302, {b"Location": next_link.url.encode()}, b"")
             return self._pages.success(call.accept_language())
 
         return submit_token

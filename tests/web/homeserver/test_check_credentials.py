@@ -1,30 +1,19 @@
 from __future__ import annotations
 
 import json
-from functools import cached_property
 
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
-from mxisd.config.interception import CheckCredentials
-from mxisd.config.server import LOOPBACK
-from mxisd.stores.passwords import BEAT, Passwords
+from mxisd.stores.passwords import BEAT
 from mxisd.stores.stores import Stores
-from mxisd.web.client import Clients
-from mxisd.web.homeserver.check_credentials import PATH, CheckCredentialsEndpoints
-from mxisd.web.site import Site, tree
+from mxisd.web.homeserver.check_credentials import PATH
 from tests.web.interception.app import InterceptionTestCase
 from tests.web.interception.people import PEOPLE, Failing, broken
 
 
 class CheckCredentialsTestCase(InterceptionTestCase):
     stores = Stores([PEOPLE])
-
-    @cached_property
-    def site(self) -> Site:
-        credentials = Passwords(self.stores, "example.org", self.clock)
-        endpoints = CheckCredentialsEndpoints(credentials, Clients(LOOPBACK), CheckCredentials().allowed_cidr)
-        return Site(tree(endpoints.endpoints()), {}, reactor=self.clock)
 
     def ask(self, body: object, headers: str = "", peer: str = "127.0.0.1") -> tuple[int, object]:
         """The status and the body of the answer."""

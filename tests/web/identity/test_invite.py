@@ -59,13 +59,13 @@ class StoreInviteTests(AppTestCase):
 
     def test_message_is_queued(self) -> None:
         token = self.invite().json["token"]
-        self.assertEqual(self.app.deliveries.rung, 1)
+        self.assertEqual(self.deliveries.rung, 1)
         [message] = result(self.app.storage.outbox.claim("message", now(self.app.clock), 1, 9, {}, 9)).deliveries
         self.assertEqual(message.token, token)
 
     def test_what_the_policy_forbids_is_neither_kept_nor_sent(self) -> None:
         self.assert_error(self.invite("Bob@Forbidden.example"), 403, "M_FORBIDDEN")
-        self.assertEqual(self.app.deliveries.rung, 0)
+        self.assertEqual(self.deliveries.rung, 0)
         self.assertEqual(result(self.app.storage.invites.page(ended=False, offset=0, limit=9)), [])
 
     def test_known_address(self) -> None:
@@ -174,7 +174,7 @@ class SenderTests(AppTestCase):
         ]:
             self.assert_error(self.store(path, sender, token), 403, "M_FORBIDDEN")
         self.assertEqual(self.pending(), [])
-        self.assertEqual(self.app.deliveries.rung, 0)
+        self.assertEqual(self.deliveries.rung, 0)
 
     def test_the_sender_is_proven_by_a_token(self) -> None:
         for path, sender, token, proven in [

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from ipaddress import ip_network
-from random import Random
 from typing import Any
 
 from msgspec import json
@@ -12,27 +10,24 @@ from treq.testing import StubTreq
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.config.invite import Policy
-from mxisd.invites.invites import Invites
-from mxisd.lookup.chain import Lookup
-from mxisd.lookup.hashed import HashedLookup
-from mxisd.lookup.index import HashIndex
-from mxisd.lookup.recursion import Recursion
+from mxisd.config import Config
+from mxisd.config.lookup import Bridge, Federation, Lookup, Recursive
+from mxisd.config.matrix import Matrix
 from mxisd.net.networks import Network
-from mxisd.policies.invite import InvitePolicy
-from mxisd.policies.proofs import Proofs
-from mxisd.stores.stores import Stores
+from mxisd.server import build_parts
 from mxisd.web.client import Clients
 from mxisd.web.endpoint import Call, Endpoint, Handler
 from mxisd.web.identity.invite import InviteEndpoints
 from mxisd.web.identity.lookup import LookupEndpoints
 from mxisd.web.site import tree
-from tests.lookup.book import ALICE, Book, email
-from tests.make import signer_for
-from tests.storage.inline import at_once, storage_in_memory
-from tests.web.app import Bell
+from tests.ends import MemoryCore
+from tests.lookup.book import ALICE, email
+from tests.matrix.fakes import FakeHttp, answer
+from tests.web.app import Mailbox
 
 ANNA = email("anna")
+# Only other servers know her.
+ASKED = "http://bridge/_matrix/identity/api/v1/lookup?medium=email&address=anna%40example.com"
 # Where the requests of a StubTreq come from.
 PROXY = ip_network("127.0.0.1/32")
 
@@ -52,16 +47,17 @@ class RequesterTests(SynchronousTestCase):
         self.start([PROXY])
 
     def start(self, trusted: list[Network], *, bulk: bool = True) -> None:
-        clock, storage, signer = Clock(), storage_in_memory(), signer_for()
-        here = Lookup(storage.bindings, [], signer, clock)
-        everywhere = Lookup(storage.bindings, [Book({ANNA: ALICE})], signer, clock)
-        recursion = Recursion(here, everywhere, [ip_network("10.0.0.0/8")])
-        index = HashIndex(storage.hashes, storage.cooldowns, [], at_once, clock, bytes, 20, timedelta(minutes=10))
-        endpoints = LookupEndpoints(recursion, HashedLookup(storage.hashes, index), Clients(trusted), bulk=bulk)
-        policy, proofs = InvitePolicy(Policy(), Stores([])), Proofs(storage.cooldowns, clock)
-        random = Random(0).randbytes
-        invites = Invites(storage.invites, policy, proofs, recursion, Bell(), signer, clock, random, "example.org")
-        inviting = InviteEndpoints(invites, Clients(trusted), signer, "https://id.example.org")
+        bridge = Bridge(enabled=True, server="http://bridge")
+        recursive = Recursive(
+            allowed_cidr=(ip_network("10.0.0.0/8"),), federation=Federation(enabled=False), bridge=bridge
+        )
+        config = Config(matrix=Matrix(domain="example.org"), lookup=Lookup(recursive=recursive))
+        core: Any = MemoryCore(config, Clock())
+        core.admin_http = FakeHttp()
+        core.admin_http.answers["GET", ASKED] = answer({"medium": "email", "address": ANNA.address, "mxid": ALICE})
+        parts = build_parts(core, Mailbox())
+        endpoints = LookupEndpoints(parts.lookups.recursion, parts.lookups.hashed, Clients(trusted), bulk=bulk)
+        inviting = InviteEndpoints(parts.invites, Clients(trusted), core.signer, "https://id.example.org")
         self.client: Any = StubTreq(
             tree(
                 {

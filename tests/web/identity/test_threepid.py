@@ -31,7 +31,7 @@ class BindTests(AppTestCase):
 
     def test_homeserver_is_told(self) -> None:
         self.bind()
-        self.assertEqual(self.app.deliveries.rung, 1)
+        self.assertEqual(self.deliveries.rung, 1)
         claimed = result(self.app.storage.outbox.claim("onbind", now(self.app.clock), 1, 9, {}, 9))
         self.assertEqual([(d.destination, d.user_id, d.token) for d in claimed.deliveries], [(DOMAIN, ALICE, None)])
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from urllib.parse import parse_qs, urlsplit
+from functools import partial
+from html import unescape
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from twisted.internet.defer import Deferred
 
 from mxisd.clock import now
+from mxisd.config.session import NextLink, SessionPolicy
 from mxisd.notify import SendFailed
+from mxisd.threepids.validation import SEND_TIMEOUT
 from tests.web.app import PUBLIC_URL, V1, V2, AppTestCase, Response
 
 HOUR = 3600
+
+
+def _fail(held: Deferred[None], error: Exception | None) -> None:
+    """When it is cancelled, with an error of its own or the usual one."""
+    if error is not None:
+        held.errback(error)
 
 
 class EmailSessionTests(AppTestCase):
@@ -58,6 +71,30 @@ class EmailSessionTests(AppTestCase):
         self.open_session()
         self.assertEqual(len(self.app.mailbox.messages), 1)
 
+    def test_handed_over_without_an_answer(self) -> None:
+        self.app.mailbox.failure = SendFailed(permanent=False, reason="the server is slow", handed_over=True)
+        sid = self.open_session()
+        self.app.mailbox.failure = None
+        # The attempt counts: the message most likely arrives.
+        self.assertEqual(self.open_session(), sid)
+        self.assertEqual(self.app.mailbox.messages, [])
+
+    def test_slow_mail_servers(self) -> None:
+        handed_over = SendFailed(permanent=False, reason="cancelled", handed_over=True)
+        for cancelled_with, expected in ((handed_over, 200), (None, 400)):
+            self.setUp()
+            self.app.mailbox.held = Deferred(partial(_fail, error=cancelled_with))
+            path, body = f"{V1}/validate/email/requestToken", {"client_secret": "secret", "send_attempt": 1}
+            pending = self.begin("POST", path, json=body | {"email": "alice@example.com"})
+            self.app.clock.advance(SEND_TIMEOUT - 1)
+            self.assertNoResult(pending)
+            self.app.clock.advance(1)
+            answer = self.response(pending)
+            self.assertEqual(answer.status, expected, answer.body)
+            self.app.mailbox.held = None
+            self.open_session()
+            self.assertEqual(len(self.app.mailbox.messages), 0 if expected == 200 else 1)
+
     def test_no_addresses(self) -> None:
         for address in (
             "",
@@ -92,6 +129,7 @@ class EmailSessionTests(AppTestCase):
             "x",
         ):
             self.assert_error(self.request_token(next_link=link), 400, "M_INVALID_PARAM")
+        self.assertEqual(self.app.mailbox.messages, [])
 
     def test_validation(self) -> None:
         sid = self.open_session("Alice@example.com")
@@ -154,7 +192,20 @@ class EmailSessionTests(AppTestCase):
         self.assert_error(self.get_validated(sid), 400, "M_SESSION_EXPIRED")
 
 
-class LinkTests(AppTestCase):
+class NextLinkTests(AppTestCase):
+    session_policy = SessionPolicy(next_link=NextLink(allowed=("app.example.org",)))
+
+    def test_other_hosts(self) -> None:
+        path, body = f"{V1}/validate/email/requestToken", {"client_secret": "secret", "send_attempt": 1}
+        body["email"] = "alice@example.com"
+        answer = self.post(path, json=body | {"next_link": "https://evil.example/"})
+        self.assert_error(answer, 400, "M_INVALID_PARAM")
+        self.assertIn("evil.example", answer.json["error"])
+        self.assertEqual(self.app.mailbox.messages, [])
+        self.assertEqual(self.post(path, json=body | {"next_link": "https://app.example.org/"}).status, 200)
+
+
+class LinksTestCase(AppTestCase):
     def follow(self, link: str, method: str = "GET", headers: Mapping[str, str] | None = None) -> Response:
         self.assertTrue(link.startswith(f"{PUBLIC_URL}/_matrix/identity/"), link)
         return self.request(method, link.removeprefix(PUBLIC_URL), headers=headers)
@@ -169,6 +220,129 @@ class LinkTests(AppTestCase):
     def is_validated(self) -> bool:
         query = {"sid": self.sid, "client_secret": "secret"}
         return self.get(f"{V1}/3pid/getValidated3pid", query=query).status == 200
+
+
+class ConfirmationTests(LinksTestCase):
+    """The link in a message leads to a page with a button, and that validates."""
+
+    def press(self, link: str, **other: str) -> Response:
+        """Press the button of the page: a form is sent, to where it says."""
+        page = self.follow(link).body.decode()
+        self.assertIn('<form method="post" action="?">', page)
+        hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page)
+        form = {name: unescape(value) for name, value in hidden} | other
+        return self.post(urlsplit(link).path, form=form)
+
+    def test_one_page_for_both_generations(self) -> None:
+        for path in (V1, V2):
+            link = self.link(path)
+            self.assertTrue(link.startswith(f"{PUBLIC_URL}/_matrix/identity/confirm/email?"), link)
+            self.assertEqual(set(parse_qs(urlsplit(link).query)), {"sid", "client_secret", "token"})
+            answer = self.press(link)
+            self.assertEqual(answer.status, 200)
+            self.assertIn(b"<h1>This address is verified</h1>", answer.body)
+            self.assertTrue(self.is_validated())
+            self.assertEqual(self.press(link).status, 200)
+            self.setUp()
+
+    def test_looking_changes_nothing(self) -> None:
+        link = self.link(next_link="https://app.example.org/done")
+        for method, headers in (
+            ("GET", {}),
+            ("HEAD", {}),
+            ("GET", {"Sec-Purpose": "prefetch;prerender"}),
+            ("GET", {"User-Agent": "a mail filter"}),
+        ):
+            for _ in range(10):
+                answer = self.follow(link, method, headers)
+                self.assertEqual((answer.status, answer.header("Location")), (200, None))
+                self.assertEqual(answer.body == b"", method == "HEAD")
+        self.assertFalse(self.is_validated())
+        self.press(link)
+        self.assertTrue(self.is_validated())
+
+    def test_the_page_does_not_tell_whether_a_token_is_right(self) -> None:
+        link = self.link(next_link="https://app.example.org/done")
+        token = parse_qs(urlsplit(link).query)["token"][0]
+        wrong = self.follow(link.replace(token, "wrong"))
+        self.assertEqual(wrong.status, 200)
+        self.assertEqual(wrong.body.replace(b"wrong", token.encode()), self.follow(link).body)
+
+    def test_strangers_are_told_nothing(self) -> None:
+        link = self.link(next_link="https://app.example.org/done")
+        unknown = self.follow(f"{PUBLIC_URL}/_matrix/identity/confirm/email?sid=x&client_secret=y&token=z")
+        self.assertEqual(unknown.status, 200)
+        for stranger in (link.replace("client_secret=secret", "client_secret=other"), link.replace("sid=", "sid=x")):
+            answer = self.follow(stranger)
+            self.assertEqual(answer.status, 200)
+            self.assertIn(b"<p hidden>Afterwards", answer.body)
+            self.assertNotIn(b"app.example.org", answer.body)
+        self.assertNotIn(b"alice", self.follow(link).body)
+
+    def test_the_next_host_is_shown_before_and_then_comes(self) -> None:
+        link = self.link(next_link='https://App.example.org:8443/done?x=1&y=%20"#z')
+        page = self.follow(link + "&next_link=https://evil.example/").body
+        self.assertIn(b"<p >Afterwards you go on to <strong>app.example.org</strong>", page)
+        answer = self.press(link, next_link="https://evil.example/")
+        self.assertEqual((answer.status, answer.header("Location")), (200, None))
+        url = b"https://App.example.org:8443/done?x=1&amp;y=%20&quot;#z"
+        self.assertIn(b'<meta http-equiv="refresh" content="0; url=' + url + b'">', answer.body)
+        self.assertIn(b'<a href="' + url + b'">app.example.org</a>', answer.body)
+        self.assertTrue(self.is_validated())
+
+    def test_what_does_not_validate(self) -> None:
+        link = self.link(next_link="https://app.example.org/done")
+        for other, status in (
+            ({"token": "wrong"}, 400),
+            ({"client_secret": "other"}, 404),
+            ({"sid": "unknown"}, 404),
+            ({"sid": ""}, 400),
+        ):
+            answer = self.press(link, **other)
+            self.assertEqual(answer.status, status, other)
+            self.assertIn(b"<h1>This address could not be verified</h1>", answer.body)
+            self.assertNotIn(b"app.example.org", answer.body)
+        self.assertEqual(self.press(link.replace("/email?", "/msisdn?")).status, 404)
+        self.assertEqual(self.post("/_matrix/identity/confirm/email", form={}).status, 400)
+        self.assertFalse(self.is_validated())
+
+    def test_an_old_session(self) -> None:
+        link = self.link()
+        self.app.clock.advance(24 * HOUR)
+        self.assertEqual(self.follow(link).status, 200)
+        self.assertEqual(self.press(link).status, 400)
+
+    def test_nothing_of_the_link_is_markup(self) -> None:
+        self.link()
+        query = urlencode({"sid": "\"'><script>alert(1)</script>", "client_secret": "%TOKEN%", "token": "&quot;"})
+        page = self.follow(f"{PUBLIC_URL}/_matrix/identity/confirm/email?{query}").body
+        self.assertNotIn(b"<script", page)
+        self.assertIn(b'value="&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"', page)
+        self.assertIn(b'value="%TOKEN%"', page)
+        self.assertIn(b'value="&amp;quot;"', page)
+        for bad in ("", "?", "?sid=%ff", "?sid=a&sid=b"):
+            answer = self.follow(f"{PUBLIC_URL}/_matrix/identity/confirm/email{bad}")
+            self.assertIn(answer.status, (200, 400))
+            self.assertTrue((answer.header("Content-Type") or "").startswith("text/html"))
+
+    def test_phones(self) -> None:
+        body = {"client_secret": "secret", "country": "GB", "phone_number": "07700 900001", "send_attempt": 1}
+        self.sid = self.post(f"{V1}/validate/msisdn/requestToken", json=body).json["sid"]
+        link = self.app.mailbox.messages[-1].link
+        self.assertTrue(link.startswith(f"{PUBLIC_URL}/_matrix/identity/confirm/msisdn?"), link)
+        self.assertEqual(self.press(link).status, 200)
+        self.assertTrue(self.is_validated())
+
+    def test_links_of_the_specification_stay(self) -> None:
+        query = urlsplit(self.link()).query
+        self.assertEqual(self.follow(f"{PUBLIC_URL}{V2}/validate/email/submitToken?{query}").status, 200)
+        self.assertTrue(self.is_validated())
+
+
+class LinkTests(LinksTestCase):
+    """Without the page, the link validates by itself."""
+
+    asking_first = False
 
     def test_page(self) -> None:
         for path in (V1, V2):

@@ -20,30 +20,22 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from mxisd.config.interception import AuthRule, Exclude
+from mxisd.config import Config
+from mxisd.config.interception import Auth, AuthRule, AuthUser, Directory, Exclude, Login, Profile, Register, Rewrite
 from mxisd.config.interception import RegisterPolicy as RegistrationPolicyConfiguration
-from mxisd.config.invite import IfSender
+from mxisd.config.invite import IfSender, Invite
 from mxisd.config.invite import Policy as InvitePolicyConfiguration
-from mxisd.config.server import LOOPBACK
-from mxisd.lookup.identifiers import Identifiers
+from mxisd.config.matrix import Account, Matrix
+from mxisd.config.server import Dns, DnsEntry, DnsOverwrite, HomeserverOverwrites
+from mxisd.core import Core
 from mxisd.matrix.threepid import ThreePid
-from mxisd.policies.invite import InvitePolicy
-from mxisd.policies.proofs import Proofs
-from mxisd.policies.registration import RegistrationPolicy
-from mxisd.stores.profiles import StoreProfiles
-from mxisd.stores.search import StoreSearch
+from mxisd.policies.build import build as build_policies
+from mxisd.server import build_parts
 from mxisd.stores.stores import Stores
-from mxisd.web.client import Clients
-from mxisd.web.endpoint import Endpoint
-from mxisd.web.interception.api import InterceptionEndpoints, interceptions
-from mxisd.web.interception.directory import DirectoryInterception
-from mxisd.web.interception.invite import InviteInterception
-from mxisd.web.interception.login import LoginInterception
-from mxisd.web.interception.profile import ProfileInterception
-from mxisd.web.interception.register import RegistrationInterception
-from mxisd.web.proxy import HomeserverUrls, Proxy
+from mxisd.web.build import Served, endpoints
 from mxisd.web.site import Site, tree
-from tests.storage.inline import storage_in_memory
+from tests.ends import MemoryCore
+from tests.web.app import Homeservers, Mailbox
 
 ONLY_STAFF = InvitePolicyConfiguration(if_sender=IfSender(has_role=("staff",)))
 WHOAMI = "/_matrix/client/v3/account/whoami"
@@ -147,38 +139,45 @@ class InterceptionTestCase(SynchronousTestCase):
     rules: tuple[AuthRule, ...] = ()
     public_profiles = False
     features = True
-    also: Mapping[str, Endpoint] = {}
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.storage = storage_in_memory()
-        self.proofs = Proofs(self.storage.cooldowns, self.clock)
+        self.mailbox = Mailbox()
         self.homeserver = Homeserver()
         self.agent = RequestTraversalAgent(self.homeserver)
-        self.homeservers = HomeserverUrls({"matrix.example.org": "http://homeserver:8008"}, otherwise=None)
 
     @cached_property
     def site(self) -> Site:
-        proxy = Proxy(self.agent, self.homeservers, Clients(LOOPBACK), self.clock)
-        search = StoreSearch(self.stores, self.exclude, self.clock)
-        endpoints = InterceptionEndpoints(
-            invite=InviteInterception(proxy, InvitePolicy(self.invites, Profiles()), self.proofs),
-            register=RegistrationInterception(
-                proxy, RegistrationPolicy(self.registrations, self.storage.invites, "example.org"), self.proofs
-            ),
-            directory=DirectoryInterception(proxy, search, self.exclude, self.clock) if self.features else None,
-            login=(
-                LoginInterception(proxy, Identifiers(self.addresses, self.rules, "example.org"))
-                if self.features
-                else None
-            ),
-            profile=(
-                ProfileInterception(proxy, StoreProfiles(self.stores, self.clock), public=self.public_profiles)
-                if self.features
-                else None
+        return Site(tree(endpoints(self.core, self.parts, self.agent)), {}, reactor=self.clock)
+
+    @cached_property
+    def core(self) -> Core:
+        homeserver = DnsEntry(name="matrix.example.org", value="http://homeserver:8008")
+        config = Config(
+            matrix=Matrix(domain="example.org"),
+            account=Account(allow_only_trust_domains=False),
+            dns=Dns(overwrite=DnsOverwrite(homeserver=HomeserverOverwrites(client=(homeserver,)))),
+            invite=Invite(policy=self.invites),
+            register=Register(policy=self.registrations),
+            auth=Auth(login=Login(enabled=self.features), rewrite=Rewrite(user=AuthUser(rules=self.rules))),
+            directory=Directory(enabled=self.features, exclude=self.exclude),
+            profile=Profile(enabled=self.features, public=self.public_profiles),
+        )
+        core = MemoryCore(config, self.clock)
+        core.use(Homeservers())
+        return core
+
+    @cached_property
+    def parts(self) -> Served:
+        built: Any = build_parts(self.core, self.mailbox)
+        return cast(
+            "Served",
+            built._replace(
+                stores=self.stores,
+                policies=build_policies(self.core, Profiles()),
+                lookups=built.lookups._replace(private=self.addresses),
             ),
         )
-        return Site(tree({**interceptions(endpoints), **self.also}), {}, reactor=self.clock)
 
     def connect(self, peer: str = "127.0.0.1") -> tuple[Any, StringTransport]:
         """A connection to mxisd, and what it writes there."""
