@@ -84,7 +84,7 @@ class CircuitBreakerTests(SynchronousTestCase):
 
     def test_answers_that_cannot_be_used_do_not_break_it(self) -> None:
         for error in (Unusable("no user"), NotJson("no JSON"), TooLarge("too large")):
-            self.book.before = lambda error=error: fail(error)  # type: ignore[misc]  # each with its own
+            self.book.before = lambda error=error: fail(error)
             for _ in range(FAILURES):
                 self.assertFalse(self.works())
         self.book.before = None
