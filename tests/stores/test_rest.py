@@ -211,7 +211,8 @@ class RestTests(
         for success in (True, "true", "True"):
             self.answers({"auth": {"success": success, "profile": {"display_name": 5, "three_pids": threepids}}})
             self.assertEqual(await self.log_in(), Profile(ALICE.user_id, "5", (EMAIL_OF_ALICE,)))
-        for refused in (False, "false", "yes", None, 1, {}):
+        refusals: tuple[object, ...] = (False, "false", "yes", None, 1, {})
+        for refused in refusals:
             self.answers({"auth": {"success": refused}})
             self.assertIsNone(await self.log_in())
 
