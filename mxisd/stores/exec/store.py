@@ -80,7 +80,11 @@ class ExecStore:
         return await self._search(self._config.directory.search.by_name, "name", term, limit)
 
     async def search_by_threepid(self, term: str, limit: int) -> Sequence[Entry]:
-        return await self._search(self._config.directory.search.by_threepid, "threepid", term, limit)
+        search = self._config.directory.search
+        # One program may do for both: it is told which one is meant.
+        return await self._search(
+            search.by_threepid if search.by_threepid.command else search.by_name, "threepid", term, limit
+        )
 
     async def authenticate(self, user_id: str, password: str) -> Profile | None:
         user = user_parts(self._user_ids, user_id)
@@ -112,7 +116,7 @@ class ExecStore:
 
     async def _bulk(self, asked: Sequence[ThreePid]) -> Fields:
         body = {"lookup": [threepid._asdict() for threepid in asked]}
-        plain = "".join(f"{threepid.medium}\t{threepid.address}\n" for threepid in asked)
+        plain = "\n".join(f"{threepid.medium}\t{threepid.address}" for threepid in asked)
         return decoded(await self._ask(self._config.identity.lookup.bulk, Request({}, body, plain)) or b"")
 
     async def _profile(self, process: Process, user_id: str) -> ProfileFields:
@@ -123,7 +127,7 @@ class ExecStore:
     async def _search(self, process: Process, by: str, term: str, limit: int) -> Sequence[Entry]:
         if not term.isprintable():
             return []
-        request = Request({"type": by, "query": term}, {"by": by, "search_term": term}, f"{by}\n{term}\n")
+        request = Request({"type": by, "query": term}, {"by": by, "search_term": term}, f"{by}\n{term}")
         return self._reader.entries(decoded(await self._ask(process, request) or b""), limit)
 
     async def _ask(self, process: Process, request: Request) -> bytes | None:
@@ -148,7 +152,7 @@ class ExecStore:
 
 def _request(values: Mapping[str, str], plain: str) -> Request:
     """A question that is the same in JSON and in lines: ``plain`` names the values that are the lines."""
-    return Request(values, values, "".join(f"{values[name]}\n" for name in plain.split()))
+    return Request(values, values, "\n".join(values[name] for name in plain.split()))
 
 
 def _lines(output: bytes) -> tuple[str, str]:
