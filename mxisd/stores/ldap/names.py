@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from ..localpart import UserIds
@@ -14,8 +15,8 @@ class Names(Protocol):
         """The user ID; ``None`` if there is none for that value."""
         ...
 
-    def uid(self, user_id: str) -> str | None:
-        """The value of the attribute; ``None`` for users who cannot be in the directory."""
+    def uids(self, user_id: str) -> Sequence[str]:
+        """Values that the attribute may have; none for users who cannot be in the directory."""
         ...
 
 
@@ -28,8 +29,8 @@ class Localparts:
     def user_id(self, uid: str) -> str | None:
         return self._user_ids.of_name(uid)
 
-    def uid(self, user_id: str) -> str | None:
-        return self._user_ids.name_of(user_id)
+    def uids(self, user_id: str) -> Sequence[str]:
+        return _given(self._user_ids.name_of(user_id))
 
 
 class FullUserIds:
@@ -41,8 +42,8 @@ class FullUserIds:
     def user_id(self, uid: str) -> str | None:
         return self._user_ids.checked(uid.lower())
 
-    def uid(self, user_id: str) -> str | None:
-        return self._user_ids.checked(user_id)
+    def uids(self, user_id: str) -> Sequence[str]:
+        return _given(self._user_ids.checked(user_id))
 
 
 class PrincipalNames:
@@ -62,11 +63,15 @@ class PrincipalNames:
             return None
         return self._user_ids.of_name(name if domain == self._default else f"{name}/{domain}")
 
-    def uid(self, user_id: str) -> str | None:
+    def uids(self, user_id: str) -> Sequence[str]:
         name = self._user_ids.name_of(user_id)
         if name is None:
-            return None
+            return ()
         name, _, domain = name.rpartition("/") if "/" in name else (name, "", self._default)
         uid = f"{name}@{domain}"
         # jane/example.com is not a second name of jane, where example.com is the default domain.
-        return uid if self.user_id(uid) == user_id else None
+        return _given(uid if self.user_id(uid) == user_id else None)
+
+
+def _given(uid: str | None) -> Sequence[str]:
+    return () if uid is None else (uid,)
