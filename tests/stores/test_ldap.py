@@ -376,7 +376,10 @@ def two_domains() -> Slapd:
     people = (
         Person("Alice@a.example", "Alice of A", ((EMAIL, "alice@a.example"),)),
         Person("alice@b.example", "Alice of B", ((EMAIL, "alice@b.example"),), password="other"),
-        Person("alice", "Nobody", ((EMAIL, "nobody@b.example"),)),
+        Person("alice", "Alice without", ((EMAIL, "alice@nowhere.example"),), password="third"),
+        Person("jane", "Jane", ((EMAIL, "jane@a.example"),)),
+        Person("jane/b.example", "Nobody", ((EMAIL, "nobody@b.example"),)),
+        Person("jane@", "Nobody", ((EMAIL, "none@b.example"),)),
     )
     return Slapd(ldif(people))
 
@@ -393,13 +396,28 @@ class ActiveDirectoryTests(LdapCase):
     async def test_only_users_of_other_domains_have_the_domain_in_their_name(self) -> None:
         store = self.store
         assert store.source and store.profiles and store.authentication
-        asked = [ThreePid(EMAIL, f"{name}.example") for name in ("alice@a", "alice@b", "nobody@b")]
+        asked = [ThreePid(EMAIL, f"{name}.example") for name in ("alice@a", "alice@b", "nobody@b", "none@b")]
         at_a, at_b = f"@alice:{DOMAIN}", f"@alice/b.example:{DOMAIN}"
         self.assertEqual(await store.source.lookup(asked), dict(zip(asked, (at_a, at_b), strict=False)))
         self.assertEqual(await store.profiles.display_name(at_a), "Alice of A")
         self.assertEqual(await store.profiles.display_name(at_b), "Alice of B")
         self.assertIsNotNone(await store.authentication.authenticate(at_b, "other"))
         self.assertIsNone(await store.authentication.authenticate(at_a, "other"))
+
+    async def test_a_name_without_a_domain_is_one_of_the_default_domain(self) -> None:
+        store = self.store
+        assert store.source and store.profiles and store.authentication
+        jane, jane_at_b = f"@jane:{DOMAIN}", f"@jane/b.example:{DOMAIN}"
+        threepid = ThreePid(EMAIL, "jane@a.example")
+        self.assertEqual(await store.source.lookup([threepid]), {threepid: jane})
+        self.assertEqual(await store.profiles.display_name(jane), "Jane")
+        self.assertIsNotNone(await store.authentication.authenticate(jane, "secret"))
+        self.assertIsNone(await store.authentication.authenticate(jane_at_b, "secret"))
+        # Of two, the one whose domain is known counts, and the log names the other.
+        with capturedLogs() as events:
+            self.assertIsNone(await store.authentication.authenticate(f"@alice:{DOMAIN}", "third"))
+        lines = [formatEvent(event) or "" for event in events if event["log_level"] >= LogLevel.warn]
+        self.assertEqual(lines, [f"ldap: 2 entries have the name of @alice:{DOMAIN}"])
 
 
 @INSTALLED

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from ...log import Logger
 from ..localpart import UserIds
+
+log = Logger()
 
 
 class Names(Protocol):
@@ -50,7 +53,7 @@ class PrincipalNames:
     """
     Active Directory with several domains: the attribute is ``name@domain``, the localpart ``name/domain``.
 
-    Of the default domain it is only the name.
+    Of the default domain it is only the name, and so is the attribute where it has no domain, as ``sAMAccountName``.
     """
 
     def __init__(self, user_ids: UserIds, default_domain: str | None) -> None:
@@ -58,19 +61,28 @@ class PrincipalNames:
         self._default = (default_domain or "").lower()
 
     def user_id(self, uid: str) -> str | None:
-        name, at, domain = uid.lower().partition("@")
-        if not at or not name or not domain:
+        localpart = self._localpart(uid)
+        if localpart is None:
+            # The value may be an address.
+            log.warn("a user of Active Directory is left out: its name is neither name nor name@domain")
             return None
-        return self._user_ids.of_name(name if domain == self._default else f"{name}/{domain}")
+        return self._user_ids.of_name(localpart)
 
     def uids(self, user_id: str) -> Sequence[str]:
-        name = self._user_ids.name_of(user_id)
-        if name is None:
+        localpart = self._user_ids.name_of(user_id)
+        if localpart is None:
             return ()
-        name, _, domain = name.rpartition("/") if "/" in name else (name, "", self._default)
-        uid = f"{name}@{domain}"
+        name, slash, domain = localpart.rpartition("/")
+        uids = (f"{name}@{domain}",) if slash else (f"{localpart}@{self._default}", localpart)
         # jane/example.com is not a second name of jane, where example.com is the default domain.
-        return _given(uid if self.user_id(uid) == user_id else None)
+        return [uid for uid in uids if self._localpart(uid) == localpart]
+
+    def _localpart(self, uid: str) -> str | None:
+        name, at, domain = uid.lower().partition("@")
+        # No name has a slash, or jane/example.com would be a name of somebody at home.
+        if not name or "/" in name or bool(at) != bool(domain):
+            return None
+        return f"{name}/{domain}" if domain and domain != self._default else name
 
 
 def _given(uid: str | None) -> Sequence[str]:

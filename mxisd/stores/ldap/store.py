@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from ...log import Logger
 from ...lookup.source import Batch
 from ...matrix.threepid import MSISDN, ThreePid
 from ..address import findable, kept
@@ -17,6 +18,8 @@ from .filters import any_of, contains, equal, filled, of_address, restricted
 from .names import Names
 from .search import LdapEntry
 from .server import LdapServer
+
+log = Logger()
 
 # So many comparisons in one filter: servers limit its size.
 _COMPARISONS = 200
@@ -198,7 +201,12 @@ class LdapStore:
         wanted = any_of(equal(self._schema.uid, uid) for uid in uids)
         entries = await self._search(restricted(wanted, filter_), attributes)
         # The server may take "j doe" for "j  doe", which is somebody else to a homeserver.
-        return next((entry for entry in entries if user_id in self._user_ids(entry)), None)
+        mine = [entry for entry in entries if user_id in self._user_ids(entry)]
+        if len(mine) > 1:
+            log.warn("{store}: {count} entries have the name of {user}", store=self.name, count=len(mine), user=user_id)
+        # A name with its domain says more than one without.
+        mine.sort(key=lambda entry: uids[0] not in map(str.lower, entry.values([self._schema.uid])))
+        return mine[0] if mine else None
 
     async def _directory(self, attributes: Sequence[str], term: str, limit: int) -> list[Entry]:
         schema = self._schema
