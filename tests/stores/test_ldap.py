@@ -199,6 +199,11 @@ class SizeLimitTests(OtherServerCase):
         (line,) = lines
         self.assertRegex(line, f"stops at 50 entries below ou=people,{ROOT}: .*{len(MANY)} were read, which are all")
 
+    async def test_many_are_found_at_once(self) -> None:
+        assert self.store.source
+        found = {threepid: person.user_id for person in MANY for threepid in person.threepids}
+        self.assertEqual(await self.store.source.lookup(list(found)), found)
+
 
 @INSTALLED
 class NoPagesTests(SizeLimitTests):

@@ -61,22 +61,24 @@ class Searches:
 
     def search(
         self, connection: Any, base_dns: Sequence[str], filter_: str, attributes: Sequence[str]
-    ) -> list[LdapEntry]:
-        """All that a filter finds below some entries.  Raises :class:`SearchRefused`."""
+    ) -> tuple[list[LdapEntry], bool]:
+        """What a filter finds below some entries, and whether that is all.  Raises :class:`SearchRefused`."""
 
-        def below(base_dn: str) -> list[LdapEntry]:
+        def below(base_dn: str) -> tuple[list[LdapEntry], bool]:
             try:
                 message = self._ask(connection, base_dn, filter_, attributes, [])
-                return list(_entries(connection.result3(message, timeout=SEARCH_TIMEOUT)[1]))
+                return list(_entries(connection.result3(message, timeout=SEARCH_TIMEOUT)[1])), True
             except self._limits:
                 # Pages take longer, and what is looked up is mostly little.
                 pages = list(self._pages(connection, base_dn, filter_, attributes))
                 found = [entry for page, _ in pages for entry in page]
-                if not found and (stop := pages[-1][1]):
+                stop = pages[-1][1]
+                if stop and not found:
                     raise stop from None
-                return found
+                return found, stop is None
 
-        return [entry for found in self._below(base_dns, below) for entry in found]
+        answers = self._below(base_dns, below)
+        return [entry for found, _ in answers for entry in found], all(complete for _, complete in answers)
 
     def search_some(
         self, connection: Any, base_dns: Sequence[str], filter_: str, attributes: Sequence[str], limit: int

@@ -104,7 +104,7 @@ class LdapStore:
         filter_ = self._filter(threepid)
         if filter_ is None:
             return None
-        entries = await self._search(filter_, [self._schema.uid])
+        entries, _ = await self._search(filter_, [self._schema.uid])
         return Check(filter_, tuple(Match(entry.dn, self._user_id(entry)) for entry in entries))
 
     async def display_name(self, user_id: str) -> str | None:
@@ -160,8 +160,10 @@ class LdapStore:
         filter_ = restricted(any_of(of_address(threepid, attributes) for threepid in some), schema.identity_filter)
         wanted = set(some)
         found: dict[ThreePid, str] = {}
-        unexplained = False
-        for entry in await self._search(filter_, [schema.uid, *attributes]):
+        entries, complete = await self._search(filter_, [schema.uid, *attributes])
+        # Of those whom the server has kept back nothing can be told either.
+        unexplained = not complete
+        for entry in entries:
             addresses = wanted.intersection(kept(medium, value) for value in entry.values(attributes))
             user_id = self._user_id(entry)
             if user_id is not None:
@@ -199,7 +201,7 @@ class LdapStore:
         if not uids:
             return None
         wanted = any_of(equal(self._schema.uid, uid) for uid in uids)
-        entries = await self._search(restricted(wanted, filter_), attributes)
+        entries, _ = await self._search(restricted(wanted, filter_), attributes)
         # The server may take "j doe" for "j  doe", which is somebody else to a homeserver.
         mine = [entry for entry in entries if user_id in self._user_ids(entry)]
         if len(mine) > 1:
@@ -223,7 +225,7 @@ class LdapStore:
         ]
         return [Entry(user_id, name) for user_id, name in users if user_id]
 
-    async def _search(self, filter_: str, attributes: Sequence[str]) -> list[LdapEntry]:
+    async def _search(self, filter_: str, attributes: Sequence[str]) -> tuple[list[LdapEntry], bool]:
         base_dns = self._schema.base_dns
         return await self._pool.run(
             lambda connection: self._server.searches.search(connection, base_dns, filter_, attributes)
