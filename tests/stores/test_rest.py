@@ -10,7 +10,8 @@ from twisted.web.server import Request, Site
 
 from mxisd.config.interception import Exclude
 from mxisd.config.stores import Rest, RestEndpoints, RestIdentity, RestProfile
-from mxisd.lookup.source import Unusable
+from mxisd.lookup.circuit_breaker import FAILURES, CircuitBreaker
+from mxisd.lookup.source import Unavailable, Unusable
 from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
 from mxisd.net.dns import Resolver
 from mxisd.net.http_client import HttpClient
@@ -152,6 +153,15 @@ class RestTests(
                 await self.source.lookup([EMAIL_OF_ALICE])
         with self.assertRaises(Unusable):
             await self.look_up({"type": "email", "value": "alice"})
+
+    async def test_a_bad_record_switches_nobody_else_off(self) -> None:
+        guarded = CircuitBreaker(self.source, reactor, 60)
+        self.answers({"lookup": {"id": {"type": "nothing", "value": "alice"}}})
+        for _ in range(2 * FAILURES):
+            with self.assertRaises(Unavailable):
+                await guarded.lookup([EMAIL_OF_ALICE])
+        self.api.answer = None
+        self.assertEqual(await guarded.lookup([EMAIL_OF_ALICE]), {EMAIL_OF_ALICE: ALICE.user_id})
 
     async def test_users_are_read_as_they_are_meant(self) -> None:
         elsewhere = "@Alice:elsewhere.example"
