@@ -12,14 +12,17 @@ from twisted.logger import LogLevel
 from ..log import Logger
 from ..matrix.ids import InvalidIdentifier, server_of
 from ..matrix.threepid import ThreePid
+from ..net.errors import NotJson, TooLarge
 from ..waiting import within
-from .source import Source, Unavailable
+from .source import Source, Unavailable, Unusable
 
 log = Logger()
 
 # So many failures in a row, and a source is left in peace for so many seconds; then one lookup tries it.
 FAILURES = 3
 PEACE = 30.0
+# Answers that arrived: one bad record among many is no reason to ask for none of them.
+_ARRIVED = (Unusable, NotJson, TooLarge)
 
 
 class Counts(Struct):
@@ -66,6 +69,9 @@ class CircuitBreaker:
         try:
             late = TimeoutError(f"no answer within {self._seconds:g} seconds")
             answer = await within(self._seconds, self._clock, self._source.lookup(threepids), late)
+        except _ARRIVED as error:
+            self._answered_badly(error)
+            raise Unavailable(f"{self.name} gave an answer that cannot be used") from error
         except Exception as error:
             self._failed(error)
             raise Unavailable(f"{self.name} could not be asked") from error
@@ -89,6 +95,11 @@ class CircuitBreaker:
                 kind=type(error).__name__,
                 error=error,
             )
+
+    def _answered_badly(self, error: Exception) -> None:
+        self.counts.failed += 1
+        log.emit(self._level, "an answer of {source} cannot be used: {error}", source=self.name, error=error)
+        self._worked()
 
     def _worked(self) -> None:
         if self._failures >= FAILURES:

@@ -21,6 +21,14 @@ class Unavailable(Exception):
     """A source that cannot be asked at the moment.  The log says so already."""
 
 
+class Unusable(Exception):
+    """
+    An answer that arrived, and that nobody can use.
+
+    It concerns its own question: the source itself is there, and the next question may go well.
+    """
+
+
 class Source(Protocol):
     """Something that knows user IDs by address: an identity store, another identity server, a bridge."""
 
