@@ -53,13 +53,13 @@ number = count(STOCK)
 
 def binding(n: int) -> Binding:
     address, signed = f"person{n}@example.com", SIGNED.format(n).encode()
-    return Binding(medium="email", address=address, user_id=USER.format(n), bound_at=NOW, signed=signed)
+    return Binding(threepid=ThreePid("email", address), user_id=USER.format(n), bound_at=NOW, signed=signed)
 
 
 def session(n: int) -> Session:
     random = f"{n:043}"
     address = f"person{n}@example.com"
-    return Session(sid=random, secret_digest=random, medium="email", address=address, modified=NOW, send_attempt=1)
+    return Session(sid=random, secret_digest=random, threepid=ThreePid("email", address), modified=NOW, send_attempt=1)
 
 
 def invite(n: int) -> Invite:
@@ -82,8 +82,7 @@ def invite(n: int) -> Invite:
     }
     return Invite(
         token=f"{n:043}",
-        medium="email",
-        address=address,
+        threepid=ThreePid("email", address),
         room_id="!abcdefghijklmnopqr:example.org",
         sender=USER.format(n),
         created=NOW,
@@ -104,7 +103,7 @@ def calls(storage: Storage) -> dict[str, Call]:
         return [binding((n * 100 + each) % (2 * STOCK)).threepid for each in range(100)]
 
     async def claim_and_close(_: int) -> None:
-        for claimed in await outbox.claim("message", NOW, DAY, 1, {}, 1_000_000):
+        for claimed in (await outbox.claim("message", NOW, DAY, 1, {}, 1_000_000)).deliveries:
             await outbox.close(claimed, "done", "250 OK", NOW)
 
     return {
@@ -126,11 +125,10 @@ def calls(storage: Storage) -> dict[str, Call]:
         "invites.claim_due, 100": lambda n: invites.claim_due(NOW + n, NOW + n, 100),
         "invites.end": lambda n: invites.end(invite(n).token, "resolved", USER.format(n), "example.org", NOW),
         "outbox.claim + close": claim_and_close,
-        "outbox.next_due": lambda _: outbox.next_due("onbind"),
+        "outbox.claim, nothing due": lambda _: outbox.claim("onbind", 0, DAY, 1, {}, 1),
         "outbox.of_invite": lambda n: outbox.of_invite(invite(n).token),
         "accounts.register": lambda _: accounts.register(f"{next(number):064}", USER, NOW),
-        "accounts.user_of": lambda n: accounts.user_of(f"{n:064}"),
-        "accounts.accepted_terms": lambda n: accounts.accepted_terms(USER.format(n)),
+        "accounts.account_of": lambda n: accounts.account_of(f"{n:064}"),
         "transactions.done": lambda _: storage.transactions.done(f"{next(number)}", "digest", NOW),
         "cooldowns.take": lambda _: storage.cooldowns.take(f"{next(number)}", NOW, 1),
     }
@@ -266,7 +264,7 @@ def _end(storage: Storage, n: int) -> Awaitable[object]:
 
 
 async def _deliver(storage: Storage) -> None:
-    for claimed in await storage.outbox.claim("onbind", NOW, DAY, 1000, {}, 1_000_000):
+    for claimed in (await storage.outbox.claim("onbind", NOW, DAY, 1000, {}, 1_000_000)).deliveries:
         await storage.outbox.close(claimed, "done", "200", NOW)
 
 

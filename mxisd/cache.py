@@ -1,19 +1,33 @@
-"""Answers that are kept for a while, and fetched once for all who ask at a time."""
+"""What is remembered for a while: so many entries, for so long, and fetched once for all who ask at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable
+from typing import Generic, TypeAlias, TypeVar
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
+
+from .waiting import SharedResult, Work
 
 K = TypeVar("K")
 V = TypeVar("V")
 
-Load = Callable[[V | None], Coroutine[Deferred[Any], Any, tuple[V, float]]]
+Load: TypeAlias = Callable[[V | None], Work[tuple[V, float]]]
 """Fetches a value, given the expired one if it is still there; returns it with the seconds that it is good for."""
+
+
+class OldestOut(dict[K, V]):
+    """A dict of at most ``capacity`` entries, to be set one by one: the one that was set longest ago goes first."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()
+        self._capacity = capacity
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self.pop(key, None)
+        super().__setitem__(key, value)
+        if len(self) > self._capacity:
+            del self[next(iter(self))]
 
 
 class Cache(Generic[K, V]):
@@ -21,9 +35,8 @@ class Cache(Generic[K, V]):
 
     def __init__(self, clock: IReactorTime, capacity: int) -> None:
         self._clock = clock
-        self._capacity = capacity
-        self._values: dict[K, tuple[V, float]] = {}
-        self._waiting: dict[K, list[Deferred[V]]] = {}
+        self._values: OldestOut[K, tuple[V, float]] = OldestOut(capacity)
+        self._under_way: dict[K, SharedResult[V]] = {}
 
     async def get(self, key: K, load: Load[V]) -> V:
         """
@@ -35,27 +48,20 @@ class Cache(Generic[K, V]):
         value, expiry = self._values.get(key, (None, 0.0))
         if value is not None and self._clock.seconds() < expiry:
             return value
-        waiter: Deferred[V] = Deferred()
-        if key in self._waiting:
-            self._waiting[key].append(waiter)
-        else:
-            self._waiting[key] = [waiter]
-            Deferred.fromCoroutine(self._load(key, load, value)).addBoth(self._tell, key)
-        return await waiter
+        loaded = self._under_way.get(key)
+        if loaded is None:
+            loaded = self._under_way[key] = SharedResult()
+            loaded.begin(self._load(key, load, value))
+        return await loaded.wait()
 
     def forget(self, key: K) -> None:
         """Load a value anew when it is next asked for."""
         self._values.pop(key, None)
 
     async def _load(self, key: K, load: Load[V], expired: V | None) -> V:
-        value, seconds = await load(expired)
-        self._values.pop(key, None)
+        try:
+            value, seconds = await load(expired)
+        finally:
+            del self._under_way[key]
         self._values[key] = (value, self._clock.seconds() + seconds)
-        if len(self._values) > self._capacity:
-            del self._values[next(iter(self._values))]
         return value
-
-    def _tell(self, result: V | Failure, key: K) -> None:
-        for waiter in self._waiting.pop(key):
-            if not waiter.called:  # it was cancelled
-                waiter.callback(result)

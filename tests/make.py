@@ -67,8 +67,7 @@ def session(**changes: Any) -> Session:
     fields: dict[str, Any] = {
         "sid": f"sid{number}",
         "secret_digest": f"secret{number}",
-        "medium": EMAIL.medium,
-        "address": EMAIL.address,
+        "threepid": EMAIL,
         "modified": NOW,
     }
     return Session(**fields | changes)
@@ -77,7 +76,7 @@ def session(**changes: Any) -> Session:
 def binding(threepid: ThreePid = EMAIL, user_id: str = ALICE, bound_at: int = NOW) -> Binding:
     """A binding, of Alice's address to Alice if nothing else is said."""
     signed = b'{"address":"\xc3\xa9","ts":1}'
-    return Binding(medium=threepid.medium, address=threepid.address, user_id=user_id, bound_at=bound_at, signed=signed)
+    return Binding(threepid=threepid, user_id=user_id, bound_at=bound_at, signed=signed)
 
 
 def invite(threepid: ThreePid = EMAIL, **changes: Any) -> Invite:
@@ -85,8 +84,7 @@ def invite(threepid: ThreePid = EMAIL, **changes: Any) -> Invite:
     number = next(_serial)
     fields: dict[str, Any] = {
         "token": f"invite{number}",
-        "medium": threepid.medium,
-        "address": threepid.address,
+        "threepid": threepid,
         "room_id": f"!room{number}:example.org",
         "sender": BOB,
         "created": NOW,
@@ -104,8 +102,7 @@ def delivery(threepid: ThreePid = EMAIL, **changes: Any) -> Delivery:
         "id": "1",
         "kind": "onbind",
         "destination": "example.org",
-        "medium": threepid.medium,
-        "address": threepid.address,
+        "threepid": threepid,
         "token": None,
         "user_id": ALICE,
         "created": NOW,

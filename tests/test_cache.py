@@ -4,7 +4,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.cache import Cache
+from mxisd.cache import Cache, OldestOut
 
 
 class CacheTests(SynchronousTestCase):
@@ -60,3 +60,12 @@ class CacheTests(SynchronousTestCase):
         self.get("c"), self.get("b")
         self.assertEqual(len(self.loads), 3)
         self.assertNoResult(self.get("a"))
+
+
+class OldestOutTests(SynchronousTestCase):
+    def test_what_was_set_longest_ago_goes_first(self) -> None:
+        kept: OldestOut[str, int] = OldestOut(2)
+        kept["a"], kept["b"] = 1, 2
+        kept["a"] = 3
+        kept["c"] = 4
+        self.assertEqual(kept, {"a": 3, "c": 4})

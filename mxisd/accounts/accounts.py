@@ -11,6 +11,7 @@ from ..clock import Random, now, token
 from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, split_server_name
 from ..storage.contract import AccountStorage as Store
+from ..storage.records import Account
 
 
 class OpenID(Protocol):
@@ -51,12 +52,12 @@ class Accounts:
         await self._store.register(digest(access_token), user_id, now(self._clock))
         return access_token
 
-    async def authenticate(self, access_token: str | None) -> str:
-        """The user ID behind an access token.  Raises :class:`MatrixError` ``M_UNAUTHORIZED``."""
-        user_id = await self._store.user_of(digest(access_token)) if access_token else None
-        if user_id is None:
+    async def authenticate(self, access_token: str | None) -> Account:
+        """Whom an access token belongs to.  Raises :class:`MatrixError` ``M_UNAUTHORIZED``."""
+        account = await self._store.account_of(digest(access_token)) if access_token else None
+        if account is None:
             raise MatrixError(401, "M_UNAUTHORIZED", "The access token is missing or not known")
-        return user_id
+        return account
 
     async def logout(self, access_token: str) -> None:
         """End one access token; others of the same user stay.  Raises :class:`MatrixError` ``M_UNAUTHORIZED``."""

@@ -11,6 +11,7 @@ from ..clock import now
 from ..config.matrix import TermsPolicy
 from ..matrix.error import MatrixError
 from ..storage.contract import AccountStorage as Store
+from ..storage.records import Account
 
 
 class Terms:
@@ -34,7 +35,7 @@ class Terms:
         """Add to what a user has accepted; URLs that are none of ours are of no use and are not kept."""
         await self._store.accept_terms(user_id, self._urls.intersection(urls), now(self._clock))
 
-    async def require(self, user_id: str, path: str) -> None:
+    def require(self, account: Account, path: str) -> None:
         """
         Raise :class:`MatrixError` ``M_TERMS_NOT_SIGNED`` unless a user has accepted what a path asks for.
 
@@ -43,8 +44,5 @@ class Terms:
         needed = [
             urls for urls, paths in self._policies if not paths or any(pattern.fullmatch(path) for pattern in paths)
         ]
-        if not needed:
-            return
-        accepted = await self._store.accepted_terms(user_id)
-        if not all(accepted & urls for urls in needed):
+        if not all(account.accepted_terms & urls for urls in needed):
             raise MatrixError(403, "M_TERMS_NOT_SIGNED", "The terms of service have to be accepted first")

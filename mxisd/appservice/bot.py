@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection
 from typing import Any
-
-from twisted.internet.defer import Deferred
 
 from ..log import Logger
 from ..matrix.homeserver import Homeserver, HomeserverRefused
-from ..matrix.ids import InvalidIdentifier, server_of
+from ..matrix.ids import is_user_of, server_of
 from ..net.errors import OutboundError
 from ..stores.store import Roles
+from ..waiting import background
 from .commands import Commands
 from .events import Event
 from .users import NotOurs, Users
@@ -55,14 +54,9 @@ class Bot:
         if event.sender == self._user_id:
             return
         if event.invites(self._user_id):
-            self._begin(self._answer_invite(event), event)
+            background(f"the answer to the invite {event.event_id}", self._answer_invite(event))
         elif _is_command(event):
-            self._begin(self._answer_message(event), event)
-
-    def _begin(self, action: Coroutine[Deferred[Any], Any, None], event: Event) -> None:
-        Deferred.fromCoroutine(action).addErrback(
-            lambda failure: log.failure("no reaction to {event_id}", failure=failure, event_id=event.event_id)
-        )
+            background(f"the answer to the message {event.event_id}", self._answer_message(event))
 
     async def check(self) -> None:
         """Make sure that there is our user, and say so if it is somebody else's."""
@@ -149,10 +143,7 @@ class Bot:
         return not set(self._allowed_roles).isdisjoint(await self._profiles.roles(user_id))
 
     def _is_local(self, user_id: str) -> bool:
-        try:
-            return server_of(user_id) == server_of(self._user_id)
-        except InvalidIdentifier:
-            return False
+        return is_user_of(user_id, server_of(self._user_id))
 
 
 def _is_command(event: Event) -> bool:

@@ -112,7 +112,7 @@ def _line(invite: Invite) -> str:
 
 def _details(invite: Invite) -> list[str]:
     lines = [
-        f"{invite.medium} {readable(invite.threepid)}",
+        f"{invite.threepid.medium} {readable(invite.threepid)}",
         f"Room: {invite.room_id}",
         f"Invited by: {invite.sender}{'' if invite.proven else ', which anybody may have said'}",
         f"Since: {_time(invite.created)}",

@@ -12,6 +12,7 @@ from ..log import Logger
 from ..matrix.homeserver import Homeserver, HomeserverRefused, StrippedEvent
 from ..net.errors import OutboundError
 from ..services import Service
+from ..waiting import Alarm, background
 from .events import Event
 from .users import Users
 
@@ -43,20 +44,18 @@ class ExpiryUser(Service):
         self._rooms: dict[str, set[str]] = {}
         """The rooms to leave, with the tokens of the invites that led there."""
         self._swept_at = float("-inf")
-        self._woken: Deferred[None] = Deferred()
+        self._news = Alarm(clock)
         self._work: Deferred[None] = Deferred()
 
     async def see(self, event: Event) -> None:
         """See :class:`~mxisd.appservice.events.Reaction`."""
         if event.invites(self._user_id) or event.lets_in(self._user_id):
             self._add(event.room_id, [event.content])
-            if not self._woken.called:
-                self._woken.callback(None)
+            self._news.ring()
 
     def startService(self) -> None:
         super().startService()
-        self._work = Deferred.fromCoroutine(self._run())
-        self._work.addErrback(_ended)
+        self._work = background("the rejection of expired invites", self._run())
 
     def stopService(self) -> None:
         super().stopService()
@@ -65,7 +64,6 @@ class ExpiryUser(Service):
     async def _run(self) -> None:
         failures = 0
         while True:
-            self._woken = Deferred()
             try:
                 await self._users.register(self._user_id)
                 await self._sweep()
@@ -81,13 +79,7 @@ class ExpiryUser(Service):
             if not self.running:
                 return  # what was cancelled failed as if the homeserver were away
             failures = 0 if done else failures + 1
-            wait = SWEEP if done else min(2.0 ** (failures - 1), LAST_RETRY)
-            timer = self._clock.callLater(wait, self._woken.callback, None)
-            try:
-                await self._woken
-            finally:
-                if timer.active():
-                    timer.cancel()
+            await self._news.wait(SWEEP if done else min(2.0 ** (failures - 1), LAST_RETRY))
 
     async def _sweep(self) -> None:
         """Ask which rooms there are, if that was not done for long."""
@@ -146,8 +138,3 @@ def _tokens(memberships: Iterable[dict[str, Any]]) -> Iterator[str]:
             continue
         if isinstance(token, str):
             yield token
-
-
-def _ended(failure: Any) -> None:
-    if not failure.check(CancelledError):
-        log.failure("the rejection of expired invites has ended", failure=failure)

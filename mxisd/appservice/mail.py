@@ -7,16 +7,16 @@ from typing import Any
 
 import msgspec
 from twisted.internet import task
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from ..log import Logger
 from ..matrix.homeserver import Homeserver, HomeserverRefused, StrippedEvent
-from ..matrix.ids import InvalidIdentifier, server_of
+from ..matrix.ids import is_user_of
 from ..matrix.threepid import EMAIL
 from ..net.errors import OutboundError
 from ..notify import MatrixIdInvite, MessageSender, SendFailed
 from ..stores.store import UserAddresses
+from ..waiting import background
 from .events import Event
 
 log = Logger()
@@ -48,14 +48,12 @@ class InviteMail:
     async def see(self, event: Event) -> None:
         """See :class:`~mxisd.appservice.events.Reaction`; sends by itself, since a mail server can take long."""
         if event.state_key is not None and event.invites(event.state_key) and self._is_news(event, event.state_key):
-            Deferred.fromCoroutine(self._write(event, event.state_key)).addErrback(
-                lambda failure: log.failure("no mail about {event_id}", failure=failure, event_id=event.event_id)
-            )
+            background(f"mail about the invite {event.event_id}", self._write(event, event.state_key))
 
     def _is_news(self, event: Event, user_id: str) -> bool:
         before = event.unsigned.get("prev_content")
         return (
-            self._is_local(user_id)
+            is_user_of(user_id, self._domain)
             and user_id not in self._own_users
             # Whoever was invited by address has had mail.
             and "third_party_invite" not in event.content
@@ -103,7 +101,7 @@ class InviteMail:
 
     async def _room_name(self, event: Event) -> str:
         # Who was invited cannot look into the room yet, but who invited them can.
-        if self._is_local(event.sender):
+        if is_user_of(event.sender, self._domain):
             try:
                 name = (await self._homeserver.state(event.sender, event.room_id, "m.room.name")).get("name")
             except (HomeserverRefused, OutboundError):
@@ -111,12 +109,6 @@ class InviteMail:
             if isinstance(name, str) and name:
                 return name
         return _told(event, "m.room.name", "", "name")
-
-    def _is_local(self, user_id: str) -> bool:
-        try:
-            return server_of(user_id) == self._domain
-        except InvalidIdentifier:
-            return False
 
 
 def _told(event: Event, type_: str, state_key: str, field: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from ..matrix.error import ErrorBody
 from ..matrix.homeserver import Homeserver, HomeserverRefused
 from ..matrix.ids import split_user_id
 
@@ -13,7 +14,8 @@ class NotOurs(HomeserverRefused):
 
     def __init__(self, user_id: str) -> None:
         remedy = "name another user in appsvc.user, restart mxisd, and give the homeserver the new registration"
-        super().__init__(400, "M_USER_IN_USE", f"{user_id} is an account that somebody else logs in to: {remedy}")
+        reason = f"{user_id} is an account that somebody else logs in to: {remedy}"
+        super().__init__(400, ErrorBody("M_USER_IN_USE", reason))
 
 
 class Users:

@@ -106,3 +106,13 @@ class Ldap(Section):
         connection = self.connection
         if self.enabled and connection.bind_password and not (connection.tls or connection.start_tls):
             yield Finding("connection", "neither tls nor startTls: passwords are sent as they are")
+        if self.enabled and self.active_directory:
+            # Attribute names have no case.
+            if self.attribute.uid.value.lower() == "samaccountname":
+                yield Finding(
+                    "attribute.uid.value",
+                    "sAMAccountName has no domain: all users count as those of defaultDomain, and two of one name"
+                    " cannot be told apart; for several domains set userPrincipalName",
+                )
+            elif not self.default_domain:
+                yield Finding("defaultDomain", "not set: every user who is name@domain has the domain in the user ID")

@@ -91,8 +91,7 @@ class Invites:
         invite = await self._store.add(
             Invite(
                 token=token(self._random),
-                medium=threepid.medium,
-                address=threepid.address,
+                threepid=threepid,
                 room_id=room_id,
                 sender=sender,
                 created=current,

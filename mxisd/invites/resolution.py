@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
-from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import HOUR, milliseconds, now
@@ -16,6 +14,7 @@ from ..matrix.threepid import ThreePid
 from ..services import almost
 from ..storage.contract import BindingStorage, InviteStorage
 from ..storage.records import Invite
+from ..waiting import gather
 from .lifecycle import InviteLifecycle
 
 # As many addresses go into one query.
@@ -100,7 +99,7 @@ class Resolution:
     async def _resolve(self, found: Mapping[ThreePid, str]) -> None:
         remaining = iter(found.items())
         while some := list(islice(remaining, ENDING)):
-            await _together(self._resolve_address(threepid, user_id) for threepid, user_id in some)
+            await gather(self._resolve_address(threepid, user_id) for threepid, user_id in some)
 
     async def _resolve_address(self, threepid: ThreePid, user_id: str) -> None:
         # Those in other rooms too, whichever batch they would be in.
@@ -111,11 +110,7 @@ class Resolution:
         limit = now(self._clock) - (self._expire_after or 0)
         expired = (invite for invite in invites if invite.created <= limit)
         while some := list(islice(expired, ENDING)):
-            await _together(self._endings.expire(invite.token) for invite in some)
-
-
-async def _together(coroutines: Iterable[Coroutine[Deferred[Any], Any, object]]) -> None:
-    await gatherResults([Deferred.fromCoroutine(coroutine) for coroutine in coroutines], consumeErrors=True)
+            await gather(self._endings.expire(invite.token) for invite in some)
 
 
 class _Panel:

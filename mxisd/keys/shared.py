@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import overload
 
 from signedjson.types import SigningKey
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from ..log import Logger
 from ..services import Service
 from ..storage.contract import KeyStorage, StorageUnavailable
+from ..waiting import background
 from .file import KeyFileError, new_keys, read_keys
 
 log = Logger()
@@ -38,8 +39,7 @@ class SharedKeys(Service, Sequence[SigningKey]):
 
     def startService(self) -> None:
         super().startService()
-        self._loading = Deferred.fromCoroutine(self._load())
-        self._loading.addErrback(lambda failure: failure.trap(CancelledError))
+        self._loading = background("reading the signing keys", self._load())
 
     def stopService(self) -> None:
         super().stopService()

@@ -8,8 +8,7 @@ from datetime import timedelta
 from twisted.internet.interfaces import IReactorTime
 
 from ..matrix.threepid import ThreePid
-from .source import Source
-from .spread import spread
+from .source import Source, ask_each
 from .v1 import PATH, V1
 
 # Bridges can be asked for one address at a time only: so many at once.
@@ -50,4 +49,4 @@ class OneByOne:
 
     async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
         questions = ((self._source, [threepid]) for threepid in threepids)
-        return await spread(questions, AT_ONCE, self._seconds, self._clock)
+        return await ask_each(questions, AT_ONCE, self._seconds, self._clock)

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from twisted.internet.interfaces import IReactorTime
 
+from ..cache import OldestOut
 from ..matrix.threepid import ThreePid
 from .source import Source, Unavailable
 
@@ -25,8 +26,7 @@ class Answers:
         self._clock = clock
         self._found = found.total_seconds()
         self._missed = missed.total_seconds()
-        self._capacity = capacity
-        self._answers: dict[tuple[str, ThreePid], tuple[str | None, float]] = {}
+        self._answers: OldestOut[tuple[str, ThreePid], tuple[str | None, float]] = OldestOut(capacity)
 
     def recall(self, source: str, threepids: Iterable[ThreePid]) -> dict[ThreePid, str | None]:
         """The user IDs behind those of the addresses that were asked lately; ``None`` for those not known there."""
@@ -42,10 +42,7 @@ class Answers:
         now = self._clock.seconds()
         for threepid in asked:
             user_id = answer.get(threepid)
-            self._answers.pop((source, threepid), None)
             self._answers[source, threepid] = (user_id, now + (self._missed if user_id is None else self._found))
-        while len(self._answers) > self._capacity:
-            del self._answers[next(iter(self._answers))]
 
 
 class Cached:

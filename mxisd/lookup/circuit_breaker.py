@@ -6,20 +6,23 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from msgspec import Struct
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import LogLevel
 
 from ..log import Logger
 from ..matrix.ids import InvalidIdentifier, server_of
 from ..matrix.threepid import ThreePid
-from .source import Source, Unavailable
+from ..net.errors import NotJson, TooLarge
+from ..waiting import within
+from .source import Source, Unavailable, Unusable
 
 log = Logger()
 
 # So many failures in a row, and a source is left in peace for so many seconds; then one lookup tries it.
 FAILURES = 3
 PEACE = 30.0
+# Answers that arrived: one bad record among many is no reason to ask for none of them.
+_ARRIVED = (Unusable, NotJson, TooLarge)
 
 
 class Counts(Struct):
@@ -64,16 +67,16 @@ class CircuitBreaker:
             self._peace_until = now + self._seconds + PEACE
         self.counts.asked += 1
         try:
-            answer = await self._in_time(threepids)
+            late = TimeoutError(f"no answer within {self._seconds:g} seconds")
+            answer = await within(self._seconds, self._clock, self._source.lookup(threepids), late)
+        except _ARRIVED as error:
+            self._answered_badly(error)
+            raise Unavailable(f"{self.name} gave an answer that cannot be used") from error
         except Exception as error:
             self._failed(error)
             raise Unavailable(f"{self.name} could not be asked") from error
         self._worked()
         return {threepid: answer[threepid] for threepid in threepids if self._is_user_id(answer.get(threepid))}
-
-    async def _in_time(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
-        asked = Deferred.fromCoroutine(_lookup(self._source, threepids))
-        return await asked.addTimeout(self._seconds, self._clock)
 
     def _failed(self, error: Exception) -> None:
         self.counts.failed += 1
@@ -93,6 +96,11 @@ class CircuitBreaker:
                 error=error,
             )
 
+    def _answered_badly(self, error: Exception) -> None:
+        self.counts.failed += 1
+        log.emit(self._level, "an answer of {source} cannot be used: {error}", source=self.name, error=error)
+        self._worked()
+
     def _worked(self) -> None:
         if self._failures >= FAILURES:
             log.emit(self._level, "{source} answers again", source=self.name)
@@ -108,7 +116,3 @@ class CircuitBreaker:
             log.emit(self._level, "{source} names a user who cannot exist: {error}", source=self.name, error=error)
             return False
         return True
-
-
-async def _lookup(source: Source, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
-    return await source.lookup(threepids)

@@ -13,8 +13,7 @@ from ..matrix.ids import MAX_SERVER_NAME, InvalidIdentifier, is_ip_literal, spli
 from ..matrix.threepid import EMAIL, ThreePid, a_labels
 from ..net.errors import AddressRefused, ConnectionFailed, NameUnknown, TlsFailed
 from .discovery import IdentityServers
-from .source import Source
-from .spread import spread
+from .source import Source, ask_each
 from .v1 import V1
 
 # So many domains are asked at once, and remembered for how well that went.
@@ -81,7 +80,7 @@ class FederationSource:
             if domain is not None and self._domains.may_be_asked(domain):
                 by_domain.setdefault(domain, []).append(threepid)
         questions = ((self._source(domain), addresses) for domain, addresses in by_domain.items())
-        return await spread(questions, AT_ONCE, self._seconds, self._clock)
+        return await ask_each(questions, AT_ONCE, self._seconds, self._clock)
 
 
 class _Domain:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..config.interception import AuthRule
-from ..matrix.ids import server_of
+from ..matrix.ids import is_user_of
 from ..matrix.threepid import ThreePid, fold
 from ..patterns import Expression
 from .source import AddressLookup
@@ -23,7 +23,7 @@ class Identifiers:
     async def of_threepid(self, threepid: ThreePid) -> str | None:
         """The user ID behind an address; ``None`` if it is not known, or of a user of another homeserver."""
         user_id = await self._lookup.find(threepid)
-        return user_id if user_id is not None and server_of(user_id) == self._domain else None
+        return user_id if user_id is not None and is_user_of(user_id, self._domain) else None
 
     async def of_name(self, name: str) -> str | None:
         """The same for a user name, which is an address of the medium of the first rule that it matches."""

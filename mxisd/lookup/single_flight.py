@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
+from typing import TypeAlias
 
 from ..matrix.threepid import ThreePid
+from ..waiting import SharedResult
 from .source import Source
+
+Found: TypeAlias = Mapping[ThreePid, str]
 
 
 class SingleFlight:
@@ -18,56 +19,22 @@ class SingleFlight:
         self.name = source.name
         self.local = source.local
         self._source = source
-        self._under_way: dict[ThreePid, _Question] = {}
+        self._under_way: dict[ThreePid, SharedResult[Found]] = {}
 
     async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
         """Raises what the source raises."""
-        mine = _Question()
-        questions = {id(mine): mine}
-        new = []
-        for threepid in dict.fromkeys(threepids):
-            question = self._under_way.setdefault(threepid, mine)
-            questions[id(question)] = question
-            if question is mine:
-                new.append(threepid)
-        if new:
-            # By itself: if this one stops waiting, others may still wait.
-            Deferred.fromCoroutine(self._ask(mine, new))
-        else:
-            del questions[id(mine)]
+        mine: SharedResult[Found] = SharedResult()
+        answers = {threepid: self._under_way.setdefault(threepid, mine) for threepid in threepids}
+        if new := [threepid for threepid, answer in answers.items() if answer is mine]:
+            mine.begin(self._ask(new))
         found: dict[ThreePid, str] = {}
-        for question in questions.values():
-            found |= await question.answer()
+        for answer in dict.fromkeys(answers.values()):
+            found |= await answer.wait()
         return {threepid: found[threepid] for threepid in threepids if threepid in found}
 
-    async def _ask(self, question: _Question, threepids: Sequence[ThreePid]) -> None:
-        answer: Mapping[ThreePid, str] | Failure
+    async def _ask(self, threepids: Sequence[ThreePid]) -> Found:
         try:
-            answer = await self._source.lookup(threepids)
-        except BaseException:
-            answer = Failure()
-        for threepid in threepids:
-            self._under_way.pop(threepid, None)
-        question.answered(answer)
-
-
-class _Question:
-    """A lookup under way, and those who wait for it."""
-
-    def __init__(self) -> None:
-        self._waiting: list[Deferred[Mapping[ThreePid, str]]] = []
-        self._answer: Mapping[ThreePid, str] | Failure | None = None
-
-    async def answer(self) -> Mapping[ThreePid, str]:
-        waiter: Deferred[Mapping[ThreePid, str]] = Deferred()
-        if self._answer is None:
-            self._waiting.append(waiter)
-        else:
-            waiter.callback(self._answer)
-        return await waiter
-
-    def answered(self, answer: Mapping[ThreePid, str] | Failure) -> None:
-        self._answer = answer
-        for waiter in self._waiting:
-            if not waiter.called:  # it was cancelled
-                waiter.callback(answer)
+            return await self._source.lookup(threepids)
+        finally:
+            for threepid in threepids:
+                del self._under_way[threepid]

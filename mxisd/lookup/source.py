@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
+from twisted.internet.interfaces import IReactorTime
+
 from ..log import Logger
 from ..matrix.threepid import ThreePid
+from ..waiting import spread
 
 log = Logger()
 
@@ -16,6 +19,14 @@ Batch: TypeAlias = Sequence[tuple[ThreePid, str]]
 
 class Unavailable(Exception):
     """A source that cannot be asked at the moment.  The log says so already."""
+
+
+class Unusable(Exception):
+    """
+    An answer that arrived, and that nobody can use.
+
+    It concerns its own question: the source itself is there, and the next question may go well.
+    """
 
 
 class Source(Protocol):
@@ -30,8 +41,9 @@ class Source(Protocol):
         """
         The user IDs that it knows, by address.
 
-        A source by itself may raise anything, and take its time.  Behind a
-        :class:`~mxisd.lookup.circuit_breaker.CircuitBreaker` it raises :class:`Unavailable`, and in time.
+        A source by itself may raise anything, take its time, and know of others than were asked for: databases that
+        compare by a collation do.  Behind a :class:`~mxisd.lookup.circuit_breaker.CircuitBreaker` it raises
+        :class:`Unavailable`, in time, and only what was asked is answered.
         """
         ...
 
@@ -70,3 +82,20 @@ async def ask(sources: Iterable[Source], threepids: Sequence[ThreePid]) -> tuple
             log.debug("{error}; the lookup goes on without it", error=error)
             unavailable.append(source)
     return found, unavailable
+
+
+async def ask_each(
+    questions: Iterable[tuple[Source, Sequence[ThreePid]]], at_once: int, seconds: float, clock: IReactorTime
+) -> dict[ThreePid, str]:
+    """Ask guarded sources, some at once; what comes later than in ``seconds``, or not at all, is not in the answer."""
+
+    async def answer(source: Source, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
+        try:
+            return await source.lookup(threepids)
+        except Unavailable:
+            return {}
+
+    found: dict[ThreePid, str] = {}
+    for each in await spread((answer(*question) for question in questions), at_once, seconds, clock):
+        found |= each
+    return found

@@ -55,7 +55,7 @@ class V1:
 
     async def lookup(self, base_url: str, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
         """
-        Whom a server says these addresses belong to.
+        Whom a server says these addresses belong to, and perhaps others.
 
         Raises :class:`OutboundError`, also for an association whose signature is not that of the server.
         """
@@ -93,8 +93,7 @@ class V1:
         answer = await self._http.request("POST", f"{base_url}{PATH}/bulk_lookup", json={"threepids": asked})
         if answer.status != 200:
             raise OutboundError(f"{answer.url} answered with status {answer.status}")
-        found = {fold(medium, address): user_id for medium, address, user_id in answer.decode(_Associations).threepids}
-        return {threepid: found[threepid] for threepid in threepids if threepid in found}
+        return {fold(medium, address): user_id for medium, address, user_id in answer.decode(_Associations).threepids}
 
     async def _check_signatures(self, base_url: str, association: _Association, content: Any) -> None:
         """Raise :class:`NotJson` for a signature by a key that the server publishes, if it is not good."""

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from ..matrix.error import read_error
 from ..matrix.hashing import digests
 from ..matrix.threepid import ThreePid
 from ..net.errors import NotJson, OutboundError
@@ -30,17 +31,9 @@ class NotServed(OutboundError):
 
 class _Refused(OutboundError):
     def __init__(self, answer: HttpResponse) -> None:
-        try:
-            error = answer.decode(_Error)
-        except NotJson:
-            error = _Error()
-        super().__init__(f"{answer.url} answered with status {answer.status} {error.errcode}: {error.error}")
+        error = read_error(answer.body)
+        super().__init__(f"{answer.url} answered with status {answer.status}, {error}")
         self.errcode = error.errcode
-
-
-class _Error(Struct):
-    errcode: str = "M_UNKNOWN"
-    error: str = ""
 
 
 class _Account(Struct):
@@ -150,6 +143,6 @@ class V2:
         if answer.status == 200:
             return answer.decode(shape)
         refused = _Refused(answer)
-        if answer.status in (404, 405) and refused.errcode in ("M_UNKNOWN", "M_UNRECOGNIZED", "M_NOT_FOUND"):
+        if answer.status in (404, 405) and refused.errcode in ("", "M_UNKNOWN", "M_UNRECOGNIZED", "M_NOT_FOUND"):
             raise NotServed(str(refused))
         raise refused

@@ -1,6 +1,8 @@
-"""The one error that reaches clients."""
+"""Standard errors (specification: client-server API, "Standard error response"): ours, and those of other servers."""
 
 from __future__ import annotations
+
+import msgspec
 
 
 class MatrixError(Exception):
@@ -23,3 +25,22 @@ class MatrixError(Exception):
 
     def __str__(self) -> str:
         return f"{self.status} {self.errcode}: {self.message}"
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """What another server says of an error; ``errcode`` is empty if it says nothing in the standard form."""
+
+    errcode: str = ""
+    error: str = ""
+    retry_after_ms: float = 0
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.errcode, self.error))) or "no reason given"
+
+
+def read_error(body: bytes) -> ErrorBody:
+    """The error that the body of an answer tells of, whatever it is."""
+    try:
+        return msgspec.json.decode(body, type=ErrorBody)
+    except (ValueError, RecursionError):
+        return ErrorBody()

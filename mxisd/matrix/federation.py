@@ -16,8 +16,8 @@ from ..net.errors import AddressRefused, ConnectionFailed, NameUnknown, NotJson,
 from ..net.http_client import DEFAULT_TIMEOUT, Http, HttpResponse
 from ..waiting import within
 from .discovery import Destination
-from .error import MatrixError
-from .ids import InvalidIdentifier, split_user_id
+from .error import MatrixError, read_error
+from .ids import InvalidIdentifier, is_user_of
 from .signing import verify
 from .xmatrix import unverified
 
@@ -38,10 +38,6 @@ class ServerDiscovery(Protocol):
 
 class _UserInfo(msgspec.Struct):
     sub: str
-
-
-class _Error(msgspec.Struct):
-    errcode: str | None = None
 
 
 class _VerifyKey(msgspec.Struct):
@@ -142,11 +138,7 @@ class FederationClient:
             # For the log only: whoever named the server need not learn what there is at its address.
             log.warn("an OpenID token cannot be checked at {server}: {error}", server=server_name, error=error)
             raise MatrixError(502, "M_UNKNOWN", f"The OpenID token cannot be checked at {server_name}") from None
-        try:
-            theirs = split_user_id(user_id)[1] == server_name
-        except InvalidIdentifier:
-            theirs = False
-        if not theirs:
+        if not is_user_of(user_id, server_name):
             raise MatrixError(403, "M_FORBIDDEN", f"{server_name} answered with what is not one of its user IDs")
         return user_id
 
@@ -159,7 +151,7 @@ class FederationClient:
         """
         path = "/_matrix/federation/v1/3pid/onbind"
         answer = await self.request(server_name, "POST", path, json=body, timeout=timeout)
-        if answer.status in (404, 405) and _errcode(answer) in ("M_UNRECOGNIZED", None):
+        if answer.status in (404, 405) and read_error(answer.body).errcode in ("M_UNRECOGNIZED", ""):
             answer = await self.request(server_name, "PUT", path, json=body, timeout=timeout)
         return answer
 
@@ -204,10 +196,3 @@ class FederationClient:
         if not any(verify(answer.json(), server_name, key_id, key) for key_id, key in keys.items()):
             raise NotJson("its keys are not signed by any of them")
         return keys, min(validity, _DAY)
-
-
-def _errcode(answer: HttpResponse) -> str | None:
-    try:
-        return answer.decode(_Error).errcode
-    except NotJson:
-        return None

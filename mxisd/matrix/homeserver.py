@@ -8,8 +8,8 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Struct, field
 
-from ..net.errors import NotJson
 from ..net.http_client import Http
+from .error import ErrorBody, read_error
 
 T = TypeVar("T")
 
@@ -28,10 +28,10 @@ _SYNC_FILTER = (
 class HomeserverRefused(Exception):
     """The homeserver answered with an error."""
 
-    def __init__(self, status: int, errcode: str, message: str) -> None:
-        super().__init__(f"{status} {errcode}: {message}")
+    def __init__(self, status: int, error: ErrorBody) -> None:
+        super().__init__(f"{status} {error}")
         self.status = status
-        self.errcode = errcode
+        self.errcode = error.errcode
 
     @property
     def final(self) -> bool:
@@ -46,11 +46,6 @@ class StrippedEvent(Struct):
     sender: str = ""
     state_key: str = ""
     content: dict[str, Any] = field(default_factory=dict)
-
-
-class _Error(Struct):
-    errcode: str = "M_UNKNOWN"
-    error: str = ""
 
 
 class _InviteState(Struct):
@@ -192,11 +187,7 @@ class Homeserver:
             method, url, headers=self._headers, json=body, timeout=TIMEOUT, max_bytes=max_bytes
         )
         if answered.status != 200:
-            try:
-                error = answered.decode(_Error)
-            except NotJson:
-                error = _Error()
-            raise HomeserverRefused(answered.status, error.errcode, error.error)
+            raise HomeserverRefused(answered.status, read_error(answered.body))
         return answered.decode(answer)
 
 

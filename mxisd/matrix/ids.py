@@ -78,6 +78,14 @@ def server_of(user_id: str) -> str:
     return split_user_id(user_id)[1]
 
 
+def is_user_of(user_id: str, server_name: str) -> bool:
+    """Whether a string is the user ID of a user of this homeserver."""
+    try:
+        return server_of(user_id) == server_name
+    except InvalidIdentifier:
+        return False
+
+
 def check_room_id(room_id: str) -> None:
     """
     Raise :class:`InvalidIdentifier` unless the string is a room ID.

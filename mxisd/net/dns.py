@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.names import dns
 from twisted.names.client import Resolver as Client
@@ -15,6 +15,7 @@ from twisted.names.hosts import searchFileForAll
 from twisted.python.filepath import FilePath
 
 from ..cache import Cache
+from ..waiting import gather
 from .networks import Address
 
 # Seconds until a name server is asked again, and at last given up.  The library's own add up to a minute.
@@ -71,12 +72,11 @@ class Resolver:
             name = _checked(host)
         if local := searchFileForAll(self._hosts, name.encode("ascii")):
             return [ip_address(address) for address in local]
-        found = await gatherResults(
+        found = await gather(
             [
-                Deferred.fromCoroutine(self._attempt(self._client.lookupIPV6Address, dns.AAAA, name)),
-                Deferred.fromCoroutine(self._attempt(self._client.lookupAddress, dns.A, name)),
-            ],
-            consumeErrors=True,
+                self._attempt(self._client.lookupIPV6Address, dns.AAAA, name),
+                self._attempt(self._client.lookupAddress, dns.A, name),
+            ]
         )
         # One family is enough: some name servers fail for the other.
         records = [record for each in found if not isinstance(each, DnsError) for record in each]

@@ -117,7 +117,7 @@ class InviteMessage(Struct, frozen=True):
             "WEB_CLIENT_LOCATION": strangers.url_at(fields.get("org.matrix.web_client_location", ""), site.domain),
             "GUEST_ACCESS_TOKEN": strangers.opaque(fields.get("guest_access_token", "")),
             "GUEST_USER_ID": strangers.user_id(fields.get("guest_user_id", "")),
-            "INVITE_MEDIUM": invite.medium,
+            "INVITE_MEDIUM": invite.threepid.medium,
             "INVITE_ADDRESS": readable(invite.threepid),
             "INVITE_TOKEN": invite.token,
             "INVITE_PRIVATE_KEY": key,

@@ -24,8 +24,7 @@ def samples(threepid: ThreePid, site: MessageContext) -> dict[Kind, Message]:
     sender, room_id = f"@alice:{site.domain}", f"!aGardenInKyoto:{site.domain}"
     invite = Invite(
         token="sample-token-to-look-at",  # noqa: S106  # of no invite
-        medium=threepid.medium,
-        address=threepid.address,
+        threepid=threepid,
         room_id=room_id,
         sender=sender,
         created=0,

@@ -27,7 +27,7 @@ class Outboxes(NamedTuple):
 
 def build(core: Core, notifier: MessageSender[Message]) -> Outboxes:
     """A worker for each kind of delivery."""
-    config, invites = core.config.invite, core.storage.invites
+    config = core.config.invite
     give_up_after = config.delivery.give_up_after
 
     def worker(courier: Courier, per_destination: int) -> OutboxWorker:
@@ -38,7 +38,7 @@ def build(core: Core, notifier: MessageSender[Message]) -> Outboxes:
     def reminder(invite: Invite) -> Reminder:
         return Reminder(invite, invite.created + milliseconds(config.expiration.after))
 
-    onbind = worker(OnbindDelivery(invites, core.federation, core.signer), config.delivery.concurrency)
-    messages = worker(MessageDelivery("message", invites, notifier, InviteMessage), MESSAGES_AT_ONCE)
-    worker(MessageDelivery("reminder", invites, notifier, reminder), REMINDERS_AT_ONCE)
+    onbind = worker(OnbindDelivery(core.federation, core.signer), config.delivery.concurrency)
+    messages = worker(MessageDelivery("message", notifier, InviteMessage), MESSAGES_AT_ONCE)
+    worker(MessageDelivery("reminder", notifier, reminder), REMINDERS_AT_ONCE)
     return Outboxes(onbind, messages)

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from ..storage.records import Delivery, Kind
+from ..storage.records import Delivery, Invite, Kind
 
 
 class Outcome(Struct, frozen=True):
@@ -32,8 +32,8 @@ class Courier(Protocol):
     repeatable: bool
     """Whether delivering twice does no harm."""
 
-    async def deliver(self, delivery: Delivery) -> Outcome:
-        """Make an attempt.  Raises :class:`StorageUnavailable` only if nothing was sent."""
+    async def deliver(self, delivery: Delivery, invite: Invite | None) -> Outcome:
+        """Make an attempt; ``invite`` is what the delivery is about, if it is about one that is still known."""
         ...
 
 

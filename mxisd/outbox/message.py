@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from ..clock import HOUR
 from ..notify import InviteMessage, MessageSender, Reminder, SendFailed
-from ..storage.contract import InviteStorage
 from ..storage.records import Delivery, Invite, Kind
 from .courier import Outcome
 
@@ -27,17 +26,13 @@ class MessageDelivery:
 
     repeatable = True
 
-    def __init__(
-        self, kind: Kind, invites: InviteStorage, messages: MessageSender[InviteMessage | Reminder], compose: Compose
-    ) -> None:
+    def __init__(self, kind: Kind, messages: MessageSender[InviteMessage | Reminder], compose: Compose) -> None:
         self.kind: Kind = kind
-        self._invites = invites
         self._messages = messages
         self._compose = compose
 
-    async def deliver(self, delivery: Delivery) -> Outcome:
+    async def deliver(self, delivery: Delivery, invite: Invite | None) -> Outcome:
         """See :class:`~mxisd.outbox.courier.Courier`."""
-        invite = await self._invites.get(delivery.token or "")
         if invite is None or invite.ended is not None:
             return Outcome("moot", "the invite has ended")
         try:

@@ -6,15 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-from msgspec import DecodeError, Struct, json
-
 from ..clock import DAY
 from ..matrix.association import association
+from ..matrix.error import ErrorBody, read_error
 from ..matrix.ids import InvalidIdentifier
 from ..matrix.signing import Signer
 from ..net.errors import OutboundError
 from ..net.http_client import HttpResponse
-from ..storage.contract import InviteStorage
 from ..storage.records import Delivery, Invite, Kind
 from .courier import Outcome
 
@@ -39,14 +37,6 @@ class OnbindClient(Protocol):
         ...
 
 
-class _Error(Struct):
-    """The standard error body."""
-
-    errcode: str = ""
-    error: str = ""
-    retry_after_ms: int = 0
-
-
 class OnbindDelivery:
     """
     Delivers what waited for an address to the homeserver of the user it was bound, or resolved, to.
@@ -58,19 +48,15 @@ class OnbindDelivery:
     kind: Kind = "onbind"
     repeatable = False
 
-    def __init__(self, invites: InviteStorage, federation: OnbindClient, signer: Signer) -> None:
-        self._invites = invites
+    def __init__(self, federation: OnbindClient, signer: Signer) -> None:
         self._federation = federation
         self._signer = signer
 
-    async def deliver(self, delivery: Delivery) -> Outcome:
+    async def deliver(self, delivery: Delivery, invite: Invite | None) -> Outcome:
         """See :class:`~mxisd.outbox.courier.Courier`."""
-        invites = []
-        if delivery.token is not None:
-            invite = await self._invites.get(delivery.token)
-            if invite is None:
-                return Outcome("moot", "the invite is not known any more")
-            invites.append(self._invite(invite, delivery.user_id or ""))
+        if invite is None and delivery.token is not None:
+            return Outcome("moot", "the invite is not known any more")
+        invites = [] if invite is None else [self._invite(invite, delivery.user_id or "")]
         try:
             answer = await self._federation.onbind(delivery.destination, self._body(delivery, invites), TIMEOUT)
         except InvalidIdentifier as error:
@@ -86,8 +72,8 @@ class OnbindDelivery:
 
     def _invite(self, invite: Invite, user_id: str) -> dict[str, object]:
         return {
-            "medium": invite.medium,
-            "address": invite.address,
+            "medium": invite.threepid.medium,
+            "address": invite.threepid.address,
             "mxid": user_id,
             "room_id": invite.room_id,
             "sender": invite.sender,
@@ -99,10 +85,7 @@ def judge(answer: HttpResponse) -> Outcome:
     """What a homeserver's answer means for the delivery."""
     if 200 <= answer.status < 300:
         return Outcome("done", str(answer.status))
-    try:
-        error = json.decode(answer.body, type=_Error)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        error = _Error()
+    error = read_error(answer.body)
     text = f"{answer.status} {error.errcode} {error.error}".strip()[:MAX_TEXT]
     if answer.status in _GATEWAY_TIMEOUTS:
         return Outcome("lost", text)
@@ -113,8 +96,8 @@ def judge(answer: HttpResponse) -> Outcome:
     return Outcome("later", text, retry_after=_retry_after(answer, error))
 
 
-def _retry_after(answer: HttpResponse, error: _Error) -> int:
+def _retry_after(answer: HttpResponse, error: ErrorBody) -> int:
     """Milliseconds, from the header or, as it was before version 1.10, from the body."""
     header = answer.headers.get("retry-after", "")
-    asked = int(header) * 1000 if _SECONDS.fullmatch(header) else error.retry_after_ms
+    asked = int(header) * 1000 if _SECONDS.fullmatch(header) else int(error.retry_after_ms)
     return min(max(asked, 0), DAY)

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from twisted.internet import task
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure as Unexpected
 
 from ..clock import HOUR, Random, milliseconds, now
 from ..log import Logger
 from ..services import Service
 from ..storage.contract import OutboxStorage, StorageUnavailable
-from ..storage.records import Delivery, Failure, State
+from ..storage.records import Delivery, Failure, Invite, State
+from ..waiting import Alarm, background
 from .courier import Courier, Outcome
 
 log = Logger()
-
-T = TypeVar("T")
 
 # A claim that is not renewed for so long was a dead process's.
 LEASE = 30 * 1000
@@ -69,19 +66,18 @@ class OutboxWorker(Service):
         self._per_destination = per_destination
         self._at_once = at_once
         self._under_way: dict[str, tuple[Delivery, Deferred[None]]] = {}
-        self._idle: Deferred[None] = Deferred()
+        self._due = Alarm(clock)
         self._renewal = task.LoopingCall(lambda: Deferred.fromCoroutine(self._renew()))
         self._renewal.clock = clock
 
     def wake(self) -> None:
         """Something was queued: look for it now."""
-        if not self._idle.called:
-            self._idle.callback(None)
+        self._due.ring()
 
     def startService(self) -> None:
         super().startService()
         self._renewal.start(LEASE / 3000, now=False)
-        Deferred.fromCoroutine(self._work()).addErrback(_failed)
+        background(f"the delivery ({self._courier.kind})", self._work())
 
     def stopService(self) -> Deferred[Any]:
         """Begin nothing more, and let what is under way come to an end, if that does not take long."""
@@ -94,83 +90,70 @@ class OutboxWorker(Service):
 
     async def _work(self) -> None:
         while self.running:
-            self._idle = Deferred()
             try:
                 wait = await self._begin_due()
             except Exception as error:
                 log.error("deliveries ({kind}) wait for the store: {error}", kind=self._courier.kind, error=error)
                 wait = POLL
-            timer = self._clock.callLater(wait, self.wake)
-            await self._idle
-            if timer.active():
-                timer.cancel()
+            await self._due.wait(wait)
 
     async def _begin_due(self) -> float:
         """Begin as many of the due deliveries as may be under way; return after how many seconds to look again."""
-        while True:
+        while self.running and (room := self._at_once - len(self._under_way)):
             current = now(self._clock)
-            due = await self._outbox.next_due(self._courier.kind)
-            if due is None:
-                return POLL
-            if due > current:
-                return min((due - current) / 1000, POLL)
-            room = self._at_once - len(self._under_way)
             busy = Counter(delivery.destination for delivery, _ in self._under_way.values())
-            claimed = (
-                await self._outbox.claim(self._courier.kind, current, LEASE, room, busy, self._per_destination)
-                if room and self.running
-                else []
-            )
-            if not claimed:
-                # All that is due waits for something under way, whose end wakes us.
-                return POLL
-            for delivery in claimed:
-                self._begin(delivery)
+            claimed = await self._outbox.claim(self._courier.kind, current, LEASE, room, busy, self._per_destination)
+            for delivery in claimed.deliveries:
+                self._begin(delivery, claimed.invites.get(delivery.token or ""))
+            if claimed.next_due is None:
+                break
+            if claimed.next_due > current:
+                return min((claimed.next_due - current) / 1000, POLL)
+            if not claimed.deliveries:
+                break
+        # Nothing is queued, or all that is due waits for something under way, whose end wakes us.
+        return POLL
 
-    def _begin(self, delivery: Delivery) -> None:
-        attempt = Deferred.fromCoroutine(self._attempt(delivery))
+    def _begin(self, delivery: Delivery, invite: Invite | None) -> None:
+        attempt = background(f"the {delivery.kind} delivery {delivery.id}", self._attempt(delivery, invite))
         self._under_way[delivery.id] = delivery, attempt
-        attempt.addBoth(self._end, delivery.id)
+        attempt.addCallback(self._end, delivery.id)
 
-    def _end(self, outcome: object, id_: str) -> None:
+    def _end(self, _: None, id_: str) -> None:
         del self._under_way[id_]
-        if isinstance(outcome, Unexpected):
-            _failed(outcome)
         self.wake()
 
-    async def _attempt(self, delivery: Delivery) -> None:
+    async def _attempt(self, delivery: Delivery, invite: Invite | None) -> None:
         if delivery.lost > 1 and not self._courier.repeatable:
             outcome = Outcome("lost", delivery.answer or "the process ended during the attempt")
         else:
-            outcome = await self._patiently(lambda: self._deliver(delivery))
+            outcome = await self._deliver(delivery, invite)
             if delivery.lost and not self._courier.repeatable:
-                outcome = await self._insist(delivery, outcome)
-        await self._patiently(lambda: self._settle(delivery, outcome))
+                outcome = await self._insist(delivery, invite, outcome)
+        await self._settle_patiently(delivery, outcome)
 
-    async def _insist(self, delivery: Delivery, outcome: Outcome) -> Outcome:
+    async def _insist(self, delivery: Delivery, invite: Invite | None, outcome: Outcome) -> Outcome:
         """Go on with a repetition that surely had no effect: a homeserver that is restarted comes back soon."""
         end = now(self._clock) + int(REPEAT_WITHIN * 1000)
         delay = FIRST_RETRY
         while outcome.what in ("later", "error") and max(1, outcome.retry_after) <= (left := end - now(self._clock)):
             await task.deferLater(self._clock, min(max(delay, outcome.retry_after), left) / 1000)
-            outcome = await self._patiently(lambda: self._deliver(delivery))
+            outcome = await self._deliver(delivery, invite)
             delay = min(2 * delay, LAST_INSISTENCE)
         return outcome
 
-    async def _deliver(self, delivery: Delivery) -> Outcome:
+    async def _deliver(self, delivery: Delivery, invite: Invite | None) -> Outcome:
         try:
-            return await self._courier.deliver(delivery)
-        except StorageUnavailable:
-            raise
+            return await self._courier.deliver(delivery, invite)
         except Exception as error:
             log.failure("{kind} delivery {id} failed", kind=delivery.kind, id=delivery.id)
             return Outcome("lost", f"internal error: {type(error).__name__}")
 
-    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Call until the store is available; the claim is kept meanwhile, and an outcome is not lost."""
+    async def _settle_patiently(self, delivery: Delivery, outcome: Outcome) -> None:
+        """Wait until the store is available; the claim is kept meanwhile, and the outcome is not lost."""
         while True:
             try:
-                return await call()
+                return await self._settle(delivery, outcome)
             except StorageUnavailable as error:
                 log.error("a delivery waits for the store: {error}", error=error)
                 await task.deferLater(self._clock, STORE_RETRY)
@@ -233,7 +216,3 @@ class OutboxWorker(Service):
 
 _CONCLUSIVE: dict[str, State] = {"done": "done", "refused": "refused", "unknown": "unknown", "moot": "abandoned"}
 _COUNTED: dict[str, Failure] = {"lost": "lost", "error": "errors"}
-
-
-def _failed(failure: Unexpected) -> None:
-    log.failure("a delivery ended in an unforeseen way", failure=failure)

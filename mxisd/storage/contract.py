@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 from ..matrix.threepid import ThreePid
 from .archive import Archive
 from .once import CooldownStorage, TransactionStorage
-from .records import Binding, Delivery, End, Failure, Invite, Kind, Pepper, Session, State
+from .records import Account, Binding, Claimed, Delivery, End, Failure, Invite, Kind, Pepper, Session, State
 
 Portion: TypeAlias = Sequence[tuple[Sequence[str], str]]
 """At most some thousand addresses: for each one the digests, one for each pepper asked for, and the user ID."""
@@ -184,7 +184,7 @@ class InviteStorage(Protocol):
 class OutboxStorage(Protocol):
     async def claim(
         self, kind: Kind, now: int, lease: int, limit: int, busy: Mapping[str, int], per_destination: int
-    ) -> list[Delivery]:
+    ) -> Claimed:
         """
         Claim up to ``limit`` deliveries that are due, the longest due first, with a lease of ``lease`` ms.
 
@@ -213,10 +213,6 @@ class OutboxStorage(Protocol):
         """
         ...
 
-    async def next_due(self, kind: Kind) -> int | None:
-        """When the next delivery is due; ``None`` when none is queued."""
-        ...
-
     async def of_invite(self, token: str) -> list[Delivery]:
         """All deliveries about an invite, the oldest first."""
         ...
@@ -227,17 +223,17 @@ class AccountStorage(Protocol):
 
     async def register(self, token_hash: str, user_id: str, now: int) -> None: ...
 
-    async def user_of(self, token_hash: str) -> str | None: ...
+    async def account_of(self, token_hash: str) -> Account | None:
+        """Whose token it is, and what that user has accepted."""
+        ...
 
     async def logout(self, token_hash: str) -> bool:
         """Delete one token; return whether it was known."""
         ...
 
     async def accept_terms(self, user_id: str, urls: Iterable[str], now: int) -> None:
-        """Add URLs to the terms that a user has accepted."""
+        """Add URLs to the terms that a user has accepted, with whichever token."""
         ...
-
-    async def accepted_terms(self, user_id: str) -> frozenset[str]: ...
 
 
 class KeyStorage(Protocol):

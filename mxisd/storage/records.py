@@ -47,8 +47,7 @@ class Session(Struct, frozen=True, kw_only=True):
     sid: str
     secret_digest: str
     """See :func:`secret_digest`."""
-    medium: str
-    address: str
+    threepid: ThreePid
     modified: int
     """When it was created or, later, validated.  It expires some time after this."""
     send_attempt: int = -1
@@ -60,24 +59,23 @@ class Session(Struct, frozen=True, kw_only=True):
     token_digests: str = ""
     """See :func:`token_digest`: those that are valid, the newest first, with spaces in between."""
 
-    @property
-    def threepid(self) -> ThreePid:
-        return ThreePid(self.medium, self.address)
-
 
 class Binding(Struct, frozen=True, kw_only=True):
     """The published association of an address with a user ID."""
 
-    medium: str
-    address: str
+    threepid: ThreePid
     user_id: str
     bound_at: int
     signed: bytes
     """The association as signed JSON, ready to be served."""
 
-    @property
-    def threepid(self) -> ThreePid:
-        return ThreePid(self.medium, self.address)
+
+class Account(Struct, frozen=True, kw_only=True):
+    """Whom an access token belongs to."""
+
+    user_id: str
+    accepted_terms: frozenset[str] = frozenset()
+    """URLs of terms, in whatever language they were accepted."""
 
 
 class Pepper(Struct, frozen=True, kw_only=True):
@@ -94,8 +92,7 @@ class Invite(Struct, frozen=True, kw_only=True):
     """An invitation of an address into a room; pending until ``ended`` says how it ended."""
 
     token: str
-    medium: str
-    address: str
+    threepid: ThreePid
     room_id: str
     sender: str
     created: int
@@ -119,10 +116,6 @@ class Invite(Struct, frozen=True, kw_only=True):
     proven: bool = False
     """Whether it is known that the sender sent it; otherwise anybody may have, with any ``fields``."""
 
-    @property
-    def threepid(self) -> ThreePid:
-        return ThreePid(self.medium, self.address)
-
 
 Kind = Literal["onbind", "message", "reminder"]
 State = Literal["queued", "done", "refused", "abandoned", "unknown"]
@@ -141,8 +134,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     kind: Kind
     destination: str
     """A server name, or a medium.  The number of simultaneous attempts is limited for each destination."""
-    medium: str
-    address: str
+    threepid: ThreePid
     token: str | None
     """The token of the invite; ``None`` for an ``onbind`` about a binding that no invite was waiting for."""
     user_id: str | None
@@ -157,6 +149,13 @@ class Delivery(Struct, frozen=True, kw_only=True):
     answer: str | None = None
     """The last answer or error, for the administrator."""
 
-    @property
-    def threepid(self) -> ThreePid:
-        return ThreePid(self.medium, self.address)
+
+class Claimed(Struct, frozen=True, kw_only=True):
+    """What was taken from the outbox at a time."""
+
+    deliveries: list[Delivery]
+    """The longest due first."""
+    invites: dict[str, Invite]
+    """Those that the deliveries are about, by token, as they are now."""
+    next_due: int | None
+    """When another one is due, or the claim of one ends; ``None`` if none is queued."""

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from ..matrix.threepid import MSISDN, ThreePid, fold, spellings
+from ..waiting import Work, gather
 
 S = TypeVar("S")
 Lookup = Callable[[S, Sequence[ThreePid]], Awaitable[Mapping[ThreePid, str]]]
@@ -36,6 +37,12 @@ def findable(threepids: Iterable[ThreePid]) -> list[ThreePid]:
     return [threepid for threepid in threepids if threepid.address and threepid.address.isprintable()]
 
 
+async def one_by_one(lookup: Callable[[ThreePid], Work[str | None]], asked: Sequence[ThreePid]) -> dict[ThreePid, str]:
+    """What a function finds that looks up a single address; it limits by itself how many are under way at a time."""
+    found = await gather(map(lookup, asked))
+    return {threepid: user_id for threepid, user_id in zip(asked, found, strict=True) if user_id is not None}
+
+
 def in_all_spellings(lookup: Lookup[S]) -> Callable[[S, Sequence[ThreePid]], Coroutine[Any, Any, dict[ThreePid, str]]]:
     """
     Have a store asked for each spelling of an address: it may have either, and compares texts.
@@ -48,7 +55,8 @@ def in_all_spellings(lookup: Lookup[S]) -> Callable[[S, Sequence[ThreePid]], Cor
         asked = {spelling: threepid for threepid in findable(threepids) for spelling in spellings(threepid)}
         found: dict[ThreePid, str] = {}
         for spelling, user_id in (await lookup(store, list(asked)) if asked else {}).items():
-            found.setdefault(asked[spelling], user_id)
+            # Others, of whom nobody has asked, are for the circuit breaker to leave out.
+            found.setdefault(asked.get(spelling, spelling), user_id)
         return found
 
     return look_up

@@ -1,93 +1,45 @@
-"""What ``rest`` and ``exec`` say and are told in JSON: the bodies of mxisd's REST API for identity stores."""
+"""
+What ``rest`` and ``exec`` say and are told in JSON: the bodies of mxisd's REST API for identity stores.
+
+Answers are read as the library read them that the old servers were built on, since that is what their backends were
+tried with: a number is as good as a text, and of a list only those entries are left out that cannot be read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
 
-from msgspec import Struct
-
+from ..log import Logger
+from ..lookup.source import Unusable
 from ..matrix.threepid import ThreePid
 from .address import kept
 from .localpart import UserIds
-from .store import Entry, Profile
+from .store import Entries, Entry, Profile
+
+log = Logger()
+
+Fields: TypeAlias = Mapping[str, Any]
+"""A JSON object."""
 
 
-class BadAnswer(Exception):
-    """An answer that is not as the API has it."""
+class BadAnswer(Unusable):
+    """An answer that is not as the API has it; the message quotes no address."""
 
 
-class Id(Struct):
-    """A user: ``type`` is ``localpart`` (``uid``) or ``mxid``."""
+def decoded(body: bytes) -> Fields:
+    """
+    A body, with numbers as the texts that they were written as; empty if there is none.
 
-    type: str = ""
-    value: str = ""
-
-
-class ThreePidFields(Struct):
-    medium: str
-    address: str
-
-
-class LookedUp(Struct):
-    medium: str = ""
-    address: str = ""
-    id: Id | None = None
-
-
-class SingleAnswer(Struct):
-    """The answer to a lookup of one address."""
-
-    lookup: LookedUp | None = None
-
-
-class BulkAnswer(Struct):
-    """The answer to a lookup of many."""
-
-    lookup: list[LookedUp] = []
-
-
-class ProfileFields(Struct):
-    """Logins call the addresses ``three_pids``, everything else ``threepids``."""
-
-    display_name: str | None = None
-    threepids: list[ThreePidFields] | None = None
-    three_pids: list[ThreePidFields] | None = None
-    roles: list[str] | None = None
-
-    @property
-    def addresses(self) -> tuple[ThreePid, ...]:
-        given = [*(self.threepids or ()), *(self.three_pids or ())]
-        return tuple(dict.fromkeys(kept(each.medium, each.address) for each in given))
-
-
-class ProfileAnswer(Struct):
-    """The answer about a profile."""
-
-    profile: ProfileFields | None = None
-
-
-class AuthFields(Struct):
-    success: bool = False
-    id: Id | None = None
-    profile: ProfileFields | None = None
-
-
-class AuthAnswer(Struct):
-    """The answer about a password."""
-
-    auth: AuthFields
-
-
-class Result(Struct):
-    user_id: str
-    display_name: str | None = None
-    avatar_url: str | None = None
-
-
-class SearchAnswer(Struct):
-    """The answer to a search."""
-
-    results: list[Result] = []
+    Raises :class:`BadAnswer`.
+    """
+    try:
+        # A byte order mark is understood, too.
+        answer = json.loads(body, parse_int=str, parse_float=str, parse_constant=str) if body.strip() else None
+    except (ValueError, RecursionError):
+        raise BadAnswer("expected JSON") from None
+    return _object(answer, "the answer") or {}
 
 
 def user_parts(user_ids: UserIds, user_id: str) -> dict[str, str] | None:
@@ -98,48 +50,146 @@ def user_parts(user_ids: UserIds, user_id: str) -> dict[str, str] | None:
     return {"mxid": user_id, "localpart": name, "domain": user_id.partition(":")[2]}
 
 
+class ProfileFields:
+    """The ``profile`` of an answer.  Logins call the addresses ``three_pids``, everything else ``threepids``."""
+
+    def __init__(self, answer: Fields) -> None:
+        self._given = _object(answer.get("profile"), "profile") or {}
+
+    @property
+    def display_name(self) -> str | None:
+        return _text(self._given.get("display_name"))
+
+    @property
+    def addresses(self) -> tuple[ThreePid, ...]:
+        """Raises :class:`BadAnswer`."""
+        keys = ("threepids", "three_pids")
+        given = [(key, each) for key in keys for each in _list(self._given.get(key), key)]
+        return tuple(dict.fromkeys(_readable(_address, given)))
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Raises :class:`BadAnswer`."""
+        return tuple(_readable(_needed_text, [("roles", each) for each in _list(self._given.get("roles"), "roles")]))
+
+
 class Reader:
     """Takes from answers what may be taken."""
 
     def __init__(self, user_ids: UserIds) -> None:
         self._user_ids = user_ids
 
-    def user_id(self, given: Id) -> str | None:
-        """Raises :class:`BadAnswer`."""
-        if given.type in {"localpart", "uid"}:
-            return self._user_ids.of_name(given.value)
-        if given.type == "mxid":
-            return self._user_ids.checked(given.value)
-        raise BadAnswer(f"a user is of the type localpart or mxid, not {given.type!r}")
+    def user_id(self, given: object) -> str | None:
+        """
+        The user whom an ``id`` means; ``None``, and a line in the log, if there is no such user.
 
-    def found(self, answers: Iterable[LookedUp], asked: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
-        """Who is behind those of the addresses that were asked for.  Raises :class:`BadAnswer`."""
-        all_found = dict(self.pairs(answers))
-        return {threepid: all_found[threepid] for threepid in asked if threepid in all_found}
-
-    def pairs(self, answers: Iterable[LookedUp]) -> Iterable[tuple[ThreePid, str]]:
-        """Addresses and who is behind them.  Raises :class:`BadAnswer`."""
-        for answer in answers:
-            user_id = self.user_id(answer.id) if answer.id else None
-            if user_id is not None:
-                yield kept(answer.medium, answer.address), user_id
-
-    def entries(self, results: Iterable[Result], limit: int) -> list[Entry]:
-        """Whom a search has found."""
-        entries = []
-        for result in results:
-            of = self._user_ids.checked if result.user_id.startswith("@") else self._user_ids.of_name
-            user_id = of(result.user_id)
-            if user_id is not None:
-                entries.append(Entry(user_id, result.display_name, result.avatar_url))
-        return entries[:limit]
-
-    def login(self, user_id: str, answer: AuthFields) -> Profile | None:
-        """Whom a password has let in who said to be ``user_id``.  Raises :class:`BadAnswer`."""
-        if not answer.success:
+        A whole user ID is one, whatever the ``type`` says.  Raises :class:`BadAnswer`.
+        """
+        fields = _object(given, "id")
+        value = _text(fields.get("value")) if fields else None
+        if not fields or not value:
             return None
-        told = self.user_id(answer.id) if answer.id else user_id
-        profile = answer.profile or ProfileFields()
+        type_ = (_text(fields.get("type")) or "").lower()
+        if type_ in {"localpart", "uid"}:
+            return self._user_ids.of_name(value)
+        if type_ == "mxid" or value.startswith("@"):
+            return self._user_ids.checked(value)
+        raise BadAnswer(f"a user is of the type localpart or mxid, not {type_!r}")
+
+    def found_one(self, answer: Fields) -> str | None:
+        """Who is behind an address, which the answer need not repeat.  Raises :class:`BadAnswer`."""
+        lookup = _object(answer.get("lookup"), "lookup")
+        return self.user_id(lookup.get("id")) if lookup else None
+
+    def pairs(self, answer: Fields) -> Iterable[tuple[ThreePid, str]]:
+        """Addresses and who is behind them.  Raises :class:`BadAnswer`."""
+        given = [("lookup", each) for each in _list(answer.get("lookup"), "lookup")]
+        return ((threepid, user_id) for threepid, user_id in _readable(self._pair, given) if user_id is not None)
+
+    def entries(self, answer: Fields, limit: int) -> Entries:
+        """Whom a search has found.  Raises :class:`BadAnswer`."""
+        given = [("results", each) for each in _list(answer.get("results"), "results")]
+        found = [entry for entry in _readable(self._entry, given) if entry is not None]
+        return Entries(found[:limit], more=_true(answer.get("limited")) or len(found) > limit)
+
+    def login(self, user_id: str, auth: Fields, unsaid: bool = False) -> Profile | None:
+        """
+        Whom a password has let in who said to be ``user_id``; ``unsaid`` is what it means if that is not told.
+
+        Raises :class:`BadAnswer`.
+        """
+        success = auth.get("success")
+        if not (unsaid if success is None else _true(success)):
+            return None
+        told = self.user_id(auth["id"]) if auth.get("id") else user_id
         if told is None:
             return None
-        return Profile(told, profile.display_name, profile.addresses, frozenset(profile.roles or ()))
+        profile = ProfileFields(auth)
+        return Profile(told, profile.display_name, profile.addresses, frozenset(profile.roles))
+
+    def _pair(self, given: object, what: str) -> tuple[ThreePid, str | None]:
+        fields = _object(given, what) or {}
+        return _address(given, what), self.user_id(fields.get("id"))
+
+    def _entry(self, given: object, what: str) -> Entry | None:
+        fields = _object(given, what) or {}
+        # A localpart, or a user ID.
+        user_id = self._user_ids.of_name(_needed_text(fields.get("user_id"), "user_id"))
+        if user_id is None:
+            return None
+        return Entry(user_id, _text(fields.get("display_name")), _text(fields.get("avatar_url")))
+
+
+def auth_of(answer: Fields) -> Fields:
+    """What an answer says about a password.  Raises :class:`BadAnswer`."""
+    return _object(answer.get("auth"), "auth") or {}
+
+
+def _readable(read: Any, given: Iterable[tuple[str, object]]) -> Iterator[Any]:
+    """What can be read of the entries of a list."""
+    for what, each in given:
+        try:
+            yield read(each, what)
+        except BadAnswer as error:
+            log.warn("an entry of {what} is left out: {error}", what=what, error=str(error))
+
+
+def _address(given: object, what: str) -> ThreePid:
+    fields = _object(given, what) or {}
+    return kept(_needed_text(fields.get("medium"), "medium"), _needed_text(fields.get("address"), "address"))
+
+
+def _object(value: object, what: str) -> Fields | None:
+    if value is None or isinstance(value, dict):
+        return value
+    raise BadAnswer(f"{what}: expected an object, found {_kind(value)}")
+
+
+def _list(value: object, what: str) -> list[object]:
+    if value is None or isinstance(value, list):
+        return value or []
+    raise BadAnswer(f"{what}: expected a list, found {_kind(value)}")
+
+
+def _text(value: object) -> str | None:
+    """What may stand for a text; anything else is not there."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    # Half of a pair of surrogates is no character, and nothing that could be sent on.
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else None
+
+
+def _needed_text(value: object, what: str) -> str:
+    text = _text(value)
+    if text is None:
+        raise BadAnswer(f"{what}: expected a text, found {_kind(value)}")
+    return text
+
+
+def _true(value: object) -> bool:
+    return (_text(value) or "").lower() == "true"
+
+
+def _kind(value: object) -> str:
+    kinds = {type(None): "nothing", bool: "true or false", str: "a text", list: "a list", dict: "an object"}
+    return kinds[type(value)]

@@ -52,7 +52,13 @@ class UserIds:
         self._localpart = localpart
 
     def of_name(self, name: str) -> str | None:
-        """The user ID for a name; ``None``, and a line in the log, if there is none."""
+        """
+        The user ID for a name; ``None``, and a line in the log, if there is none.
+
+        A name of the form of a user ID is one already: mapped, it would be that of somebody else.
+        """
+        if name.startswith("@") and ":" in name:
+            return self.checked(name)
         if _PLAIN.fullmatch(name):
             return f"@{name}:{self._domain}"
         try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
+from ..cache import OldestOut
 from ..log import Logger
 from ..matrix.error import MatrixError
-from ..matrix.ids import InvalidIdentifier, server_of
+from ..matrix.ids import is_user_of
 from ..waiting import within
 from .store import Authentication, Profile
 from .stores import StoreFailed
@@ -46,19 +47,13 @@ class Passwords:
         """
         began = self._clock.seconds()
         try:
-            profile = await self._ask(user_id, password) if self._is_ours(user_id) else None
+            profile = await self._ask(user_id, password) if is_user_of(user_id, self._domain) else None
         except StoreFailed:
             await self._on_the_beat(began)
             raise
         if profile is None:
             await self._on_the_beat(began)
         return profile
-
-    def _is_ours(self, user_id: str) -> bool:
-        try:
-            return server_of(user_id) == self._domain
-        except InvalidIdentifier:
-            return False
 
     async def _ask(self, user_id: str, password: str) -> Profile | None:
         # People write their names in capitals too, and stores may not care: that must not give them more attempts.
@@ -85,7 +80,7 @@ class LoginRateLimit:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._users: dict[str, tuple[int, float]] = {}
+        self._users: OldestOut[str, tuple[int, float]] = OldestOut(MAX_USERS)
 
     def begin(self, user_id: str) -> None:
         """
@@ -100,11 +95,7 @@ class LoginRateLimit:
             raise MatrixError(429, "M_LIMIT_EXCEEDED", "Too many attempts to log in", retry_after_ms=left)
         count = count + 1 if now - may_begin < FORGOTTEN_AFTER else 1
         wait = min(2.0 ** (count - FREE), LONGEST_WAIT) if count >= FREE else 0.0
-        # The one that was tried longest ago is first.
-        self._users.pop(user_id, None)
         self._users[user_id] = (count, now + wait)
-        if len(self._users) > MAX_USERS:
-            del self._users[next(iter(self._users))]
 
     def succeeded(self, user_id: str) -> None:
         """Begin to count anew."""

@@ -6,13 +6,12 @@ from collections.abc import Coroutine, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import Any, TypeAlias
 
-from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
 from ..config.interception import Exclude
 from ..log import Logger
-from ..waiting import within
-from .store import Directory, Entry
+from ..waiting import gather, within
+from .store import Directory, Entries, Entry, are_more
 
 log = Logger()
 
@@ -31,7 +30,7 @@ class StoreSearch:
         self._exclude = exclude
         self._clock = clock
 
-    async def find(self, term: str, limit: int) -> list[Entry]:
+    async def find(self, term: str, limit: int) -> Entries:
         """
         The users of whom the term is a part of what is known, names first, at most ``limit``.
 
@@ -40,12 +39,13 @@ class StoreSearch:
         term = term.strip().removeprefix("@")
         # No term is a part of everything: nobody shall read the whole directory.
         if not term or limit < 1:
-            return []
+            return Entries(more=False)
         searches = [self._stores.search_by_name]
         if not self._exclude.threepid:
             searches.append(self._stores.search_by_threepid)
-        found = await gatherResults([Deferred.fromCoroutine(self._in_time(search(term, limit))) for search in searches])
-        return list({entry.user_id: entry for entry in chain.from_iterable(found)}.values())[:limit]
+        found = await gather(self._in_time(search(term, limit)) for search in searches)
+        by_user = {entry.user_id: entry for entry in chain.from_iterable(found)}
+        return Entries(list(by_user.values())[:limit], more=len(by_user) > limit or any(map(are_more, found)))
 
     async def _in_time(self, search: Coroutine[Any, Any, Sequence[Entry]]) -> Sequence[Entry]:
         try:
@@ -66,7 +66,7 @@ def merged(theirs: Sequence[Result], ours: Sequence[Entry], limit: int) -> tuple
     chosen = {result["user_id"]: result for result in theirs}
     turns = dict.fromkeys(user_id for user_id in chain.from_iterable(zip_longest(chosen, known)) if user_id is not None)
     results: list[Result] = [{**known.get(user_id, {}), **_said(chosen.get(user_id, {}))} for user_id in turns]
-    return results[:limit], len(results) > limit
+    return results[:limit], len(results) > limit or are_more(ours)
 
 
 def _result(entry: Entry) -> Result:

@@ -7,7 +7,7 @@ cannot be reached or answers nonsense: whoever asks several goes on with the nex
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -33,6 +33,19 @@ class Entry(Struct, frozen=True):
     avatar: str | None = None
 
 
+class Entries(list[Entry]):
+    """Users found by a search; ``more`` of them than these are known to be there."""
+
+    def __init__(self, entries: Iterable[Entry] = (), *, more: bool) -> None:
+        super().__init__(entries)
+        self.more = more
+
+
+def are_more(found: Sequence[Entry]) -> bool:
+    """Whether a search is known to have left somebody out."""
+    return isinstance(found, Entries) and found.more
+
+
 class Roles(Protocol):
     """Knows the roles of users."""
 
@@ -56,7 +69,10 @@ class Profiles(Roles, UserAddresses, Protocol):
 
 
 class Directory(Protocol):
-    """Finds users by a part of what is known of them, whatever its case; at most ``limit`` of them."""
+    """Finds users by a part of what is known of them, whatever its case.
+
+    At most ``limit`` of them; as :class:`Entries`, where the store knows whether there are more.
+    """
 
     async def search_by_name(self, term: str, limit: int) -> Sequence[Entry]: ...
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from itertools import chain
 from typing import Any, TypeVar
-
-from twisted.internet.defer import Deferred, DeferredList
-from twisted.python.failure import Failure
 
 from ..log import Logger
 from ..lookup.source import Listing, Source
 from ..matrix.threepid import ThreePid
-from .store import Directory, Entry, Profile, Profiles, Store
+from ..waiting import gather
+from .store import Directory, Entries, Entry, Profile, Profiles, Store, are_more
 
 log = Logger()
 T = TypeVar("T")
@@ -62,15 +61,15 @@ class Stores:
         answers, _ = await self._ask("3PIDs", _of_profiles(lambda profiles: profiles.threepids(user_id)))
         return tuple(dict.fromkeys(threepid for threepids in answers for threepid in threepids))
 
-    async def search_by_name(self, term: str, limit: int) -> list[Entry]:
+    async def search_by_name(self, term: str, limit: int) -> Entries:
         """Each user once."""
         found, _ = await self._ask("search", _of_directory(lambda directory: directory.search_by_name(term, limit)))
-        return _once(found)[:limit]
+        return _once(found, limit)
 
-    async def search_by_threepid(self, term: str, limit: int) -> list[Entry]:
+    async def search_by_threepid(self, term: str, limit: int) -> Entries:
         """Each user once."""
         found, _ = await self._ask("search", _of_directory(lambda directory: directory.search_by_threepid(term, limit)))
-        return _once(found)[:limit]
+        return _once(found, limit)
 
     async def authenticate(self, user_id: str, password: str) -> Profile | None:
         """
@@ -97,16 +96,19 @@ class Stores:
 
     async def _ask(self, what: str, question: Question[T]) -> tuple[list[T], list[str]]:
         """Ask all stores at once: their answers, and the names of those that failed."""
-        asked = [(store, coroutine) for store in self._stores if (coroutine := question(store)) is not None]
-        results = await DeferredList([Deferred.fromCoroutine(coroutine) for _, coroutine in asked], consumeErrors=True)
-        answers, failed = [], []
-        for (store, _), (_, result) in zip(asked, results, strict=True):
-            if isinstance(result, Failure):
-                log.failure("{store} could not be asked ({what})", failure=result, store=store.name, what=what)
+        failed: list[str] = []
+
+        async def ask(store: Store, coroutine: Coroutine[Any, Any, T]) -> list[T]:
+            try:
+                return [await coroutine]
+            except Exception:
+                log.failure("{store} could not be asked ({what})", store=store.name, what=what)
                 failed.append(store.name)
-            else:
-                answers.append(result)
-        return answers, failed
+                return []
+
+        asked = [(store, coroutine) for store in self._stores if (coroutine := question(store)) is not None]
+        answers = await gather(ask(*each) for each in asked)
+        return list(chain.from_iterable(answers)), failed
 
 
 def _of_profiles(question: Callable[[Profiles], Coroutine[Any, Any, T]]) -> Question[T]:
@@ -117,9 +119,9 @@ def _of_directory(question: Callable[[Directory], Coroutine[Any, Any, T]]) -> Qu
     return lambda store: question(store.directory) if store.directory else None
 
 
-def _once(answers: Iterable[Sequence[Entry]]) -> list[Entry]:
+def _once(answers: Sequence[Sequence[Entry]], limit: int) -> Entries:
     by_user: dict[str, Entry] = {}
     for entries in answers:
         for entry in entries:
             by_user.setdefault(entry.user_id, entry)
-    return list(by_user.values())
+    return Entries(list(by_user.values())[:limit], more=len(by_user) > limit or any(map(are_more, answers)))

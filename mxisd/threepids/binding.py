@@ -52,9 +52,7 @@ class Bindings:
         session = await self._sessions.validated(sid, client_secret)
         current = now(self._clock)
         signed = json.encode(association(self._signer, session.threepid, user_id, current))
-        binding = Binding(
-            medium=session.medium, address=session.address, user_id=user_id, bound_at=current, signed=signed
-        )
+        binding = Binding(threepid=session.threepid, user_id=user_id, bound_at=current, signed=signed)
         await self._bindings.bind(binding, server)
         self._outbox.wake()
         return signed

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 
 from ..clock import DAY, now
 from ..config.session import Unbind
 from ..log import Logger
 from ..matrix.threepid import ThreePid
-from ..notify import MessageSender, UnbindNotice, UnbindWarning
+from ..notify import MessageSender, SendFailed, UnbindNotice, UnbindWarning
 from ..storage.contract import BindingStorage
 from ..storage.once import CooldownStorage
+from ..waiting import background
 
 log = Logger()
 
@@ -40,7 +39,7 @@ class UnbindNotices:
     def unbound(self, threepid: ThreePid) -> None:
         """A homeserver has had the address unbound."""
         if self._policy.notifications:
-            self._send(UnbindNotice(threepid=threepid))
+            background("the notice of an unbind", self._send(UnbindNotice(threepid=threepid)))
 
     async def refused(self, threepid: ThreePid, user_id: str) -> None:
         """Somebody without a proof wanted the address unbound; only owners of what is bound here hear of it."""
@@ -50,11 +49,10 @@ class UnbindNotices:
             return
         cooldown = f"unbind warning {threepid.medium} {threepid.address}"
         if await self._cooldowns.take(cooldown, now(self._clock), WARNING_PERIOD):
-            self._send(UnbindWarning(threepid=threepid))
+            background("the warning of an unbind", self._send(UnbindWarning(threepid=threepid)))
 
-    def _send(self, message: UnbindNotice | UnbindWarning) -> None:
-        Deferred.fromCoroutine(self._messages.send(message)).addErrback(_not_sent)
-
-
-def _not_sent(failure: Failure) -> None:
-    log.warn("a message about an unbind could not be sent: {reason}", reason=failure.getErrorMessage())
+    async def _send(self, message: UnbindNotice | UnbindWarning) -> None:
+        try:
+            await self._messages.send(message)
+        except SendFailed as error:
+            log.warn("a message about an unbind could not be sent: {reason}", reason=error)

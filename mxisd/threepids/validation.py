@@ -115,7 +115,7 @@ class ValidationSessions:
         Raises :class:`MatrixError`: ``M_NO_VALID_SESSION``, ``M_SESSION_EXPIRED``, ``M_TOKEN_INCORRECT``.
         """
         session = await self._living(sid, client_secret)
-        if session.medium != medium:
+        if session.threepid.medium != medium:
             raise _no_session()
         # Counted before it is compared, so that many submitted at once are not all free.
         if await self._sessions.take_guess(sid) > MAX_GUESSES:
@@ -153,8 +153,7 @@ class ValidationSessions:
         session = Session(
             sid=token(self._random),
             secret_digest=secret_digest(*threepid, client_secret),
-            medium=threepid.medium,
-            address=threepid.address,
+            threepid=threepid,
             modified=current,
         )
         return await self._sessions.open(session, alive_since=current - LIFE + 1, max_guesses=MAX_GUESSES)

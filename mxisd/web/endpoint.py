@@ -15,14 +15,13 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Struct
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from ..log import Logger
 from ..matrix.error import MatrixError
 from ..storage.contract import StorageUnavailable
+from ..waiting import background
 from .body import from_form, from_json, from_strings
 
 log = Logger()
@@ -149,7 +148,7 @@ class Endpoint(Resource):
         return NotFound()
 
     def render(self, request: Request) -> int:
-        Deferred.fromCoroutine(self._respond(request)).addErrback(_unsent)
+        background("an answer", self._respond(request))
         return NOT_DONE_YET
 
     async def _respond(self, request: Request) -> None:
@@ -197,10 +196,6 @@ class NotFound(Endpoint):
 
     def _handler(self, request: Request) -> Handler:
         return preflight if request.method == b"OPTIONS" else unrecognized
-
-
-def _unsent(failure: Failure) -> None:
-    log.failure("an answer could not be sent", failure=failure)
 
 
 def error_answer(error: MatrixError, headers: Mapping[bytes, bytes] | None = None) -> Answer:

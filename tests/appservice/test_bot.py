@@ -281,7 +281,7 @@ class CommandTests(BotCase):
         )
         self.assertIn("Pending\nMessage of 2023-11-14 22:13:20 UTC: queued, attempts: 0, due", shown)
         result(self.endings.expire("token"))
-        (delivery,) = result(self.storage.outbox.claim("onbind", now(self.clock), 1000, 1, {}, 1))
+        (delivery,) = result(self.storage.outbox.claim("onbind", now(self.clock), 1000, 1, {}, 1)).deliveries
         result(self.storage.outbox.close(delivery, "refused", "403 M_FORBIDDEN Could not find invite", now(self.clock)))
         shown = self.run_line("!invite show token")
         self.assertIn(f"Ended: expired, 2023-11-14 22:13:20 UTC, given to {EXPIRY}", shown)

@@ -46,6 +46,20 @@ class WarningTests(ConfigCase):
                 "threepid.medium.email.connector: emails are not sent but written to the log, with their tokens",
             ),
             (
+                "ldap: {enabled: true, activeDirectory: true, connection: {host: a, tls: true, baseDNs: [b]}}",
+                (
+                    "ldap.attribute.uid.value: sAMAccountName has no domain: all users count as those of "
+                    "defaultDomain, and two of one name cannot be told apart; for several domains set userPrincipalName"
+                ),
+            ),
+            (
+                (
+                    "ldap: {enabled: true, activeDirectory: true, connection: {host: a, tls: true, baseDNs: [b]}, "
+                    "attribute: {uid: {value: userPrincipalName}}}"
+                ),
+                "ldap.defaultDomain: not set: every user who is name@domain has the domain in the user ID",
+            ),
+            (
                 "outbound: {insecureServers: [a.org, 'b_c:8448', '[::1]:1']}",
                 "outbound.insecureServers: certificates are not verified of a.org, b_c:8448, [::1]:1",
             ),

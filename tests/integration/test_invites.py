@@ -283,7 +283,11 @@ class LossTests(Case):
         with self.here.storage() as storage:
             kept, _ = result(storage.archive.pack(Delivery, START))
         deliveries = [each for each in kept if isinstance(each, Delivery)]
-        return [(each.attempts, each.state) for each in deliveries if (each.kind, each.address) == ("onbind", address)]
+        return [
+            (each.attempts, each.state)
+            for each in deliveries
+            if (each.kind, each.threepid.address) == ("onbind", address)
+        ]
 
 
 class BotTests(Case):

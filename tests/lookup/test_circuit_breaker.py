@@ -11,8 +11,9 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.lookup.circuit_breaker import FAILURES, PEACE, CircuitBreaker
-from mxisd.lookup.source import Unavailable
+from mxisd.lookup.source import Unavailable, Unusable
 from mxisd.matrix.threepid import ThreePid
+from mxisd.net.errors import NotJson, TooLarge
 from tests.lookup.book import ALICE, BOB, Book, email
 
 ANNA, BERT = email("anna"), email("bert")
@@ -81,6 +82,24 @@ class CircuitBreakerTests(SynchronousTestCase):
         self.assertEqual(self.guarded.counts.asked, FAILURES + 2)
         self.assertEqual(self.guarded.counts.failed, FAILURES)
         self.assertEqual(self.guarded.counts.skipped, 2)
+
+    def test_answers_that_cannot_be_used_do_not_break_it(self) -> None:
+        for error in (Unusable("no user"), NotJson("no JSON"), TooLarge("too large")):
+            self.book.before = lambda error=error: fail(error)
+            for _ in range(FAILURES):
+                self.assertFalse(self.works())
+        self.book.before = None
+        self.assertTrue(self.works())
+        self.assertEqual(self.guarded.counts.failed, 3 * FAILURES)
+        self.assertIn("an answer of book cannot be used: no user", self.lines())
+
+    def test_an_answer_that_cannot_be_used_shows_that_a_source_is_back(self) -> None:
+        self.break_()
+        self.clock.advance(PEACE)
+        self.book.before = lambda: fail(Unusable("no user"))
+        self.assertFalse(self.works())
+        self.book.before = None
+        self.assertTrue(self.works())
 
     def test_one_lookup_tries_a_broken_source_for_all(self) -> None:
         self.break_()

@@ -146,10 +146,6 @@ class BulkTests(V1Case):
         asked = [["email", ANNA.address], ["email", BERT.address], ["msisdn", PHONE.address]]
         self.assertEqual(json.loads(encode(self.http.sent[0].json)), {"threepids": asked})
 
-    def test_what_was_not_asked(self) -> None:
-        self.http.answers["POST", self.url] = answer({"threepids": [["email", "carl@example.com", ALICE]]})
-        self.assertEqual(self.found(ANNA, BERT), {})
-
     def test_more_than_one_request_holds(self) -> None:
         def everybody(sent: Sent) -> HttpResponse:
             asked: Any = sent.json

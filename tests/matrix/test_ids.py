@@ -10,6 +10,7 @@ from mxisd.matrix.ids import (
     InvalidIdentifier,
     check_room_id,
     is_ip_literal,
+    is_user_of,
     server_of,
     split_server_name,
     split_user_id,
@@ -93,6 +94,11 @@ class UserIDTests(SynchronousTestCase):
             "@\ud800:example.org",
         ):
             self.assertRaises(InvalidIdentifier, split_user_id, user_id)
+
+    def test_whose(self) -> None:
+        self.assertTrue(is_user_of("@alice:example.org", "example.org"))
+        for user_id in ("@alice:example.com", "@alice:sub.example.org", "alice:example.org", "@alice:example.org:8448"):
+            self.assertFalse(is_user_of(user_id, "example.org"))
 
 
 class RoomIDTests(SynchronousTestCase):

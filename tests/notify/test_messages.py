@@ -46,7 +46,7 @@ INVITE = invite(
 
 class AddressTests(SynchronousTestCase):
     def test_people_read_what_they_would_write(self) -> None:
-        found = values(InviteMessage(replace(INVITE, address="anna@xn--strae-oqa.example")), SITE)
+        found = values(InviteMessage(replace(INVITE, threepid=ThreePid("email", "anna@xn--strae-oqa.example"))), SITE)
         for value in ("INVITE_ADDRESS", "RECIPIENT_ADDRESS"):
             self.assertEqual(found[value], "anna@straße.example")
             self.assertEqual(found[f"{value}_URL_ENCODED"], "anna%40stra%C3%9Fe.example")

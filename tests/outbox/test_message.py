@@ -39,11 +39,11 @@ class MessageTests(SynchronousTestCase):
         self.storage = storage_in_memory()
         result(self.storage.invites.add(INVITE, resend_before=0))
         self.mailbox = Mailbox()
-        self.courier = MessageDelivery("message", self.storage.invites, self.mailbox, InviteMessage)
+        self.courier = MessageDelivery("message", self.mailbox, InviteMessage)
 
     def deliver(self) -> Outcome:
         (queued,) = result(self.storage.outbox.of_invite("token"))
-        return result(self.courier.deliver(queued))
+        return result(self.courier.deliver(queued, result(self.storage.invites.get("token"))))
 
     def test_is_about_the_invite(self) -> None:
         self.assertEqual(self.deliver().what, "done")
@@ -71,7 +71,8 @@ class MessageTests(SynchronousTestCase):
     def test_a_message_that_is_sent_again_on_purpose_has_another(self) -> None:
         self.deliver()
         (first,) = result(self.storage.outbox.of_invite("token"))
-        result(self.courier.deliver(structs.replace(first, id=first.id + "1")))
+        again = structs.replace(first, id=first.id + "1")
+        result(self.courier.deliver(again, result(self.storage.invites.get("token"))))
         self.assertEqual(len({message.reference for message in self.mailbox.messages}), 2)
 
     def test_handed_over_without_an_answer(self) -> None:
@@ -96,7 +97,7 @@ class ReminderTests(SynchronousTestCase):
         self.storage = storage_in_memory()
         self.mailbox = Mailbox()
         courier = MessageDelivery(
-            "reminder", self.storage.invites, self.mailbox, lambda invite: ReminderMessage(invite, invite.created + DAY)
+            "reminder", self.mailbox, lambda invite: ReminderMessage(invite, invite.created + DAY)
         )
         deliveries = OutboxWorker(self.storage.outbox, courier, self.clock, bytes, give_up_after=timedelta(days=1))
         deliveries.startService()

@@ -18,7 +18,6 @@ from mxisd.outbox.courier import Outcome
 from mxisd.outbox.onbind import MAX_TEXT, OnbindDelivery, judge
 from mxisd.storage.records import Delivery
 from tests.make import ALICE, delivery, invite, result, signer_for
-from tests.storage.inline import storage_in_memory
 from tests.web.app import DOMAIN
 
 SIGNER = signer_for(DOMAIN)
@@ -47,10 +46,8 @@ class Server:
 
 class OnbindTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.storage = storage_in_memory()
-        result(self.storage.invites.add(INVITE, resend_before=0))
         self.server = Server()
-        self.courier = OnbindDelivery(self.storage.invites, self.server, SIGNER)
+        self.courier = OnbindDelivery(self.server, SIGNER)
 
     def delivery(self, token: str | None = "token") -> Delivery:
         return delivery(
@@ -62,7 +59,7 @@ class OnbindTests(SynchronousTestCase):
         )
 
     def deliver(self, token: str | None = "token") -> Outcome:
-        return result(self.courier.deliver(self.delivery(token)))
+        return result(self.courier.deliver(self.delivery(token), INVITE if token == INVITE.token else None))
 
     def assert_signed(self, content: Any) -> None:
         key = SIGNER.public_key(SIGNER.key_id)

@@ -19,7 +19,7 @@ from mxisd.outbox.courier import Outcome
 from mxisd.outbox.worker import LEASE, MAX_ERRORS, PATIENCE, POLL, REPEAT_WITHIN, OutboxWorker
 from mxisd.storage.archive import START
 from mxisd.storage.contract import StorageUnavailable
-from mxisd.storage.records import Delivery, Kind
+from mxisd.storage.records import Delivery, Invite, Kind
 from tests.make import binding, clock_at, invite, result
 from tests.storage.inline import storage_in_memory
 
@@ -40,7 +40,7 @@ class Other:
         self.waiting: list[Deferred[Outcome]] = []
         self.always: Outcome | None = None
 
-    async def deliver(self, delivery: Delivery) -> Outcome:
+    async def deliver(self, delivery: Delivery, invite: Invite | None) -> Outcome:
         self.attempts.append(delivery)
         if self.always is not None:
             return self.always
@@ -337,14 +337,6 @@ class DeliveryTests(Case):
         self.pass_time(2)
         self.assertEqual(self.stored(), [("done", 1, "200")])
         self.assertEqual(len(self.other.attempts), 1)
-
-    def test_an_invite_that_cannot_be_loaded_is_no_lost_answer(self) -> None:
-        self.queue()
-        self.other.waiting.pop(0).errback(StorageUnavailable("gone fishing"))
-        self.pass_time(1)
-        self.assertEqual([attempt.attempts for attempt in self.other.attempts], [1, 1])
-        self.end(DONE)
-        self.assertEqual(self.stored(), [("done", 1, "200")])
 
     def test_a_stop_waits_for_what_is_under_way(self) -> None:
         self.queue()

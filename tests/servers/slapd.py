@@ -13,6 +13,7 @@ ROOT = "dc=example,dc=org"
 ADMIN = f"cn=admin,{ROOT}"
 PASSWORD = "administrator"
 
+_SIZELIMIT = "size.soft=200 size.hard=200 size.prtotal=unlimited"
 _CONFIGURATION = """
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
@@ -22,7 +23,7 @@ modulepath /usr/lib/ldap
 moduleload back_mdb
 {tls}
 # As Active Directory has it, though lower: whoever reads on has to ask for pages.
-sizelimit size.soft=200 size.hard=200 size.prtotal=unlimited
+sizelimit {sizelimit}
 database mdb
 maxsize 1073741824
 suffix "{root}"
@@ -40,10 +41,11 @@ class Slapd:
     """
     Serves what is in an LDIF text below :data:`ROOT`; entries are read as ``cn=reader`` with the password ``reader``.
 
-    With ``certificate``, a file with a certificate and its key, it also listens with TLS at ``tls_port``.
+    ``sizelimit`` is how many entries one may have (slapd.conf(5)).  With ``certificate``, a file with a certificate and
+    its key, it also listens with TLS at ``tls_port``.
     """
 
-    def __init__(self, ldif: str, certificate: Path | None = None) -> None:
+    def __init__(self, ldif: str, certificate: Path | None = None, sizelimit: str = _SIZELIMIT) -> None:
         self.port = free_port()
         self.tls_port = free_port()
         where = folder("slapd")
@@ -51,7 +53,7 @@ class Slapd:
         tls = f"TLSCertificateFile {certificate}\nTLSCertificateKeyFile {certificate}" if certificate else ""
         configuration = where / "slapd.conf"
         configuration.write_text(
-            _CONFIGURATION.format(folder=where, tls=tls, root=ROOT, admin=ADMIN, password=PASSWORD)
+            _CONFIGURATION.format(folder=where, tls=tls, root=ROOT, admin=ADMIN, password=PASSWORD, sizelimit=sizelimit)
         )
         (where / "content.ldif").write_text(_BASE + ldif)
         subprocess.run(

@@ -18,13 +18,16 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from mxisd.matrix.hashing import digest, digests
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.contract import Portion, Storage
-from mxisd.storage.records import Delivery, Invite, Kind, Pepper, Session, secret_digest
+from mxisd.storage.records import Account, Delivery, Invite, Kind, Pepper, Session, secret_digest
 from tests.make import ALICE, BOB, EMAIL, NOW, PHONE, binding, delivery, invite, session
 
 T = TypeVar("T")
 
 HOUR = 3_600_000
 LEASE = 30_000
+
+BOBS = ThreePid("email", "bob@example.com")
+SAME_TEXT = ThreePid("msisdn", EMAIL.address)
 
 # Each has been taken for a number, a pattern, a separator or an end of text by some client or store.
 AWKWARD = (
@@ -49,6 +52,10 @@ AWKWARD = (
 )
 
 
+def addresses(deliveries: Sequence[Delivery]) -> list[str]:
+    return [delivery.threepid.address for delivery in deliveries]
+
+
 async def together(*calls: Awaitable[T]) -> list[T]:
     """The results of calls that are under way at the same time."""
     return list(await gatherResults([Deferred.fromCoroutine(_await(call)) for call in calls], consumeErrors=True))
@@ -71,7 +78,9 @@ class StorageContract(TestCase):
 
     async def test_a_session_comes_back_as_it_was_kept(self) -> None:
         for address in AWKWARD:
-            kept = session(address=address, next_link="https://example.org/?a=ü&b=1", send_attempt=-1)
+            kept = session(
+                threepid=ThreePid("email", address), next_link="https://example.org/?a=ü&b=1", send_attempt=-1
+            )
             self.assertEqual(await self.storage.sessions.open(kept, alive_since=NOW, max_guesses=5), kept)
             self.assertEqual(await self.storage.sessions.get(kept.sid), kept)
 
@@ -575,8 +584,8 @@ class StorageContract(TestCase):
         for changes in (
             {"room_id": "!another:example.org"},
             {"sender": ALICE},
-            {"address": "bob@example.com"},
-            {"medium": "msisdn"},
+            {"threepid": BOBS},
+            {"threepid": SAME_TEXT},
         ):
             new = invite(room_id=first.room_id)
             other = structs.replace(new, **changes)
@@ -743,9 +752,9 @@ class StorageContract(TestCase):
         for number, offset in enumerate((2, 0, 1, 3)):
             await self.queue(f"{number}", NOW + offset)
         taken = await self.claim("onbind", NOW + 2, limit=2)
-        self.assertEqual([delivery.address for delivery in taken], ["1", "2"])
-        self.assertEqual([delivery.address for delivery in await self.claim("onbind", NOW + 2)], ["0"])
-        self.assertEqual([delivery.address for delivery in await self.claim("onbind", NOW + 3)], ["3"])
+        self.assertEqual(addresses(taken), ["1", "2"])
+        self.assertEqual(addresses(await self.claim("onbind", NOW + 2)), ["0"])
+        self.assertEqual(addresses(await self.claim("onbind", NOW + 3)), ["3"])
 
     async def test_each_kind_has_a_queue_of_its_own(self) -> None:
         await self.add(invite())
@@ -780,7 +789,7 @@ class StorageContract(TestCase):
         claimed = await self.claim("onbind")
         await self.storage.outbox.renew(claimed, NOW + 3 * LEASE)
         self.assertEqual(await self.claim("onbind", NOW + 3 * LEASE - 1), [])
-        self.assertEqual(await self.storage.outbox.next_due("onbind"), NOW + 3 * LEASE)
+        self.assertEqual(await self.next_due("onbind"), NOW + 3 * LEASE)
         self.assertEqual(len(await self.claim("onbind", NOW + 3 * LEASE)), 2)
         await self.storage.outbox.renew([], NOW)
 
@@ -815,11 +824,11 @@ class StorageContract(TestCase):
         for number in range(2):
             await self.queue(f"fast{number}", NOW + 1, "fast.example")
         taken = await self.claim("onbind", NOW + 1, per_destination=3)
-        self.assertEqual([delivery.address for delivery in taken], ["slow0", "slow1", "slow2", "fast0", "fast1"])
+        self.assertEqual(addresses(taken), ["slow0", "slow1", "slow2", "fast0", "fast1"])
         taken = await self.claim("onbind", NOW + 1, busy={"slow.example": 3}, per_destination=3)
         self.assertEqual(taken, [])
         taken = await self.claim("onbind", NOW + 1, busy={"slow.example": 2}, per_destination=3)
-        self.assertEqual([delivery.address for delivery in taken], ["slow3"])
+        self.assertEqual(addresses(taken), ["slow3"])
 
     async def test_a_blocked_destination_does_not_hide_the_others(self) -> None:
         for number in range(300):
@@ -827,22 +836,37 @@ class StorageContract(TestCase):
         await self.queue("last", NOW + 1, "free.example")
         busy = {f"{number}.example": 4 for number in range(60)}
         taken = await self.claim("onbind", NOW + 1, busy=busy, limit=1)
-        self.assertEqual([delivery.address for delivery in taken], ["last"])
+        self.assertEqual(addresses(taken), ["last"])
 
     async def test_when_the_next_delivery_is_due(self) -> None:
         outbox = self.storage.outbox
-        self.assertIsNone(await outbox.next_due("onbind"))
+        self.assertIsNone(await self.next_due("onbind"))
         await self.queue("a", NOW + 7, "one.example")
         await self.queue("b", NOW + 5, "two.example")
-        self.assertEqual(await outbox.next_due("onbind"), NOW + 5)
-        self.assertIsNone(await outbox.next_due("message"))
+        self.assertEqual(await self.next_due("onbind"), NOW + 5)
+        self.assertIsNone(await self.next_due("message"))
         (claimed,) = await self.claim("onbind", NOW + 5)
-        self.assertEqual(await outbox.next_due("onbind"), NOW + 7)
+        self.assertEqual(await self.next_due("onbind"), NOW + 7)
         await outbox.retry(claimed, NOW + 6, "503")
-        self.assertEqual(await outbox.next_due("onbind"), NOW + 6)
+        self.assertEqual(await self.next_due("onbind"), NOW + 6)
         for claimed in await self.claim("onbind", NOW + 7):
             await outbox.close(claimed, "done", "200", NOW + 7)
-        self.assertIsNone(await outbox.next_due("onbind"))
+        self.assertIsNone(await self.next_due("onbind"))
+
+    async def test_deliveries_come_with_the_invites_that_they_are_about(self) -> None:
+        outbox = self.storage.outbox
+        first, second = invite(fields={"room_name": "Räume"}), invite()
+        for each in (first, second):
+            await self.storage.invites.add(each, resend_before=NOW, reminder_due=NOW + 5)
+        claimed = await outbox.claim("message", NOW, LEASE, 10, {}, 10)
+        self.assertEqual({each.token for each in claimed.deliveries}, {first.token, second.token})
+        self.assertEqual(claimed.invites, {first.token: first, second.token: second})
+        self.assertEqual(claimed.next_due, NOW + LEASE)
+        ended = await self.storage.invites.end(first.token, "resolved", ALICE, "example.org", NOW)
+        await self.queue("nobody@example.com", NOW)
+        claimed = await outbox.claim("onbind", NOW, LEASE, 10, {}, 10)
+        self.assertEqual({each.token for each in claimed.deliveries}, {first.token, None})
+        self.assertEqual(claimed.invites, {first.token: ended})
 
     async def test_all_about_an_invite(self) -> None:
         kept = invite()
@@ -873,7 +897,11 @@ class StorageContract(TestCase):
         busy: dict[str, int] | None = None,
         per_destination: int = 4,
     ) -> list[Delivery]:
-        return await self.storage.outbox.claim(kind, now, LEASE, limit, busy or {}, per_destination)
+        return (await self.storage.outbox.claim(kind, now, LEASE, limit, busy or {}, per_destination)).deliveries
+
+    async def next_due(self, kind: Kind) -> int | None:
+        """As it is told to those who take nothing."""
+        return (await self.storage.outbox.claim(kind, NOW, LEASE, 0, {}, 4)).next_due
 
     # Accounts.
 
@@ -882,20 +910,26 @@ class StorageContract(TestCase):
         await accounts.register("aa", ALICE, NOW)
         await accounts.register("bb", ALICE, NOW)
         await accounts.register("00123", BOB, NOW)
-        self.assertEqual([await accounts.user_of(token) for token in ("aa", "bb", "00123")], [ALICE, ALICE, BOB])
+        for token, user_id in (("aa", ALICE), ("bb", ALICE), ("00123", BOB)):
+            self.assertEqual(await accounts.account_of(token), Account(user_id=user_id))
         self.assertTrue(await accounts.logout("aa"))
         self.assertFalse(await accounts.logout("aa"))
-        self.assertEqual([await accounts.user_of(token) for token in ("aa", "bb", "123")], [None, ALICE, None])
+        self.assertEqual(await accounts.account_of("bb"), Account(user_id=ALICE))
+        for token in ("aa", "123"):
+            self.assertIsNone(await accounts.account_of(token))
 
     async def test_accepted_terms_add_up(self) -> None:
         accounts = self.storage.accounts
-        self.assertEqual(await accounts.accepted_terms(ALICE), frozenset())
+        await accounts.register("aa", ALICE, NOW)
+        await accounts.register("bb", BOB, NOW)
         await accounts.accept_terms(ALICE, ["https://example.org/a", "https://example.org/b"], NOW)
         await accounts.accept_terms(ALICE, iter(["https://example.org/b", "https://example.org/ü"]), NOW + 1)
         await accounts.accept_terms(ALICE, [], NOW)
         expected = frozenset(f"https://example.org/{name}" for name in ("a", "b", "ü"))
-        self.assertEqual(await accounts.accepted_terms(ALICE), expected)
-        self.assertEqual(await accounts.accepted_terms(BOB), frozenset())
+        await accounts.register("aaa", ALICE, NOW)
+        for token in ("aa", "aaa"):
+            self.assertEqual(await accounts.account_of(token), Account(user_id=ALICE, accepted_terms=expected))
+        self.assertEqual(await accounts.account_of("bb"), Account(user_id=BOB))
 
     # Transactions.
 
@@ -976,8 +1010,8 @@ class StorageContract(TestCase):
         self.assertEqual(await storage.hashes.peppers(), [Pepper(pepper="pepper", made_at=NOW)])
         bound = digest(ThreePid("email", "bound@example.com"), "pepper")
         self.assertEqual(await storage.hashes.find("pepper", [bound, "listed"]), {bound: ALICE, "listed": BOB})
-        self.assertEqual(await storage.accounts.user_of("aa"), ALICE)
-        self.assertEqual(await storage.accounts.accepted_terms(ALICE), frozenset({"https://example.org/a"}))
+        account = Account(user_id=ALICE, accepted_terms=frozenset({"https://example.org/a"}))
+        self.assertEqual(await storage.accounts.account_of("aa"), account)
         self.assertTrue(await storage.transactions.is_done("1", "a"))
         self.assertEqual([message.token for message in await self.claim("message")], [kept.token])
         self.assertTrue(await storage.outbox.close(claimed, "done", "200", NOW))
@@ -999,7 +1033,7 @@ async def keep_both_spellings(storage: Storage) -> None:
                 resend_before=0,
             )
         await storage.sessions.open(
-            session(sid=threepid.address, address=threepid.address, secret_digest=secret_digest(*threepid, "s")),
+            session(sid=threepid.address, threepid=threepid, secret_digest=secret_digest(*threepid, "s")),
             alive_since=NOW,
             max_guesses=5,
         )
@@ -1032,7 +1066,7 @@ async def check_one_spelling(case: SynchronousTestCase, storage: Storage) -> Non
     (cancelled,) = await storage.invites.page(ended=True, offset=0, limit=9)
     case.assertEqual((cancelled.ended, cancelled.ephemeral_private_key), ("cancelled", ""))
     case.assertEqual(cancelled.token, "@eve:example.org/anna@xn--bcher-kva.example")
-    messages = await storage.outbox.claim("message", NOW + HOUR, LEASE, 9, {}, 9)
+    messages = (await storage.outbox.claim("message", NOW + HOUR, LEASE, 9, {}, 9)).deliveries
     case.assertEqual({each.threepid for each in messages}, {A_LABELS})
     case.assertEqual(len(messages), 3)
     case.assertEqual(len(await storage.invites.claim_due(NOW + HOUR, NOW + HOUR, 9)), 3)

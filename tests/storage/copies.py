@@ -16,7 +16,7 @@ from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.archive import Kept
 from mxisd.storage.contract import Storage
 from mxisd.storage.engine import Engine, engine
-from mxisd.storage.records import Pepper
+from mxisd.storage.records import Account, Pepper
 from tests.make import ALICE, BOB, EMAIL, NOW, binding, invite, session
 from tests.servers.redis import RedisServer
 from tests.storage.contract import AWKWARD, HOUR, LEASE, together
@@ -76,7 +76,7 @@ class CopyCase(TestCase):
         await storage.invites.end(self.ended.token, "expired", BOB, "example.net", NOW)
         (self.claimed,) = [
             delivery
-            for delivery in await storage.outbox.claim("onbind", NOW, LEASE, 10_000, {}, 10_000)
+            for delivery in (await storage.outbox.claim("onbind", NOW, LEASE, 10_000, {}, 10_000)).deliveries
             if delivery.token == self.ended.token
         ]
         await storage.accounts.register("aa", ALICE, NOW)
@@ -101,15 +101,15 @@ class CopyCase(TestCase):
         message, onbind = await storage.outbox.of_invite(self.ended.token)
         self.assertEqual((message.state, onbind.state, onbind.lost), ("abandoned", "queued", 1))
         self.assertFalse(await storage.outbox.close(self.claimed, "done", "200", NOW))
-        self.assertEqual(await storage.outbox.next_due("onbind"), NOW + LEASE)
-        taken = await storage.outbox.claim("onbind", NOW + LEASE, LEASE, 10_000, {}, 10_000)
+        self.assertEqual((await storage.outbox.claim("onbind", NOW, LEASE, 0, {}, 10_000)).next_due, NOW + LEASE)
+        taken = (await storage.outbox.claim("onbind", NOW + LEASE, LEASE, 10_000, {}, 10_000)).deliveries
         self.assertEqual(len(taken), len(self.bound) + 1)
         self.assertEqual({(each.attempts, each.lost) for each in taken}, {(2, 1)})
         await storage.invites.add(self.again, resend_before=0)
         (fresh,) = await storage.outbox.of_invite(self.again.token)
         self.assertGreater(int(fresh.id), max(int(each.id) for each in taken))
-        self.assertEqual(await storage.accounts.user_of("aa"), ALICE)
-        self.assertEqual(await storage.accounts.accepted_terms(ALICE), {"https://example.org/ä", "b"})
+        account = await storage.accounts.account_of("aa")
+        self.assertEqual(account, Account(user_id=ALICE, accepted_terms=frozenset({"https://example.org/ä", "b"})))
         self.assertTrue(await storage.transactions.is_done("1", "a"))
         self.assertFalse(await storage.cooldowns.take("once", NOW + HOUR - 1, HOUR))
         ended_too = await storage.invites.end(self.pending.token, "cancelled", None, None, NOW)

@@ -97,7 +97,7 @@ class KeyTests(TestCase):
             await self.storage.invites.end(kept.token, "expired", None, None, NOW)
         kinds: tuple[Kind, ...] = ("onbind", "message")
         for kind in kinds:
-            for claimed in await self.storage.outbox.claim(kind, NOW, 1, 10, {}, 10):
+            for claimed in (await self.storage.outbox.claim(kind, NOW, 1, 10, {}, 10)).deliveries:
                 await self.storage.outbox.close(claimed, "done", "", NOW)
         await self.storage.invites.purge(NOW + 1)
         await self.storage.accounts.logout("aa")
@@ -184,7 +184,7 @@ class KeyTests(TestCase):
         self.assertNotIn("mxisd:occasions", self.keys())
         (kept,) = await storage.invites.page(ended=True, offset=0, limit=5)
         *_, delivery = await storage.outbox.of_invite(ended.token)
-        (claimed,) = await storage.outbox.claim("onbind", NOW, HOUR, 5, {}, 5)
+        (claimed,) = (await storage.outbox.claim("onbind", NOW, HOUR, 5, {}, 5)).deliveries
         self.assertEqual([each.user_id for each in (kept, delivery, claimed)], [ALICE] * 3)
         self.assertEqual(self.redis.ask("GET", "mxisd:schema"), "$1\r\n3\r\n")
 

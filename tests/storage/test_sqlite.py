@@ -287,7 +287,7 @@ class SchemaTests(SynchronousTestCase):
         storage = storage_of(database)
         result(contract.check_one_spelling(self, storage))
         a_labels = contract.A_LABELS
-        again = session(address=a_labels.address, secret_digest=secret_digest(*a_labels, "s"))
+        again = session(threepid=a_labels, secret_digest=secret_digest(*a_labels, "s"))
         known = result(storage.sessions.open(again, alive_since=NOW, max_guesses=5))
         self.assertNotEqual(known.sid, again.sid)
         self.assertEqual(database.execute("SELECT count(*) FROM hashes").fetchone()[0], 7)

@@ -83,10 +83,8 @@ def fill(cursor: Any, placeholder: str, people: Sequence[Person] = PEOPLE) -> No
     insert("roles", ((person.name, role) for person in people for role in person.roles))
 
 
-class SqlContract(
-    contract.SourceContract, contract.ProfilesContract, contract.DirectoryContract, contract.ListingContract
-):
-    """What the store promises on each kind of database."""
+class SqlCase(contract.StoreCase):
+    """The store on some database."""
 
     config: Sql = QUERIES
 
@@ -98,6 +96,16 @@ class SqlContract(
         type_, connection = self.make()
         config = replace(self.config, type=type_, connection=Secret(connection))
         return self.started(*sql_store("sql", config, reactor, self.user_ids))
+
+
+class SqlContract(
+    SqlCase,
+    contract.SourceContract,
+    contract.ProfilesContract,
+    contract.DirectoryContract,
+    contract.ListingContract,
+):
+    """What the store promises on each kind of database."""
 
 
 def in_sqlite(path: str, people: Sequence[Person] = PEOPLE) -> tuple[str, str]:

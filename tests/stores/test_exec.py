@@ -20,7 +20,8 @@ from mxisd.stores.bodies import BadAnswer
 from mxisd.stores.exec.program import ProgramFailed
 from mxisd.stores.exec.request import Request
 from mxisd.stores.exec.store import ExecStore
-from mxisd.stores.store import Store
+from mxisd.stores.store import Entry, Store
+from mxisd.stores.store import Profile as StoreProfile
 from tests.servers.folder import folder
 from tests.stores import contract
 from tests.stores.people import ALICE, CAROL, PEOPLE, as_data
@@ -115,7 +116,7 @@ class ProgramTests(ExecCase):
 
     def with_shell(self, script: str, **changes: Any) -> Store:
         """A store that looks up and checks passwords by a shell script, which prints plain lines."""
-        process = Process(command="sh", args=("-c", script, "sh", "{address}"), output=PLAIN, **changes)
+        process = Process(command="sh", args=("-c", script, "sh", "{address}"), **{"output": PLAIN, **changes})
         auth = Auth(command="sh", args=("-c", script, "sh", "{localpart}"), **changes)
         config = Exec(
             enabled=True, timeout=timedelta(seconds=20), auth=auth, identity=Identity(lookup=Lookup(single=process))
@@ -156,6 +157,50 @@ class ProgramTests(ExecCase):
             await self.look_up(self.with_shell("exit 2", exit=exits))
         with self.assertRaisesRegex(ProgramFailed, "signal"):
             await self.look_up(self.with_shell("kill -9 $$"))
+
+    async def test_the_exit_code_decides_where_json_says_nothing_else(self) -> None:
+        for output, name in (
+            ("", None),
+            ("{}", None),
+            ('{"auth":{}}', None),
+            ('{"auth":{"success":null}}', None),
+            ('{"auth":{"success":"true"}}', None),
+            ('{"auth":{"profile":{"display_name":"Alice"}}}', "Alice"),
+        ):
+            for code, profile in ((0, StoreProfile(ALICE.user_id, name)), (1, None)):
+                store = self.with_shell(f"printf '%s' '{output}'; exit {code}", output=JSON)
+                assert store.authentication
+                found = await store.authentication.authenticate(ALICE.user_id, "x")
+                self.assertEqual(found, profile, output)
+        store = self.with_shell("""printf '%s' '{"auth":{"success":false}}'""", output=JSON)
+        assert store.authentication
+        self.assertIsNone(await store.authentication.authenticate(ALICE.user_id, "x"))
+
+    async def test_input_has_no_end_of_a_line_that_nobody_typed(self) -> None:
+        store = self.with_shell(
+            'test "$(cat; echo .)" = "$(printf \'alice\\nexample.org\\n@alice:example.org\\nx.\')"', input=PLAIN
+        )
+        assert store.authentication
+        self.assertIsNotNone(await store.authentication.authenticate(ALICE.user_id, "x"))
+
+    async def test_a_token_may_choose_the_program(self) -> None:
+        programs = self.path()
+        programs.mkdir()
+        (programs / "email").write_text("#!/bin/sh\necho alice\n")
+        (programs / "email").chmod(0o700)
+        process = Process(command=f"{programs}/{{medium}}", output=PLAIN)
+        config = Exec(enabled=True, identity=Identity(lookup=Lookup(single=process)))
+        store = ExecStore(config, reactor, os.environ, self.user_ids).offered()
+        self.assertEqual(await self.look_up(store), ALICE.user_id)
+
+    async def test_one_program_may_search_by_name_and_by_address(self) -> None:
+        script = """printf '{"results": [{"user_id": "%s-%s"}]}' "$1" "$2\""""
+        process = Process(command="sh", args=("-c", script, "sh", "{type}", "{query}"))
+        config = Exec(enabled=True, directory=Directory(search=Search(by_name=process)))
+        directory = ExecStore(config, reactor, os.environ, self.user_ids).offered().directory
+        assert directory
+        self.assertEqual(await directory.search_by_name("x", 1), [Entry("@name-x:example.org")])
+        self.assertEqual(await directory.search_by_threepid("x", 1), [Entry("@threepid-x:example.org")])
 
     async def test_plain_lines_are_a_type_and_a_user(self) -> None:
         for script, user_id in [
@@ -221,7 +266,7 @@ class RequestTests(SynchronousTestCase):
         process = Process(command="{password}", args=("-u{localpart}", "-p{password}", "{other}"))
         self.assertEqual(
             self.request.command(process, self.tokens),  # type: ignore[arg-type]
-            ["{password}", "-u{password}", '-pa"b\n{localpart}', "{other}"],
+            ['a"b\n{localpart}', "-u{password}", '-pa"b\n{localpart}', "{other}"],
         )
 
     def test_input_is_as_its_type_has_it(self) -> None:

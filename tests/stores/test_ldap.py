@@ -10,6 +10,7 @@ from typing import Any
 from unittest import skipUnless
 
 from msgspec.structs import replace
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from mxisd.cli.ldap import entries
 from mxisd.cli.output import TextOutput
@@ -18,6 +19,7 @@ from mxisd.config.ldap import Attribute, Auth, Connection, Directory, DirectoryA
 from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
 from mxisd.reactor import installed_reactor
 from mxisd.stores.ldap.build import ldap_store
+from mxisd.stores.ldap.search import SearchRefused
 from mxisd.stores.ldap.server import ServerFailed
 from mxisd.stores.ldap.store import Check, Match
 from mxisd.stores.store import Store
@@ -27,7 +29,7 @@ from tests.servers.folder import folder
 from tests.servers.slapd import ROOT, Slapd, available
 from tests.stores import contract
 from tests.stores.ldif import ldif
-from tests.stores.people import ALICE, BOB, CAROL, DOMAIN, Person
+from tests.stores.people import ALICE, BOB, CAROL, CROWD, DOMAIN, Person
 
 reactor = installed_reactor()
 
@@ -152,6 +154,158 @@ class LdapTests(
         self.assertIsNone(await self.authentication.authenticate(user_id, BOB.password))
 
 
+class OtherServerCase(LdapCase):
+    """A store on a server of its own."""
+
+    base_dns = LdapCase.connection.base_dns
+
+    def server(self) -> Slapd:
+        raise NotImplementedError
+
+    async def build(self) -> Store:
+        connection = replace(self.connection, port=self.server().port, base_dns=self.base_dns)
+        config = replace(self.config, connection=connection)
+        store, self.ldap, threads = ldap_store("ldap", config, None, reactor, self.user_ids)
+        return self.started(store, threads)
+
+    async def listed(self) -> tuple[dict[ThreePid, str], list[str]]:
+        """Everybody, and what the log says."""
+        assert self.store.listing
+        found: list[tuple[ThreePid, str]] = []
+        with capturedLogs() as events:
+            async for batch in self.store.listing.batches():
+                found += batch
+        self.assertEqual(len(found), len(set(found)))
+        lines = [formatEvent(event) or "" for event in events if event["log_level"] >= LogLevel.warn]
+        return dict(found), lines
+
+
+MANY = (ALICE, BOB, *CROWD[:200], Person("Ünal", typed=((EMAIL, "uenal@example.org"),)))
+
+
+@INSTALLED
+class SizeLimitTests(OtherServerCase):
+    """A server that gives some entries only, whether or not by pages."""
+
+    sizelimit = "size.soft=50 size.hard=50 size.prtotal=50"
+
+    def server(self) -> Slapd:
+        return Slapd(ldif(MANY), sizelimit=self.sizelimit)
+
+    async def test_everybody_is_listed(self) -> None:
+        found, lines = await self.listed()
+        emails = {(threepid, person.user_id) for person in MANY for threepid in person.threepids}
+        self.assertEqual(set(found.items()), emails)
+        (line,) = lines
+        self.assertRegex(line, f"stops at 50 entries below ou=people,{ROOT}: .*{len(MANY)} were read, which are all")
+
+    async def test_many_are_found_at_once(self) -> None:
+        assert self.store.source
+        found = {threepid: person.user_id for person in MANY for threepid in person.threepids}
+        self.assertEqual(await self.store.source.lookup(list(found)), found)
+
+
+@INSTALLED
+class NoPagesTests(SizeLimitTests):
+    sizelimit = "size.soft=50 size.hard=50 size.prtotal=disabled"
+
+
+@INSTALLED
+class TooManyTests(OtherServerCase):
+    """More than can be told apart by what their names begin with."""
+
+    people = tuple(Person(f"é{number}", typed=((EMAIL, f"{number}@example.org"),)) for number in range(60))
+
+    def server(self) -> Slapd:
+        return Slapd(ldif(self.people), sizelimit="size.soft=50 size.hard=50 size.prtotal=50")
+
+    async def test_what_came_is_kept(self) -> None:
+        found, (line,) = await self.listed()
+        self.assertGreaterEqual(len(found), 50)
+        self.assertIn("some are missing; raise its size limit", line)
+
+
+@INSTALLED
+class NothingGivenTests(OtherServerCase):
+    def server(self) -> Slapd:
+        return Slapd(ldif(MANY), sizelimit="size.unchecked=disabled")
+
+    async def test_is_not_taken_for_nobody(self) -> None:
+        assert self.store.source and self.store.directory
+        emails = [ThreePid(EMAIL, name) for name in ("alice@example.org", "bob@example.org")]
+        for asked in (
+            self.store.source.lookup(emails[:1]),
+            self.store.source.lookup(emails),
+            self.store.directory.search_by_name("alice", 5),
+            self.listed(),
+        ):
+            with self.assertRaises(SearchRefused):
+                await asked
+
+
+@INSTALLED
+class BaseTests(OtherServerCase):
+    """One of several entries to search below is not there."""
+
+    base_dns = (f"ou=gone,{ROOT}", "nonsense", f"ou=people,{ROOT}")
+
+    def server(self) -> Slapd:
+        return slapd()
+
+    async def test_the_others_are_searched(self) -> None:
+        store = self.store
+        assert store.source and store.profiles and store.directory and store.authentication
+        emails = [ThreePid(EMAIL, name) for name in ("alice@example.org", "bob@example.org")]
+        found = {emails[0]: ALICE.user_id, emails[1]: BOB.user_id}
+        with capturedLogs() as events:
+            for _ in range(2):
+                self.assertEqual(await store.source.lookup(emails[:1]), {emails[0]: ALICE.user_id})
+                self.assertEqual(await store.source.lookup(emails), found)
+        lines = [formatEvent(event) or "" for event in events if event["log_level"] >= LogLevel.warn]
+        self.assertEqual(len([line for line in lines if "ou=gone" in line and "No such object" in line]), 1)
+        self.assertIsNotNone(await store.authentication.authenticate(ALICE.user_id, ALICE.password))
+        self.assertEqual(len(await store.directory.search_by_name("alice", 5)), 1)
+        everybody, _ = await self.listed()
+        self.assertGreater(len(everybody), len(CROWD))
+
+
+@INSTALLED
+class NoBaseTests(OtherServerCase):
+    connection = replace(LdapCase.connection, base_dn=None)
+    base_dns = (f"ou=gone,{ROOT}",)
+
+    def server(self) -> Slapd:
+        return slapd()
+
+    async def test_an_entry_that_is_gone_concerns_the_question(self) -> None:
+        assert self.store.source and self.store.directory
+        emails = [ThreePid(EMAIL, name) for name in ("alice@example.org", "bob@example.org")]
+        for asked in (
+            self.store.source.lookup(emails[:1]),
+            self.store.source.lookup(emails),
+            self.store.directory.search_by_name("alice", 5),
+            self.listed(),
+        ):
+            with self.assertRaisesRegex(SearchRefused, "ou=gone.*No such object"):
+                await asked
+
+
+@INSTALLED
+class SeveralNamesTests(OtherServerCase):
+    def server(self) -> Slapd:
+        return Slapd(ldif((ALICE,)).replace("userPassword", "uid: arnold\nuserPassword"))
+
+    async def test_each_is_a_name(self) -> None:
+        store = self.store
+        assert store.source and store.profiles and store.authentication
+        for name in ("alice", "arnold"):
+            user_id = f"@{name}:{DOMAIN}"
+            self.assertEqual(await store.profiles.display_name(user_id), ALICE.display_name)
+            profile = await store.authentication.authenticate(user_id, ALICE.password)
+            self.assertEqual(profile and profile.user_id, user_id)
+            self.assertIsNone(await store.authentication.authenticate(user_id, "other"))
+
+
 @INSTALLED
 class TlsTests(LdapCase, contract.SourceContract):
     """TLS from the first byte."""
@@ -195,9 +349,9 @@ class OwnFiltersTests(LdapCase):
     config = replace(
         LdapCase.config,
         # Without parentheses, as some write it.
-        filter="employeeType=staff",
-        identity=Identity(medium={"email": "(|(mail=%3pid)(cn=%3pid))", "org.example.number": "(cn=%3pid)"}),
-        directory=Directory(attribute=DirectoryAttribute(other=("cn",)), filter="(objectClass=*)"),
+        filter="  employeeType=staff\n",
+        identity=Identity(medium={"email": " (|(mail=%3pid)(cn=%3pid))\n", "org.example.number": "(cn=%3pid)"}),
+        directory=Directory(attribute=DirectoryAttribute(other=("cn",)), filter=" (objectClass=*) "),
         auth=Auth(filter="(employeeType=moderators)"),
     )
 
@@ -227,7 +381,10 @@ def two_domains() -> Slapd:
     people = (
         Person("Alice@a.example", "Alice of A", ((EMAIL, "alice@a.example"),)),
         Person("alice@b.example", "Alice of B", ((EMAIL, "alice@b.example"),), password="other"),
-        Person("alice", "Nobody", ((EMAIL, "nobody@b.example"),)),
+        Person("alice", "Alice without", ((EMAIL, "alice@nowhere.example"),), password="third"),
+        Person("jane", "Jane", ((EMAIL, "jane@a.example"),)),
+        Person("jane/b.example", "Nobody", ((EMAIL, "nobody@b.example"),)),
+        Person("jane@", "Nobody", ((EMAIL, "none@b.example"),)),
     )
     return Slapd(ldif(people))
 
@@ -244,13 +401,28 @@ class ActiveDirectoryTests(LdapCase):
     async def test_only_users_of_other_domains_have_the_domain_in_their_name(self) -> None:
         store = self.store
         assert store.source and store.profiles and store.authentication
-        asked = [ThreePid(EMAIL, f"{name}.example") for name in ("alice@a", "alice@b", "nobody@b")]
+        asked = [ThreePid(EMAIL, f"{name}.example") for name in ("alice@a", "alice@b", "nobody@b", "none@b")]
         at_a, at_b = f"@alice:{DOMAIN}", f"@alice/b.example:{DOMAIN}"
         self.assertEqual(await store.source.lookup(asked), dict(zip(asked, (at_a, at_b), strict=False)))
         self.assertEqual(await store.profiles.display_name(at_a), "Alice of A")
         self.assertEqual(await store.profiles.display_name(at_b), "Alice of B")
         self.assertIsNotNone(await store.authentication.authenticate(at_b, "other"))
         self.assertIsNone(await store.authentication.authenticate(at_a, "other"))
+
+    async def test_a_name_without_a_domain_is_one_of_the_default_domain(self) -> None:
+        store = self.store
+        assert store.source and store.profiles and store.authentication
+        jane, jane_at_b = f"@jane:{DOMAIN}", f"@jane/b.example:{DOMAIN}"
+        threepid = ThreePid(EMAIL, "jane@a.example")
+        self.assertEqual(await store.source.lookup([threepid]), {threepid: jane})
+        self.assertEqual(await store.profiles.display_name(jane), "Jane")
+        self.assertIsNotNone(await store.authentication.authenticate(jane, "secret"))
+        self.assertIsNone(await store.authentication.authenticate(jane_at_b, "secret"))
+        # Of two, the one whose domain is known counts, and the log names the other.
+        with capturedLogs() as events:
+            self.assertIsNone(await store.authentication.authenticate(f"@alice:{DOMAIN}", "third"))
+        lines = [formatEvent(event) or "" for event in events if event["log_level"] >= LogLevel.warn]
+        self.assertEqual(lines, [f"ldap: 2 entries have the name of @alice:{DOMAIN}"])
 
 
 @INSTALLED

@@ -54,6 +54,14 @@ class UserIdsTests(SynchronousTestCase):
             self.assertIsNone(self.user_ids.of_name(name))
         self.assertIsNone(UserIds("example.org", strict).of_name("Ana"))
 
+    def test_a_name_that_is_a_user_id_stays_one(self) -> None:
+        for user_ids in (self.user_ids, UserIds("example.org", strict)):
+            self.assertEqual(user_ids.of_name("@John:elsewhere.example"), "@John:elsewhere.example")
+            for name in ("@:example.org", "@john:", "@jo\nhn:example.org", "@john:exa mple.org"):
+                self.assertIsNone(user_ids.of_name(name), name)
+        # Nobody has the profile or the password of such a name by a spelling of it.
+        self.assertIsNone(self.user_ids.name_of("@=40john=3aexample.org:example.org"))
+
     def test_of_user_ids(self) -> None:
         self.assertEqual(self.user_ids.checked("@Jane:elsewhere.example"), "@Jane:elsewhere.example")
         for user_id in ("jane", "@jane", "@:example.org", "@jane:exa mple.org", "@jane\n:example.org"):

@@ -21,7 +21,7 @@ from tests.servers import mariadb, postgresql
 from tests.stores import databases
 from tests.stores.contract import together
 from tests.stores.databases import QUERIES, with_bulk
-from tests.stores.people import ALICE, DOMAIN
+from tests.stores.people import ALICE, DOMAIN, Person
 
 reactor = installed_reactor()
 
@@ -32,6 +32,21 @@ class SQLiteTests(databases.SqlContract):
 
     def make(self) -> tuple[str, str]:
         return databases.in_sqlite(str(Path(self.mktemp()).absolute()))
+
+
+class UserIdsAsNamesTests(databases.SqlCase):
+    """Whole user IDs where the configuration says that there are names."""
+
+    def make(self) -> tuple[str, str]:
+        people = (Person(f"@john:{DOMAIN}", "John", ((EMAIL, "john@example.org"),)),)
+        return databases.in_sqlite(str(Path(self.mktemp()).absolute()), people)
+
+    async def test_are_never_mapped(self) -> None:
+        assert self.store.source and self.store.directory
+        threepid = ThreePid(EMAIL, "john@example.org")
+        self.assertEqual(await self.store.source.lookup([threepid]), {threepid: f"@john:{DOMAIN}"})
+        found = await self.store.directory.search_by_name("john", 5)
+        self.assertEqual([entry.user_id for entry in found], [f"@john:{DOMAIN}"])
 
 
 class SQLiteInBulkTests(SQLiteTests):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 
 from ...config.storage import Redis as Settings
 from ...log import Logger
 from ...reactor import IReactor
 from ...services import Service
+from ...waiting import background
 from ..contract import StorageUnavailable
 from .accounts import RedisAccounts
 from .archive import RedisArchive
@@ -65,8 +67,7 @@ class RedisService(Service):
     def startService(self) -> None:
         super().startService()
         self._redis.startService()
-        self._checking = Deferred.fromCoroutine(self._warn())
-        self._checking.addErrback(lambda failure: failure.trap(CancelledError, StorageUnavailable))
+        self._checking = background("the look at the settings of Redis", self._warn())
 
     def stopService(self) -> Deferred[Any]:
         super().stopService()
@@ -79,8 +80,9 @@ class RedisService(Service):
 
     async def _warn(self) -> None:
         await self._redis.ready()
-        for problem in await durability_warnings(self._redis):
-            log.warn("Redis {problem}", problem=problem)
+        with suppress(StorageUnavailable):
+            for problem in await durability_warnings(self._redis):
+                log.warn("Redis {problem}", problem=problem)
         try:
             await self.ready()
         except StorageUnavailable as error:

@@ -7,10 +7,11 @@ from itertools import chain
 
 from msgspec import structs
 
+from ...waiting import gather
 from ..archive import END, START, AcceptedTerms, AccessToken, Cooldown, Kept, Transaction
 from ..records import Binding, Delivery, Invite, Session
 from .bindings import field_of, read_binding, threepid_of, value_of
-from .client import Redis, together
+from .client import Redis
 from .connection import Argument
 from .records import fields, read, read_session
 
@@ -48,7 +49,7 @@ class RedisArchive:
         else:
             pattern = self._redis.key(KEYS[kind], "*")
             cursor, keys = await self._redis.command("SCAN", position or "0", "MATCH", pattern, "COUNT", STEP)
-            hashes = await together(self._redis.command("HGETALL", key) for key in keys)
+            hashes = await gather(self._redis.command("HGETALL", key) for key in keys)
             prefix = len(pattern) - 1
             records = [
                 record
@@ -63,7 +64,7 @@ class RedisArchive:
             pairs = chain.from_iterable(map(_pair, records))
             await self._redis.command(command, self._redis.key(COLLECTIONS[kind][1]), *pairs)
         else:
-            await together(self._restore(record) for record in records)
+            await gather(self._restore(record) for record in records)
         await self._redis.command("HSET", self._redis.key("copied"), kind.__name__, position)
 
     async def _restore(self, record: Kept) -> None:

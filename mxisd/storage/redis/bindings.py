@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...matrix.threepid import ThreePid
+from ...waiting import gather
 from ..records import Binding, Invite
-from .client import Redis, together
+from .client import Redis
 from .invites import read_invites
 from .peppers import Peppers
 
@@ -28,12 +29,12 @@ class RedisBindings:
 
     async def users_of(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
         portions = [threepids[first : first + MAX_PER_COMMAND] for first in range(0, len(threepids), MAX_PER_COMMAND)]
-        answers = await together(self._redis.command("HMGET", self._key, *map(field_of, each)) for each in portions)
+        answers = await gather(self._redis.command("HMGET", self._key, *map(field_of, each)) for each in portions)
         found = zip(threepids, (value for answer in answers for value in answer), strict=True)
         return {threepid: value[: value.index(b" ")].decode() for threepid, value in found if value is not None}
 
     async def bind(self, binding: Binding, destination: str) -> list[Invite]:
-        what = (binding.medium, binding.address, binding.user_id, binding.bound_at, binding.signed, destination)
+        what = (*binding.threepid, binding.user_id, binding.bound_at, binding.signed, destination)
         while True:
             answer = await self._redis.run("binding_bind", *what, *self._peppers.digests(binding.threepid))
             if answer and isinstance(answer[0], list):
@@ -67,10 +68,4 @@ def value_of(binding: Binding) -> bytes:
 def read_binding(threepid: ThreePid, value: bytes) -> Binding:
     """Make a binding of what is kept of it."""
     user_id, bound_at, signed = value.split(b" ", 2)
-    return Binding(
-        medium=threepid.medium,
-        address=threepid.address,
-        user_id=user_id.decode(),
-        bound_at=int(bound_at),
-        signed=signed,
-    )
+    return Binding(threepid=threepid, user_id=user_id.decode(), bound_at=int(bound_at), signed=signed)

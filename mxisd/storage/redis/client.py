@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Coroutine, Iterable
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, FirstError, gatherResults
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
 from txredisapi import RedisError, ResponseError
 
 from ...log import Logger
 from ...services import Service
+from ...waiting import background, within
 from ..contract import StorageUnavailable
 from .connection import Argument, Connection, RedisRefused
 from .script import script
 from .servers import RedisServer
 
 log = Logger()
-
-T = TypeVar("T")
 
 # The version of the keys and their contents: see scripts/common.lua.
 SCHEMA = 3
@@ -67,9 +64,7 @@ class Redis(Service):
     def startService(self) -> None:
         super().startService()
         self._away = None
-        self._slots = [Deferred.fromCoroutine(self._maintain()) for _ in range(self._size)]
-        for slot in self._slots:
-            slot.addErrback(_stopped)
+        self._slots = [background("a connection to Redis", self._maintain()) for _ in range(self._size)]
 
     def stopService(self) -> Deferred[Any]:
         super().stopService()
@@ -159,11 +154,11 @@ class Redis(Service):
         failures = 0
         while self.running:
             try:
-                attempt = Deferred.fromCoroutine(self._connect())
-                connection = await attempt.addTimeout(self._timeout, self._clock)
+                late = DeferredTimeout(f"no answer within {self._timeout} s")
+                connection = await within(self._timeout, self._clock, self._connect(), late)
             except Exception as error:
                 failures += 1
-                self._connect_failed(self._reason(error))
+                self._connect_failed(str(error) or repr(error))
             else:
                 failures = 0
                 await self._use(connection)
@@ -207,11 +202,6 @@ class Redis(Service):
             if connection in self._ready:
                 self._ready.remove(connection)
 
-    def _reason(self, error: Exception) -> str:
-        return (
-            f"no answer within {self._timeout} s" if isinstance(error, DeferredTimeout) else str(error) or repr(error)
-        )
-
     def _connect_failed(self, reason: str) -> None:
         """Log it, and let waiting callers fail if there is no other connection."""
         if not self.running:
@@ -229,15 +219,3 @@ class Redis(Service):
         waiting, self._waiting = self._waiting, []
         for each in waiting:
             each.callback(None)
-
-
-async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run calls at the same time, so that they take one round trip; return their results in order."""
-    try:
-        return await gatherResults([Deferred.fromCoroutine(call) for call in calls], consumeErrors=True)
-    except FirstError as error:
-        raise cast("BaseException", error.subFailure.value) from None
-
-
-def _stopped(failure: Failure) -> None:
-    failure.trap(CancelledError)

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterable, Sequence
 from itertools import chain
 
 from ...matrix.hashing import digests
+from ...waiting import gather
 from ..contract import Portion
 from ..records import Pepper
 from .bindings import threepid_of
-from .client import Redis, together
+from .client import Redis
 from .peppers import read_pepper
 
 # Work on the whole index is done in steps of so many bindings or hashes; each takes Redis less than a millisecond.
@@ -50,7 +51,7 @@ class RedisHashes:
 
     async def find(self, pepper: str, digests: Sequence[str]) -> dict[str, str] | None:
         portions = [digests[first : first + MAX_PER_SCRIPT] for first in range(0, len(digests), MAX_PER_SCRIPT)] or [[]]
-        answers = await together(self._redis.run("hash_find", pepper, *portion) for portion in portions)
+        answers = await gather(self._redis.run("hash_find", pepper, *portion) for portion in portions)
         if None in answers:
             return None
         texts = [text.decode() for answer in answers for text in answer]

@@ -25,8 +25,7 @@ class RedisInvites:
         known = await self._redis.run(
             "invite_add",
             invite.token,
-            invite.medium,
-            invite.address,
+            *invite.threepid,
             invite.room_id,
             invite.sender,
             invite.created,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
-from ..records import Delivery, Failure, Kind, State
+from ..records import Claimed, Delivery, Failure, Invite, Kind, State
 from .client import Redis
 from .connection import Argument
 from .records import read
@@ -19,10 +19,15 @@ class RedisOutbox:
 
     async def claim(
         self, kind: Kind, now: int, lease: int, limit: int, busy: Mapping[str, int], per_destination: int
-    ) -> list[Delivery]:
+    ) -> Claimed:
         under_way: Iterable[Argument] = chain.from_iterable(busy.items())
-        answers = await self._redis.run("outbox_claim", kind, now, lease, limit, per_destination, *under_way)
-        return [read(Delivery, answer) for answer in answers]
+        taken, about, due = await self._redis.run("outbox_claim", kind, now, lease, limit, per_destination, *under_way)
+        invites = [read(Invite, answer) for answer in about]
+        return Claimed(
+            deliveries=[read(Delivery, answer) for answer in taken],
+            invites={invite.token: invite for invite in invites},
+            next_due=int(due) if due else None,
+        )
 
     async def renew(self, deliveries: Sequence[Delivery], until: int) -> None:
         claims: Iterable[Argument] = chain.from_iterable((each.id, each.attempts) for each in deliveries)
@@ -39,10 +44,6 @@ class RedisOutbox:
     ) -> bool:
         claim = (delivery.id, delivery.attempts)
         return bool(await self._redis.run("outbox_settle", *claim, state, due, answer, count or ""))
-
-    async def next_due(self, kind: Kind) -> int | None:
-        first = await self._redis.command("ZRANGE", self._redis.key("queues", kind), 0, 0, "WITHSCORES")
-        return int(first[1]) if first else None
 
     async def of_invite(self, token: str) -> list[Delivery]:
         return [read(Delivery, answer) for answer in await self._redis.run("outbox_of_invite", token)]

@@ -1,4 +1,8 @@
-"""Convert records to Redis hashes and back: a hash has each field of the record that is not ``None``."""
+"""
+Convert records to Redis hashes and back: a hash has each field of the record that is not ``None``.
+
+An address is two fields, since scripts make the names of other keys of them.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from msgspec import Struct, json
 
+from ...matrix.threepid import ThreePid
 from ..records import Session, secret_digest, token_digest
 from .connection import Argument
 
@@ -23,7 +28,9 @@ def fields(record: Struct) -> list[Argument]:
     flat: list[Argument] = []
     for name in record.__struct_fields__:
         value = getattr(record, name)
-        if value is not None:
+        if isinstance(value, ThreePid):
+            flat += ("medium", value.medium, "address", value.address)
+        elif value is not None:
             flat += (name, _written(value))
     return flat
 
@@ -37,11 +44,14 @@ def _written(value: Any) -> Argument:
 
 def read(record: type[Record], answer: Sequence[bytes]) -> Record:
     """Make a record of the answer to HGETALL; fields that the record does not have are for our scripts only."""
-    readers, values = _readers(record), dict[str, Any].fromkeys(_optional(record))
+    readers = _readers(record)
+    values: dict[str, Any] = dict.fromkeys(_optional(record))
     for written, value in zip(answer[::2], answer[1::2], strict=True):
         name = _OLD_NAMES.get(written, written)
         if name in readers:
             values[name.decode()] = readers[name](value)
+    if "threepid" in record.__struct_fields__:
+        values["threepid"] = ThreePid(values.pop("medium"), values.pop("address"))
     return record(**values)
 
 
@@ -66,7 +76,10 @@ def _optional(record: type[Struct]) -> tuple[str, ...]:
 @cache
 def _readers(record: type[Struct]) -> dict[bytes, Callable[[bytes], Any]]:
     hints = get_type_hints(record)
-    return {name.encode(): _reader(hints[name]) for name in record.__struct_fields__}
+    readers = {name.encode(): _reader(hints[name]) for name in record.__struct_fields__}
+    if readers.pop(b"threepid", None):
+        readers |= {b"medium": bytes.decode, b"address": bytes.decode}
+    return readers
 
 
 def _reader(kind: Any) -> Callable[[bytes], Any]:

@@ -8,10 +8,11 @@ from typing import Any
 from ...log import Logger
 from ...matrix.hashing import digest, digests
 from ...matrix.threepid import ThreePid, fold, spellings
+from ...waiting import gather
 from ..archive import END, START, Archive
 from ..records import Binding, Delivery, Invite, Session
 from .bindings import field_of
-from .client import Redis, together
+from .client import Redis
 from .peppers import Peppers
 
 log = Logger()
@@ -35,9 +36,7 @@ async def respell(redis: Redis, archive: Archive, peppers: Peppers) -> None:
         position = START
         while position != END:
             records, position = await archive.pack(kind, position)
-            lost[kind] += sum(
-                await together(_step(redis, peppers, record) for record in records if _is_respelt(record))
-            )
+            lost[kind] += sum(await gather(_step(redis, peppers, record) for record in records if _is_respelt(record)))
     await redis.command("DEL", redis.key("respelling"))
     if any(lost.values()):
         log.warn(

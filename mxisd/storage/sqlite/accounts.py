@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from msgspec import json
 
+from ..records import Account
 from .database import SQLiteDatabase
 
 
@@ -19,8 +20,8 @@ class SQLiteAccounts:
     async def register(self, token_hash: str, user_id: str, now: int) -> None:
         await self._database.write(_register, token_hash, user_id, now)
 
-    async def user_of(self, token_hash: str) -> str | None:
-        return (await self._database.find(_users_of, [token_hash])).get(token_hash)
+    async def account_of(self, token_hash: str) -> Account | None:
+        return (await self._database.find(_accounts_of, [token_hash])).get(token_hash)
 
     async def logout(self, token_hash: str) -> bool:
         return await self._database.write(_logout, token_hash)
@@ -28,20 +29,22 @@ class SQLiteAccounts:
     async def accept_terms(self, user_id: str, urls: Iterable[str], now: int) -> None:
         await self._database.write(_accept_terms, user_id, urls, now)
 
-    async def accepted_terms(self, user_id: str) -> frozenset[str]:
-        return await self._database.read(_accepted_terms, user_id)
-
 
 def _register(db: sqlite3.Connection, token_hash: str, user_id: str, now: int) -> None:
     db.execute("INSERT INTO access_tokens VALUES (?, ?, ?)", (token_hash, user_id, now))
 
 
-def _users_of(db: sqlite3.Connection, token_hashes: list[str]) -> dict[str, str]:
+def _accounts_of(db: sqlite3.Connection, token_hashes: list[str]) -> dict[str, Account]:
     rows = db.execute(
-        "SELECT digest, user_id FROM json_each(?) AS asked CROSS JOIN access_tokens ON digest = asked.value",
+        """SELECT digest, user_id,
+               (SELECT json_group_array(url) FROM accepted_terms WHERE user_id = access_tokens.user_id) AS urls
+           FROM json_each(?) AS asked CROSS JOIN access_tokens ON digest = asked.value""",
         (json.encode(token_hashes).decode(),),
     )
-    return {row["digest"]: row["user_id"] for row in rows}
+    return {
+        row["digest"]: Account(user_id=row["user_id"], accepted_terms=json.decode(row["urls"], type=frozenset[str]))
+        for row in rows
+    }
 
 
 def _logout(db: sqlite3.Connection, token_hash: str) -> bool:
@@ -50,8 +53,3 @@ def _logout(db: sqlite3.Connection, token_hash: str) -> bool:
 
 def _accept_terms(db: sqlite3.Connection, user_id: str, urls: Iterable[str], now: int) -> None:
     db.executemany("INSERT OR IGNORE INTO accepted_terms VALUES (?, ?, ?)", [(user_id, url, now) for url in urls])
-
-
-def _accepted_terms(db: sqlite3.Connection, user_id: str) -> frozenset[str]:
-    rows = db.execute("SELECT url FROM accepted_terms WHERE user_id = ?", (user_id,))
-    return frozenset(row["url"] for row in rows)

@@ -70,22 +70,23 @@ def end_invite(
 
 
 def _add(db: sqlite3.Connection, invite: Invite, resend_before: int, reminder_due: int | None) -> Invite:
+    values = parameters(invite)
     row = db.execute(
         """SELECT * FROM invites
            WHERE address = :address AND medium = :medium AND room_id = :room_id AND sender = :sender
                AND ended IS NULL""",
-        parameters(invite),
+        values,
     ).fetchone()
     if row is None:
         db.execute(
             """INSERT INTO invites VALUES (:token, :medium, :address, :room_id, :sender, :created,
                    :ephemeral_public_key, :ephemeral_private_key, :fields, :due, :remote_due, :remote_misses,
                    :notified_at, :ended, :ended_at, :user_id, :proven)""",
-            parameters(invite),
+            values,
         )
-        queue(db, "message", invite.medium, invite.threepid, invite.token, None, invite.created)
+        queue(db, "message", invite.threepid.medium, invite.threepid, invite.token, None, invite.created)
         if reminder_due is not None:
-            queue(db, "reminder", invite.medium, invite.threepid, invite.token, None, reminder_due)
+            queue(db, "reminder", invite.threepid.medium, invite.threepid, invite.token, None, reminder_due)
         return invite
     known = read(Invite, row)
     proves = invite.proven and not known.proven
@@ -96,7 +97,7 @@ def _add(db: sqlite3.Connection, invite: Invite, resend_before: int, reminder_du
     if recent or has_queued_message(db, known.token):
         return known
     db.execute("UPDATE invites SET notified_at = ? WHERE token = ?", (invite.created, known.token))
-    queue(db, "message", known.medium, known.threepid, known.token, None, invite.created)
+    queue(db, "message", known.threepid.medium, known.threepid, known.token, None, invite.created)
     return structs.replace(known, notified_at=invite.created)
 
 

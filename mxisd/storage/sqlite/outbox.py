@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import structs
 
 from ...matrix.threepid import ThreePid
-from ..records import Delivery, Failure, Kind, State
+from ..records import Claimed, Delivery, Failure, Invite, Kind, State
 from .database import SQLiteDatabase
 from .rows import read
 
@@ -21,7 +21,7 @@ class SQLiteOutbox:
 
     async def claim(
         self, kind: Kind, now: int, lease: int, limit: int, busy: Mapping[str, int], per_destination: int
-    ) -> list[Delivery]:
+    ) -> Claimed:
         return await self._database.write(_claim, kind, now, lease, limit, busy, per_destination)
 
     async def renew(self, deliveries: Sequence[Delivery], until: int) -> None:
@@ -32,9 +32,6 @@ class SQLiteOutbox:
 
     async def close(self, delivery: Delivery, state: State, answer: str, now: int) -> bool:
         return await self._database.write(_close, delivery, state, answer, now)
-
-    async def next_due(self, kind: Kind) -> int | None:
-        return await self._database.read(_next_due, kind)
 
     async def of_invite(self, token: str) -> list[Delivery]:
         return await self._database.read(_of_invite, token)
@@ -84,7 +81,7 @@ def _claim(
     limit: int,
     busy: Mapping[str, int],
     per_destination: int,
-) -> list[Delivery]:
+) -> Claimed:
     candidates: list[sqlite3.Row] = []
     for destination in _destinations(db, kind):
         candidates += db.execute(
@@ -93,16 +90,24 @@ def _claim(
             (kind, destination, now, max(0, min(limit, per_destination - busy.get(destination, 0)))),
         )
     chosen = [id_ for _, id_ in sorted((row[0], row[1]) for row in candidates)[:limit]]
-    return [
-        read_delivery(
-            db.execute(
-                """UPDATE deliveries SET attempts = attempts + 1, lost = lost + claimed, claimed = 1, due = ?
-                   WHERE id = ? RETURNING *""",
-                (now + lease, id_),
-            ).fetchone()
-        )
+    taken = [
+        db.execute(
+            """UPDATE deliveries SET attempts = attempts + 1, lost = lost + claimed, claimed = 1, due = ?
+               WHERE id = ? RETURNING *""",
+            (now + lease, id_),
+        ).fetchone()
         for id_ in chosen
     ]
+    return Claimed(
+        deliveries=[read_delivery(row) for row in taken],
+        invites=_invites(db, {row["token"] for row in taken}),
+        next_due=_next_due(db, kind),
+    )
+
+
+def _invites(db: sqlite3.Connection, tokens: Iterable[str | None]) -> dict[str, Invite]:
+    rows = (db.execute("SELECT * FROM invites WHERE token = ?", (token,)).fetchone() for token in tokens)
+    return {row["token"]: read(Invite, row) for row in rows if row is not None}
 
 
 def _destinations(db: sqlite3.Connection, kind: Kind) -> list[str]:

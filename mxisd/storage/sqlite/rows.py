@@ -1,4 +1,8 @@
-"""Convert rows to records and back: a table has a column of the same name for each field of its record."""
+"""
+Convert rows to records and back: a table has a column of the same name for each field of its record.
+
+An address is two columns, by which it is looked up.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ...matrix.threepid import ThreePid
+
 Record = TypeVar("Record", bound=msgspec.Struct)
 
-# The one field of a record that is not a single value.
+# The fields of records that are not a single value.
+_ADDRESS = "threepid"
 _JSON_FIELD = "fields"
 # The one field that is true or false, for which SQLite has numbers.
 _FLAG = "proven"
@@ -17,7 +24,9 @@ _FLAG = "proven"
 
 def read(record: type[Record], row: sqlite3.Row) -> Record:
     """Make a record of a row."""
-    values = {name: row[name] for name in record.__struct_fields__}
+    values = {name: row[name] for name in record.__struct_fields__ if name != _ADDRESS}
+    if _ADDRESS in record.__struct_fields__:
+        values[_ADDRESS] = ThreePid(row["medium"], row["address"])
     if _JSON_FIELD in values:
         values[_JSON_FIELD] = msgspec.json.decode(values[_JSON_FIELD])
     if _FLAG in values:
@@ -28,6 +37,8 @@ def read(record: type[Record], row: sqlite3.Row) -> Record:
 def parameters(record: msgspec.Struct) -> dict[str, Any]:
     """The fields of a record as the named parameters of a statement."""
     values = msgspec.structs.asdict(record)
+    if _ADDRESS in values:
+        values["medium"], values["address"] = values.pop(_ADDRESS)
     if _JSON_FIELD in values:
         values[_JSON_FIELD] = msgspec.json.encode(values[_JSON_FIELD]).decode()
     return values

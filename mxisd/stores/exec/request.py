@@ -14,7 +14,8 @@ class Request:
     """
     A question to a program.
 
-    ``values`` are what tokens stand for; ``body`` is said in JSON, and ``plain`` in lines of text.
+    ``values`` are what tokens stand for; ``body`` is said in JSON, and ``plain`` in lines of text, the last one
+    without an end: programs that read to the end of the input take it for a part of the password.
     """
 
     def __init__(self, values: Mapping[str, str], body: object, plain: str) -> None:
@@ -23,8 +24,8 @@ class Request:
         self._plain = plain
 
     def command(self, process: Process, tokens: Mapping[Token, str]) -> list[str]:
-        """The program and its arguments.  The program is never chosen by what others say."""
-        return [process.command or "", *(self._filled(argument, tokens) for argument in process.args)]
+        """The program and its arguments."""
+        return [self._filled(text, tokens) for text in (process.command or "", *process.args)]
 
     def environment(self, process: Process, tokens: Mapping[Token, str]) -> dict[str, str]:
         return {name: self._filled(value, tokens) for name, value in process.env.items()}

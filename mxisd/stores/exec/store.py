@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TypeVar
 
-import msgspec
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import DeferredSemaphore
 
 from ...config.exec import Exec, Process
 from ...lookup.source import Batch
 from ...matrix.threepid import ThreePid
 from ...reactor import IReactor
-from ..address import in_all_spellings
-from ..bodies import (
-    AuthAnswer,
-    AuthFields,
-    BadAnswer,
-    BulkAnswer,
-    Id,
-    LookedUp,
-    ProfileAnswer,
-    ProfileFields,
-    Reader,
-    SearchAnswer,
-    SingleAnswer,
-    user_parts,
-)
+from ..address import in_all_spellings, one_by_one
+from ..bodies import BadAnswer, Fields, ProfileFields, Reader, auth_of, decoded, user_parts
 from ..localpart import UserIds
 from ..store import Entry, Profile, Store
-from ..together import one_by_one
-from .program import Ended, ProgramFailed, run
+from .program import ProgramFailed, run
 from .request import Request
-
-T = TypeVar("T")
 
 # Programs at the same time: each is a process to be started.
 _AT_ONCE = 8
@@ -77,9 +59,8 @@ class ExecStore:
     async def lookup(self, asked: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
         commands = self._config.identity.lookup
         if commands.bulk.command and (len(asked) > 1 or not commands.single.command):
-            answers = await self._bulk(asked)
-            return self._reader.found(answers, asked)
-        return await one_by_one(self._lookup_one, asked, self._lookups)
+            return dict(self._reader.pairs(await self._bulk(asked)))
+        return await one_by_one(self._lookup_one, asked)
 
     async def batches(self) -> AsyncIterator[Batch]:
         # Asked for nobody in particular, the program lists everybody.
@@ -92,13 +73,17 @@ class ExecStore:
         return (await self._profile(self._config.profile.three_pid, user_id)).addresses
 
     async def roles(self, user_id: str) -> Sequence[str]:
-        return (await self._profile(self._config.profile.role, user_id)).roles or ()
+        return (await self._profile(self._config.profile.role, user_id)).roles
 
     async def search_by_name(self, term: str, limit: int) -> Sequence[Entry]:
         return await self._search(self._config.directory.search.by_name, "name", term, limit)
 
     async def search_by_threepid(self, term: str, limit: int) -> Sequence[Entry]:
-        return await self._search(self._config.directory.search.by_threepid, "threepid", term, limit)
+        search = self._config.directory.search
+        # One program may do for both: it is told which one is meant.
+        return await self._search(
+            search.by_threepid if search.by_threepid.command else search.by_name, "threepid", term, limit
+        )
 
     async def authenticate(self, user_id: str, password: str) -> Profile | None:
         user = user_parts(self._user_ids, user_id)
@@ -108,46 +93,42 @@ class ExecStore:
         output = await self._ask(process, _request({**user, "password": password}, "localpart domain mxid password"))
         if output is None:
             return None
-        if process.output.type is None:
-            return self._reader.login(user_id, AuthFields(success=True))
+        # The exit code was a good one; only a word of the program's own says otherwise.
+        if process.output.type is None or not output:
+            return self._reader.login(user_id, {}, unsaid=True)
         if process.output.type == "json":
-            return self._reader.login(user_id, _decoded(output, AuthAnswer).auth)
+            return self._reader.login(user_id, auth_of(decoded(output)), unsaid=True)
         said, name = _lines(output)
-        # Nothing said leaves it to the exit code, which was a good one.
-        success = said.lower() in {"", "true", "1"}
-        return self._reader.login(
-            user_id, AuthFields(success=success, profile=ProfileFields(display_name=name or None))
-        )
+        return self._reader.login(user_id, {"success": said or "true", "profile": {"display_name": name or None}})
 
     async def _lookup_one(self, threepid: ThreePid) -> str | None:
         process = self._config.identity.lookup.single
-        output = await self._ask(process, _request(threepid._asdict(), "medium address"))
+        async with self._lookups:
+            output = await self._ask(process, _request(threepid._asdict(), "medium address"))
         if not output:
             return None
         if process.output.type in {"plain", "multilines"}:
             first, second = _lines(output)
             # One line is a localpart, and so is what follows an empty one.
-            return self._reader.user_id(Id(first or "localpart", second) if second else Id("localpart", first))
-        answer = _decoded(output, SingleAnswer).lookup
-        return self._reader.user_id(answer.id) if answer and answer.id else None
+            type_, value = (first or "localpart", second) if second else ("localpart", first)
+            return self._reader.user_id({"type": type_, "value": value})
+        return self._reader.found_one(decoded(output))
 
-    async def _bulk(self, asked: Sequence[ThreePid]) -> list[LookedUp]:
+    async def _bulk(self, asked: Sequence[ThreePid]) -> Fields:
         body = {"lookup": [threepid._asdict() for threepid in asked]}
-        plain = "".join(f"{threepid.medium}\t{threepid.address}\n" for threepid in asked)
-        output = await self._ask(self._config.identity.lookup.bulk, Request({}, body, plain))
-        return _decoded(output, BulkAnswer).lookup if output else []
+        plain = "\n".join(f"{threepid.medium}\t{threepid.address}" for threepid in asked)
+        return decoded(await self._ask(self._config.identity.lookup.bulk, Request({}, body, plain)) or b"")
 
     async def _profile(self, process: Process, user_id: str) -> ProfileFields:
         user = user_parts(self._user_ids, user_id)
         output = await self._ask(process, _request(user, "localpart domain mxid")) if user else None
-        return (_decoded(output, ProfileAnswer).profile if output else None) or ProfileFields()
+        return ProfileFields(decoded(output or b""))
 
-    async def _search(self, process: Process, by: str, term: str, limit: int) -> list[Entry]:
+    async def _search(self, process: Process, by: str, term: str, limit: int) -> Sequence[Entry]:
         if not term.isprintable():
             return []
-        request = Request({"type": by, "query": term}, {"by": by, "search_term": term}, f"{by}\n{term}\n")
-        output = await self._ask(process, request)
-        return self._reader.entries(_decoded(output, SearchAnswer).results, limit) if output else []
+        request = Request({"type": by, "query": term}, {"by": by, "search_term": term}, f"{by}\n{term}")
+        return self._reader.entries(decoded(await self._ask(process, request) or b""), limit)
 
     async def _ask(self, process: Process, request: Request) -> bytes | None:
         """What a program writes, without the end of the line; ``None`` if it says no, or if there is none."""
@@ -157,11 +138,8 @@ class ExecStore:
         command = request.command(process, tokens)
         environment = {**self._environment, **request.environment(process, tokens)}
         input_ = request.input(process, tokens)
-
-        async def ended() -> Ended:
-            return await run(self._reactor, command, environment, input_, self._config.timeout)
-
-        result = await self._places.run(lambda: Deferred.fromCoroutine(ended()))
+        async with self._places:
+            result = await run(self._reactor, command, environment, input_, self._config.timeout)
         if result.code in process.exit.success:
             return result.output.rstrip()
         if result.code in process.exit.failure:
@@ -171,7 +149,7 @@ class ExecStore:
 
 def _request(values: Mapping[str, str], plain: str) -> Request:
     """A question that is the same in JSON and in lines: ``plain`` names the values that are the lines."""
-    return Request(values, values, "".join(f"{values[name]}\n" for name in plain.split()))
+    return Request(values, values, "\n".join(values[name] for name in plain.split()))
 
 
 def _lines(output: bytes) -> tuple[str, str]:
@@ -180,11 +158,3 @@ def _lines(output: bytes) -> tuple[str, str]:
     if len(lines) > 2:
         raise BadAnswer(f"expected one line, or two, found {len(lines)}")
     return lines[0].strip(), lines[1].strip() if len(lines) == 2 else ""
-
-
-def _decoded(output: bytes, shape: type[T]) -> T:
-    try:
-        return msgspec.json.decode(output, type=shape)
-    except (ValueError, RecursionError) as error:
-        # Its message may quote what was read, but not who is meant.
-        raise BadAnswer(f"expected JSON as the REST API has it: {error}") from None

@@ -24,6 +24,10 @@ def contains(attribute: str, part: str) -> str:
     return f"({attribute}=*{escaped(part)}*)"
 
 
+def begins(attribute: str, part: str) -> str:
+    return f"({attribute}={escaped(part)}*)"
+
+
 def any_of(filters: Iterable[str]) -> str:
     found = list(filters)
     return found[0] if len(found) == 1 else f"(|{''.join(found)})"
@@ -31,6 +35,7 @@ def any_of(filters: Iterable[str]) -> str:
 
 def restricted(base: str, extra: str | None) -> str:
     """What also fits a filter of the administrator's, who may have left its parentheses out."""
+    extra = extra.strip() if extra else ""
     if not extra:
         return base
     return f"(&{extra if extra.startswith('(') else f'({extra})'}{base})"
@@ -46,4 +51,5 @@ def of_address(threepid: ThreePid, attributes: Sequence[str]) -> str:
 
 def filled(template: str, token: str, threepid: ThreePid) -> str:
     """A filter of the administrator's, with the address in place of the token, in any spelling."""
+    template = template.strip()
     return any_of(template.replace(token, escaped(spelling.address)) for spelling in spellings(threepid))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from ...log import Logger
 from ..localpart import UserIds
+
+log = Logger()
 
 
 class Names(Protocol):
@@ -14,8 +18,8 @@ class Names(Protocol):
         """The user ID; ``None`` if there is none for that value."""
         ...
 
-    def uid(self, user_id: str) -> str | None:
-        """The value of the attribute; ``None`` for users who cannot be in the directory."""
+    def uids(self, user_id: str) -> Sequence[str]:
+        """Values that the attribute may have; none for users who cannot be in the directory."""
         ...
 
 
@@ -28,8 +32,8 @@ class Localparts:
     def user_id(self, uid: str) -> str | None:
         return self._user_ids.of_name(uid)
 
-    def uid(self, user_id: str) -> str | None:
-        return self._user_ids.name_of(user_id)
+    def uids(self, user_id: str) -> Sequence[str]:
+        return _given(self._user_ids.name_of(user_id))
 
 
 class FullUserIds:
@@ -41,15 +45,15 @@ class FullUserIds:
     def user_id(self, uid: str) -> str | None:
         return self._user_ids.checked(uid.lower())
 
-    def uid(self, user_id: str) -> str | None:
-        return self._user_ids.checked(user_id)
+    def uids(self, user_id: str) -> Sequence[str]:
+        return _given(self._user_ids.checked(user_id))
 
 
 class PrincipalNames:
     """
     Active Directory with several domains: the attribute is ``name@domain``, the localpart ``name/domain``.
 
-    Of the default domain it is only the name.
+    Of the default domain it is only the name, and so is the attribute where it has no domain, as ``sAMAccountName``.
     """
 
     def __init__(self, user_ids: UserIds, default_domain: str | None) -> None:
@@ -57,16 +61,29 @@ class PrincipalNames:
         self._default = (default_domain or "").lower()
 
     def user_id(self, uid: str) -> str | None:
-        name, at, domain = uid.lower().partition("@")
-        if not at or not name or not domain:
+        localpart = self._localpart(uid)
+        if localpart is None:
+            # The value may be an address.
+            log.warn("a user of Active Directory is left out: its name is neither name nor name@domain")
             return None
-        return self._user_ids.of_name(name if domain == self._default else f"{name}/{domain}")
+        return self._user_ids.of_name(localpart)
 
-    def uid(self, user_id: str) -> str | None:
-        name = self._user_ids.name_of(user_id)
-        if name is None:
-            return None
-        name, _, domain = name.rpartition("/") if "/" in name else (name, "", self._default)
-        uid = f"{name}@{domain}"
+    def uids(self, user_id: str) -> Sequence[str]:
+        localpart = self._user_ids.name_of(user_id)
+        if localpart is None:
+            return ()
+        name, slash, domain = localpart.rpartition("/")
+        uids = (f"{name}@{domain}",) if slash else (f"{localpart}@{self._default}", localpart)
         # jane/example.com is not a second name of jane, where example.com is the default domain.
-        return uid if self.user_id(uid) == user_id else None
+        return [uid for uid in uids if self._localpart(uid) == localpart]
+
+    def _localpart(self, uid: str) -> str | None:
+        name, at, domain = uid.lower().partition("@")
+        # No name has a slash, or jane/example.com would be a name of somebody at home.
+        if not name or "/" in name or bool(at) != bool(domain):
+            return None
+        return f"{name}/{domain}" if domain and domain != self._default else name
+
+
+def _given(uid: str | None) -> Sequence[str]:
+    return () if uid is None else (uid,)

@@ -7,20 +7,16 @@ addresses at once.  ldap3 did 507, bonsai 926; ldaptor, Twisted's own, did 1,181
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
 from ..library import library
+from .search import SEARCH_TIMEOUT, Searches
 
-# Seconds.  Nobody waits longer for a lookup.
+# Seconds.
 CONNECT_TIMEOUT = 5
-SEARCH_TIMEOUT = 10
-# Active Directory gives no more than 1,000 at once.
-PAGE = 500
 
 
 class Place(Struct, frozen=True):
@@ -41,28 +37,17 @@ class Place(Struct, frozen=True):
         return f"{'ldaps' if self.tls else 'ldap'}://{host}:{self.port}"
 
 
-class LdapEntry(Struct, frozen=True):
-    """An entry; attribute names are in lower case."""
-
-    dn: str
-    attributes: Mapping[str, Sequence[str]]
-
-    def values(self, names: Sequence[str]) -> list[str]:
-        """What is in some attributes."""
-        return [value for name in names for value in self.attributes.get(name.lower(), ()) if value.strip()]
-
-
 class ServerFailed(Exception):
     """The server cannot be reached, or does not let us in."""
 
 
 class LdapServer:
-    """Connects, and searches on the connections; see :class:`~mxisd.stores.pool.ThreadConnector`."""
+    """Connects; ``searches`` are what to ask on the connections.  See :class:`~mxisd.stores.pool.ThreadConnector`."""
 
     def __init__(self, place: Place) -> None:
         """Raises :class:`~mxisd.stores.library.MissingLibrary`."""
         self._ldap = library("ldap", "ldap")
-        self._paging = import_module("ldap.controls").SimplePagedResultsControl
+        self.searches = Searches(self._ldap, place.url)
         self._place = place
         # What a bind says of a password, and not of the server.
         self._refusals = (
@@ -85,8 +70,7 @@ class LdapServer:
         return connection
 
     def is_lost(self, connection: Any, error: Exception) -> bool:
-        ldap = self._ldap
-        return isinstance(error, (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.UNAVAILABLE, ldap.TIMEOUT, ldap.BUSY))
+        return isinstance(error, self.searches.losses)
 
     def close(self, connection: Any) -> None:
         try:
@@ -108,67 +92,6 @@ class LdapServer:
         finally:
             self.close(connection)
         return True
-
-    def search(
-        self, connection: Any, base_dns: Sequence[str], filter_: str, attributes: Sequence[str]
-    ) -> list[LdapEntry]:
-        """All that a filter finds below some entries."""
-        found: list[LdapEntry] = []
-        for base_dn in base_dns:
-            try:
-                message = self._ask(connection, base_dn, filter_, attributes, [])
-                found += _entries(connection.result3(message, timeout=SEARCH_TIMEOUT)[1])
-            except self._ldap.SIZELIMIT_EXCEEDED:
-                # Pages take longer, and what is looked up is mostly little.
-                for page in self.pages(connection, base_dn, filter_, attributes):
-                    found += page
-        return found
-
-    def search_some(
-        self, connection: Any, base_dns: Sequence[str], filter_: str, attributes: Sequence[str], limit: int
-    ) -> list[LdapEntry]:
-        """The first that a filter finds below some entries."""
-        found: list[LdapEntry] = []
-        for base_dn in base_dns:
-            for page in self.pages(connection, base_dn, filter_, attributes, min(limit, PAGE)):
-                found += page
-                if len(found) >= limit:
-                    return found[:limit]
-        return found
-
-    def search_each(
-        self, connection: Any, base_dns: Sequence[str], filters: Sequence[str], attributes: Sequence[str]
-    ) -> list[list[LdapEntry]]:
-        """What each of some filters finds, asked without waiting for the answers in between."""
-        found: list[list[LdapEntry]] = [[] for _ in filters]
-        for base_dn in base_dns:
-            asked = [self._ask(connection, base_dn, filter_, attributes, []) for filter_ in filters]
-            for index, message in enumerate(asked):
-                _, entries, _, _ = connection.result3(message, timeout=SEARCH_TIMEOUT)
-                found[index] += _entries(entries)
-        return found
-
-    def pages(
-        self, connection: Any, base_dn: str, filter_: str, attributes: Sequence[str], size: int = PAGE
-    ) -> Iterator[list[LdapEntry]]:
-        """All that a filter finds below an entry, page by page; in one, of servers that do not know pages."""
-        paging = self._paging(criticality=False, size=size, cookie="")
-        while True:
-            message = self._ask(connection, base_dn, filter_, attributes, [paging])
-            _, entries, _, controls = connection.result3(message, timeout=SEARCH_TIMEOUT)
-            yield list(_entries(entries))
-            paging.cookie = next(
-                (control.cookie for control in controls if control.controlType == paging.controlType), ""
-            )
-            if not paging.cookie:
-                return
-
-    def _ask(
-        self, connection: Any, base_dn: str, filter_: str, attributes: Sequence[str], controls: Sequence[Any]
-    ) -> int:
-        scope = self._ldap.SCOPE_SUBTREE
-        message: int = connection.search_ext(base_dn, scope, filter_, list(attributes), serverctrls=list(controls))
-        return message
 
     def _open(self) -> Any:
         ldap, place = self._ldap, self._place
@@ -200,16 +123,3 @@ class LdapServer:
         elif said.get("info"):
             text += f" ({said['info']})"
         return ServerFailed(text)
-
-
-def _entries(raw: Sequence[tuple[str | None, Any]]) -> Iterator[LdapEntry]:
-    for dn, attributes in raw:
-        # Referrals to other servers have no name.
-        if dn is not None:
-            yield LdapEntry(
-                dn,
-                {
-                    name.lower(): [value.decode("utf-8", "replace") for value in values]
-                    for name, values in attributes.items()
-                },
-            )

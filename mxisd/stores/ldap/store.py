@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from ...log import Logger
 from ...lookup.source import Batch
 from ...matrix.threepid import MSISDN, ThreePid
 from ..address import findable, kept
@@ -15,7 +16,10 @@ from ..pool import ThreadedPool
 from ..store import Entry, Profile
 from .filters import any_of, contains, equal, filled, of_address, restricted
 from .names import Names
-from .server import LdapEntry, LdapServer
+from .search import LdapEntry
+from .server import LdapServer
+
+log = Logger()
 
 # So many comparisons in one filter: servers limit its size.
 _COMPARISONS = 200
@@ -100,7 +104,7 @@ class LdapStore:
         filter_ = self._filter(threepid)
         if filter_ is None:
             return None
-        entries = await self._search(filter_, [self._schema.uid])
+        entries, _ = await self._search(filter_, [self._schema.uid])
         return Check(filter_, tuple(Match(entry.dn, self._user_id(entry)) for entry in entries))
 
     async def display_name(self, user_id: str) -> str | None:
@@ -132,8 +136,7 @@ class LdapStore:
         filter_ = restricted(f"({schema.uid}=*)", schema.identity_filter)
 
         def pages(connection: Any) -> Iterator[list[LdapEntry]]:
-            for base_dn in schema.base_dns:
-                yield from self._server.pages(connection, base_dn, filter_, schema.known)
+            return self._server.searches.everybody(connection, schema.base_dns, filter_, schema.known, schema.uid)
 
         async for page in self._pool.stream(pages):
             users = ((entry, self._user_id(entry)) for entry in page)
@@ -147,7 +150,8 @@ class LdapStore:
         if not await self._pool.run(lambda _: self._server.accepts(dn, password)):
             return None
         roles = frozenset(entry.values(self._schema.roles))
-        return Profile(self._user_id(entry) or user_id, self._display_name(entry), self._threepids(entry), roles)
+        # By whichever of several names it was that they logged in.
+        return Profile(user_id, self._display_name(entry), self._threepids(entry), roles)
 
     async def _find_together(self, medium: str, some: Sequence[ThreePid]) -> tuple[dict[ThreePid, str], bool]:
         """Who has the addresses, and whether entries were found of which that cannot be told."""
@@ -156,8 +160,10 @@ class LdapStore:
         filter_ = restricted(any_of(of_address(threepid, attributes) for threepid in some), schema.identity_filter)
         wanted = set(some)
         found: dict[ThreePid, str] = {}
-        unexplained = False
-        for entry in await self._search(filter_, [schema.uid, *attributes]):
+        entries, complete = await self._search(filter_, [schema.uid, *attributes])
+        # Of those whom the server has kept back nothing can be told either.
+        unexplained = not complete
+        for entry in entries:
             addresses = wanted.intersection(kept(medium, value) for value in entry.values(attributes))
             user_id = self._user_id(entry)
             if user_id is not None:
@@ -171,7 +177,7 @@ class LdapStore:
             return {}
         schema = self._schema
         results = await self._pool.run(
-            lambda connection: self._server.search_each(
+            lambda connection: self._server.searches.search_each(
                 connection, schema.base_dns, list(filters.values()), [schema.uid]
             )
         )
@@ -191,12 +197,18 @@ class LdapStore:
         return restricted(of_address(threepid, attributes), schema.identity_filter) if attributes else None
 
     async def _entry(self, user_id: str, filter_: str | None, attributes: Sequence[str]) -> LdapEntry | None:
-        uid = self._names.uid(user_id)
-        if not uid or not uid.isprintable():
+        uids = [uid for uid in self._names.uids(user_id) if uid and uid.isprintable()]
+        if not uids:
             return None
-        entries = await self._search(restricted(equal(self._schema.uid, uid), filter_), attributes)
+        wanted = any_of(equal(self._schema.uid, uid) for uid in uids)
+        entries, _ = await self._search(restricted(wanted, filter_), attributes)
         # The server may take "j doe" for "j  doe", which is somebody else to a homeserver.
-        return next((entry for entry in entries if self._user_id(entry) == user_id), None)
+        mine = [entry for entry in entries if user_id in self._user_ids(entry)]
+        if len(mine) > 1:
+            log.warn("{store}: {count} entries have the name of {user}", store=self.name, count=len(mine), user=user_id)
+        # A name with its domain says more than one without.
+        mine.sort(key=lambda entry: uids[0] not in map(str.lower, entry.values([self._schema.uid])))
+        return mine[0] if mine else None
 
     async def _directory(self, attributes: Sequence[str], term: str, limit: int) -> list[Entry]:
         schema = self._schema
@@ -206,19 +218,25 @@ class LdapStore:
         users = [
             (self._user_id(entry), self._display_name(entry))
             for entry in await self._pool.run(
-                lambda connection: self._server.search_some(
+                lambda connection: self._server.searches.search_some(
                     connection, schema.base_dns, filter_, [schema.uid, schema.name], limit
                 )
             )
         ]
         return [Entry(user_id, name) for user_id, name in users if user_id]
 
-    async def _search(self, filter_: str, attributes: Sequence[str]) -> list[LdapEntry]:
+    async def _search(self, filter_: str, attributes: Sequence[str]) -> tuple[list[LdapEntry], bool]:
         base_dns = self._schema.base_dns
-        return await self._pool.run(lambda connection: self._server.search(connection, base_dns, filter_, attributes))
+        return await self._pool.run(
+            lambda connection: self._server.searches.search(connection, base_dns, filter_, attributes)
+        )
 
     def _user_id(self, entry: LdapEntry) -> str | None:
-        return next(filter(None, map(self._names.user_id, entry.values([self._schema.uid]))), None)
+        return next(self._user_ids(entry), None)
+
+    def _user_ids(self, entry: LdapEntry) -> Iterator[str]:
+        """One for each name."""
+        return filter(None, map(self._names.user_id, entry.values([self._schema.uid])))
 
     def _display_name(self, entry: LdapEntry) -> str | None:
         return next(iter(entry.values([self._schema.name])), None)

@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from ...waiting import gather
 from ..pool import ThreadedPool
-from ..together import together
 from .drivers import Driver
 from .query import Dialect, Query
 
@@ -54,7 +54,7 @@ class SqlDatabase:
     async def find_each(self, sql: str, many: Sequence[Sequence[str]]) -> list[SqlTable]:
         """What a query finds for each of many values, shared out among all connections."""
         share = -(-len(many) // self._pool.size)
-        results = await together(
+        results = await gather(
             self._pool.run(_each(sql, many[start : start + share])) for start in range(0, len(many), share)
         )
         return [table for tables in results for table in tables]

@@ -92,8 +92,7 @@ class SqlStore:
                 if user_id is not None:
                     threepid = by_address.get(row[address]) or kept(medium, _text(row[address]))
                     found.setdefault(threepid, user_id)
-        # Databases that compare by a collation find more than was asked for.
-        return {threepid: found[threepid] for threepid in asked if threepid in found}
+        return found
 
     async def _find_each(self, query: Query, type_: str | None, asked: Sequence[ThreePid]) -> dict[ThreePid, str]:
         # ThreePid is medium and address, in the order in which they are bound.

@@ -29,7 +29,7 @@ class AccountEndpoints:
         """Let only requests with a good access token through; credentials are judged before anything else."""
 
         async def authenticated(call: Call) -> object:
-            call.user_id = await self._accounts.authenticate(call.access_token())
+            call.user_id = (await self._accounts.authenticate(call.access_token())).user_id
             return await handler(call)
 
         return authenticated
@@ -38,8 +38,9 @@ class AccountEndpoints:
         """Let only requests with a good access token through whose user has accepted the terms."""
 
         async def agreed(call: Call) -> object:
-            call.user_id = await self._accounts.authenticate(call.access_token())
-            await self._terms.require(call.user_id, call.path())
+            account = await self._accounts.authenticate(call.access_token())
+            self._terms.require(account, call.path())
+            call.user_id = account.user_id
             return await handler(call)
 
         return agreed

@@ -13,6 +13,7 @@ from ...matrix.error import MatrixError
 from ...matrix.signing import Signer
 from ...matrix.threepid import EMAIL, InvalidAddress, ThreePid
 from ...storage.records import Invite
+from ..body import from_values
 from ..client import Clients
 from ..endpoint import Call
 
@@ -68,21 +69,22 @@ class InviteEndpoints:
         return await self._store(call, "/_matrix/identity/v2")
 
     async def _store(self, call: Call, api: str) -> dict[str, object]:
-        asked = call.body(StoreInvite)
+        given = call.body(dict[str, Any])
+        asked = from_values(given, StoreInvite)
         if asked.medium != EMAIL:
             raise MatrixError(400, "M_UNRECOGNIZED", f"Invites to the medium {asked.medium!r} are not supported")
         try:
             address = threepid.email(asked.address)
         except InvalidAddress as error:
             raise MatrixError(400, "M_INVALID_EMAIL", str(error)) from None
-        more = {
+        fields = {
             name: value
-            for name, value in call.body(dict[str, Any]).items()
+            for name, value in given.items()
             if name not in _REQUIRED and (isinstance(value, str) or name not in _TEXTS)
         }
         requester = self._clients.address(call.request)
         invite = await self._invites.store(
-            address, asked.room_id, asked.sender, more, account=call.user_id, requester=requester
+            address, asked.room_id, asked.sender, fields, account=call.user_id, requester=requester
         )
         return self._answer(invite, api)
 

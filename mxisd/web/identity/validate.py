@@ -164,4 +164,4 @@ class ValidateEndpoints:
         """The address that a session has validated, and when."""
         given = call.query(SessionProof)
         session = await self._sessions.validated(given.sid, given.client_secret)
-        return {"medium": session.medium, "address": session.address, "validated_at": session.validated_at}
+        return {**session.threepid._asdict(), "validated_at": session.validated_at}

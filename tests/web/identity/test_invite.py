@@ -60,7 +60,7 @@ class StoreInviteTests(AppTestCase):
     def test_message_is_queued(self) -> None:
         token = self.invite().json["token"]
         self.assertEqual(self.deliveries.rung, 1)
-        [message] = result(self.app.storage.outbox.claim("message", now(self.app.clock), 1, 9, {}, 9))
+        [message] = result(self.app.storage.outbox.claim("message", now(self.app.clock), 1, 9, {}, 9)).deliveries
         self.assertEqual(message.token, token)
 
     def test_what_the_policy_forbids_is_neither_kept_nor_sent(self) -> None:
@@ -133,14 +133,14 @@ class StoreInviteTests(AppTestCase):
     def test_the_domain_of_somebody_else_is_not(self) -> None:
         token = self.invite("anna@straße.example").json["token"]
         self.bind("anna@strasse.example", "@eve:example.org")
-        self.assertEqual(self.stored(token).address, "anna@xn--strae-oqa.example")
+        self.assertEqual(self.stored(token).threepid.address, "anna@xn--strae-oqa.example")
         self.assertEqual(self.stored(token).ended, None)
 
     def test_binding_ends_the_invites_of_that_address(self) -> None:
         tokens = {self.invite(room=room).json["token"] for room in ("!one", "!two")}
         other = self.invite("carol@example.com").json["token"]
         self.bind("bob@example.com", "@bob:example.org")
-        deliveries = result(self.app.storage.outbox.claim("onbind", now(self.app.clock), 1, 9, {}, 9))
+        deliveries = result(self.app.storage.outbox.claim("onbind", now(self.app.clock), 1, 9, {}, 9)).deliveries
         self.assertEqual({delivery.token for delivery in deliveries}, tokens)
         self.assertEqual(self.stored(other).ended, None)
 

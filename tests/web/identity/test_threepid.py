@@ -33,7 +33,7 @@ class BindTests(AppTestCase):
         self.bind()
         self.assertEqual(self.deliveries.rung, 1)
         claimed = result(self.app.storage.outbox.claim("onbind", now(self.app.clock), 1, 9, {}, 9))
-        self.assertEqual([(d.destination, d.user_id, d.token) for d in claimed], [(DOMAIN, ALICE, None)])
+        self.assertEqual([(d.destination, d.user_id, d.token) for d in claimed.deliveries], [(DOMAIN, ALICE, None)])
 
     def test_v2_binds_the_owner_of_the_token_only(self) -> None:
         sid = self.validate()

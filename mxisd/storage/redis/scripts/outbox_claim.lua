@@ -1,6 +1,7 @@
 -- Arguments: kind, now, lease in ms, how many, how many for a destination, and destinations in turn with how many are
 -- under way to them.
--- Returns the deliveries claimed, the longest due first.
+-- Returns the deliveries claimed, the longest due first; the invites that they are about; and when the next delivery is
+-- due, '' if none is queued.
 local kind, now, lease, limit, per_destination = unpack(ARGV, 1, 5)
 limit = tonumber(limit)
 local busy = {}
@@ -33,7 +34,7 @@ table.sort(candidates, function(a, b)
     return a.due < b.due or a.due == b.due and a.id < b.id
 end)
 
-local claimed = {}
+local claimed, invites, seen = {}, {}, {}
 for i = 1, math.min(limit, #candidates) do
     local id, destination = candidates[i].id, candidates[i].destination
     local delivery = key('delivery', id)
@@ -46,5 +47,12 @@ for i = 1, math.min(limit, #candidates) do
     call('ZADD', key('queue', kind, destination), now + lease, id)
     note_due(kind, destination)
     claimed[i] = call('HGETALL', delivery)
+    local token = call('HGET', delivery, 'token')
+    local invite = token and not seen[token] and call('HGETALL', key('invite', token)) or {}
+    if #invite > 0 then
+        seen[token] = true
+        invites[#invites + 1] = invite
+    end
 end
-return claimed
+local first = call('ZRANGE', key('queues', kind), 0, 0, 'WITHSCORES')
+return {claimed, invites, first[2] or ''}
