@@ -1,4 +1,4 @@
-"""What must not be shown: secrets, and the parts of URLs that people put secrets into."""
+"""Masks secrets in messages and logs, and the parts of URLs that people put secrets into."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ LAST_PAUSE = 30.0
 # One that has served for so many seconds is not taken to die at once again.
 SOUND = 60.0
 # Seconds that workers have to end in order: more than they wait for deliveries under way.
-PATIENCE = 30.0
+KILL_AFTER = 30.0
 
 
 def check(config: Config) -> None:
@@ -141,7 +141,7 @@ class Worker(ProcessProtocol):
         else:
             # Not SIGTERM: who sent us one may have sent it to all of us.
             self._process.closeStdin()
-            force = self._reactor.callLater(PATIENCE, self._process.signalProcess, "KILL")
+            force = self._reactor.callLater(KILL_AFTER, self._process.signalProcess, "KILL")
             self._ended.addCallback(lambda _: force.cancel() if force.active() else None)
         return self._ended
 

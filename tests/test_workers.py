@@ -13,7 +13,7 @@ from mxisd import workers
 from mxisd.config import ConfigError
 from mxisd.listening import UntilTheEnd
 from mxisd.reactor import IReactor
-from mxisd.workers import LAST_PAUSE, PATIENCE, SOUND, Supervisor, Worker
+from mxisd.workers import KILL_AFTER, LAST_PAUSE, SOUND, Supervisor, Worker
 from tests.config.case import ConfigCase
 
 
@@ -93,12 +93,12 @@ class SupervisorTests(SynchronousTestCase):
         self.assertNoResult(stopped)
         self.reactor.spawned[1].die()
         self.successResultOf(stopped)
-        self.reactor.advance(PATIENCE)
+        self.reactor.advance(KILL_AFTER)
         self.assertEqual(len(self.reactor.spawned), 2)
 
     def test_one_that_does_not_end_is_killed(self) -> None:
         self.supervisor.stopService()
-        self.reactor.advance(PATIENCE)
+        self.reactor.advance(KILL_AFTER)
         self.assertEqual(self.reactor.spawned[0].told, ["end", "KILL"])
 
     def test_one_that_is_dead_at_the_end_stays_so(self) -> None:

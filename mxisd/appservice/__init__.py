@@ -1,1 +1,1 @@
-"""mxisd as an application service of its homeserver: what it is told of rooms, and the users that it acts as there."""
+"""mxisd as an application service of its homeserver: it receives room events, and acts as users of its own."""

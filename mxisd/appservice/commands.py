@@ -1,4 +1,4 @@
-"""What an administrator can ask for in a chat."""
+"""The commands that an administrator can send in a direct chat."""
 
 from __future__ import annotations
 

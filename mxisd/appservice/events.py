@@ -1,4 +1,4 @@
-"""The events that the homeserver tells us of."""
+"""The room events that the homeserver sends."""
 
 from __future__ import annotations
 

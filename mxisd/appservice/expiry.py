@@ -1,4 +1,4 @@
-"""The user that expired invites are given to, and who rejects them."""
+"""The user that expired invites are given to, and that rejects them."""
 
 from __future__ import annotations
 

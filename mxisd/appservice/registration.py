@@ -1,4 +1,4 @@
-"""The file by which a homeserver knows us (specification: application service API, "Registration")."""
+"""The registration file of the application service (specification: application service API, "Registration")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invites that are taken back in their rooms."""
+"""Ends the invites that are revoked in their rooms."""
 
 from __future__ import annotations
 

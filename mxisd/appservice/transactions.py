@@ -1,4 +1,4 @@
-"""Taking events from the homeserver (specification: application service API, "Pushing events")."""
+"""Receives events from the homeserver (specification: application service API, "Pushing events")."""
 
 from __future__ import annotations
 

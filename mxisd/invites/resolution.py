@@ -21,7 +21,7 @@ from .lifecycle import InviteLifecycle
 BATCH = 1000
 # So many invites end together: enough for one fsync to serve many, few enough not to hold up the reactor.
 ENDING = 50
-# The longest that remote sources are left in peace about an invite.
+# The longest time between two questions to remote sources about an invite.
 REMOTE_LIMIT = HOUR
 
 

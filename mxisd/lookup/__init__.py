@@ -1,1 +1,1 @@
-"""Who is behind a 3PID?  A chain of sources, asked in order."""
+"""Association lookup: which user an address belongs to.  A chain of sources, asked in order."""

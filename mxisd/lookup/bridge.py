@@ -1,4 +1,4 @@
-"""A bridge that says which of its users stands for an address (``lookup.recursive.bridge``)."""
+"""Asks a bridge which of its users stands for an address (``lookup.recursive.bridge``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of other servers, kept for a short while."""
+"""A short-lived cache of the answers of other servers."""
 
 from __future__ import annotations
 

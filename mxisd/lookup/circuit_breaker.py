@@ -1,9 +1,9 @@
-"""What stands between lookups and a source that hangs, fails, or lies."""
+"""A circuit breaker around each lookup source, with a timeout and a check of its answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
@@ -18,9 +18,9 @@ from .source import Source, Unavailable, Unusable
 
 log = Logger()
 
-# So many failures in a row, and a source is left in peace for so many seconds; then one lookup tries it.
+# The circuit opens after so many failures in a row.  After so many seconds, one lookup tries the source again.
 FAILURES = 3
-PEACE = 30.0
+OPEN_FOR = 30.0
 # Answers that arrived: one bad record among many is no reason to ask for none of them.
 _ARRIVED = (Unusable, NotJson, TooLarge)
 
@@ -32,20 +32,20 @@ class Counts(Struct):
     failed: int = 0
     """Of those asked."""
     skipped: int = 0
-    """Because the source was left in peace."""
+    """Because the circuit was open."""
 
 
 class CircuitBreaker:
     """
-    Asks a source, within a time limit and not while it is broken, and takes from its answer what may be taken.
+    Asks a source with a timeout, and not while its circuit is open.
 
-    That is user IDs, for the addresses that it was asked about: nobody is asked to speak of others.
+    Of its answer, only user IDs for the addresses that it was asked about are passed on.
     """
 
     def __init__(
         self, source: Source, clock: IReactorTime, timeout: timedelta, level: LogLevel = LogLevel.warn
     ) -> None:
-        """``level`` is that of what the log says of the source: when it breaks, say, and when it answers again."""
+        """``level`` is the log level of messages about the source, such as when its circuit opens and closes."""
         self.name = source.name
         self.local = source.local
         self.counts = Counts()
@@ -54,17 +54,18 @@ class CircuitBreaker:
         self._seconds = timeout.total_seconds()
         self._level = level
         self._failures = 0
-        self._peace_until = 0.0
+        self._open_until = 0.0
 
     async def lookup(self, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
         """Raises :class:`Unavailable`."""
         now = self._clock.seconds()
-        if now < self._peace_until:
+        if now < self._open_until:
             self.counts.skipped += 1
-            raise Unavailable(f"{self.name} failed lately, and is left in peace")
+            again = datetime.fromtimestamp(self._open_until, UTC).astimezone()
+            raise Unavailable(f"{self.name}: circuit open: not asked until {again:%H:%M:%S}")
         if self._failures >= FAILURES:
-            # Whether it works again is for one lookup to find out.
-            self._peace_until = now + self._seconds + PEACE
+            # One lookup finds out whether it works again.
+            self._open_until = now + self._seconds + OPEN_FOR
         self.counts.asked += 1
         try:
             late = TimeoutError(f"no answer within {self._seconds:g} seconds")
@@ -83,14 +84,14 @@ class CircuitBreaker:
         self._failures += 1
         log.debug("{source} failed: {error!r}", source=self.name, error=error)
         if self._failures >= FAILURES:
-            self._peace_until = self._clock.seconds() + PEACE
+            self._open_until = self._clock.seconds() + OPEN_FOR
         if self._failures == FAILURES:
             log.emit(
                 self._level,
-                "{source} is not asked until it answers again; it is tried every {peace:g} s. It failed {number} times"
-                " in a row, at last by {kind}: {error}",
+                "{source}: circuit open after {number} failures in a row; it is tried every {seconds:g} s."
+                " The last failure was {kind}: {error}",
                 source=self.name,
-                peace=PEACE,
+                seconds=OPEN_FOR,
                 number=FAILURES,
                 kind=type(error).__name__,
                 error=error,
@@ -105,7 +106,7 @@ class CircuitBreaker:
         if self._failures >= FAILURES:
             log.emit(self._level, "{source} answers again", source=self.name)
         self._failures = 0
-        self._peace_until = 0.0
+        self._open_until = 0.0
 
     def _is_user_id(self, user_id: str | None) -> bool:
         if user_id is None:

@@ -1,4 +1,4 @@
-"""Which identity server speaks for the addresses of a domain."""
+"""Finds the identity server that is responsible for the addresses of a domain."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = Logger()
 MAX_SERVERS = 3
 
 _CACHED_DOMAINS = 10_000
-# Seconds that what was found, or not found, is good for, and that a domain is left in peace which could not be asked.
+# Seconds that a result is cached: found, not found, and could not be asked.
 _KNOWN = 3600.0
 _FAILED = 300.0
 

@@ -1,4 +1,4 @@
-"""The identity servers of the domains that email addresses are of (``lookup.recursive.federation``)."""
+"""Asks the identity servers that the domains of email addresses name (``lookup.recursive.federation``)."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ PEPPERS_IN_USE = 2
 # So many addresses are hashed at once: some milliseconds' work.
 PORTION = 1000
 # Until one looks again for the first pepper, which another process is making.  Seconds.
-PATIENCE = 0.2
+POLL_INTERVAL = 0.2
 
 
 class InThread(Protocol):
@@ -107,7 +107,7 @@ class HashIndex:
                 if await self._hashes.prepare(pepper, after=None):
                     await self._hashes.publish(pepper.pepper, keep=PEPPERS_IN_USE)
                 else:
-                    await deferLater(self._clock, PATIENCE)
+                    await deferLater(self._clock, POLL_INTERVAL)
             return peppers[0]
 
     def _new(self) -> Pepper:

@@ -1,4 +1,4 @@
-"""For whom other servers are asked."""
+"""Which clients get recursive lookups, that is answers of other servers too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lookups of the same address at the same time are one."""
+"""Merges lookups of the same address that are made at the same time."""
 
 from __future__ import annotations
 

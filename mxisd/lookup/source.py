@@ -1,4 +1,4 @@
-"""What can be asked who is behind an address."""
+"""The interface of lookup sources."""
 
 from __future__ import annotations
 

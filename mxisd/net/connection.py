@@ -1,4 +1,4 @@
-"""Connections to hosts that others name: judged where they lead, limited in what they bring, kept for a while."""
+"""Connections to hosts that others name: their addresses are checked, sizes are limited, connections are reused."""
 
 from __future__ import annotations
 

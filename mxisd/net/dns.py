@@ -1,4 +1,4 @@
-"""Names to addresses and services, by the hosts file and DNS, within a time that a request can wait."""
+"""Resolves names to addresses and services, by the hosts file and DNS, with a timeout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong between us and another server."""
+"""The errors of requests to other servers."""
 
 from __future__ import annotations
 

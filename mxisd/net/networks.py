@@ -1,4 +1,4 @@
-"""Which addresses a name chosen by a stranger may lead us to."""
+"""Which IP addresses may be connected to if a stranger chose the host name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom to believe that they are who we asked for."""
+"""Which TLS certificates are accepted."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Telling others what was queued with a change of state: the worker, and what it delivers."""
+"""The outbox: deliveries are queued together with the change that they are about; workers make them."""

@@ -1,4 +1,4 @@
-"""What the outbox asks of those who deliver, and what others ask of the outbox."""
+"""The interfaces between the outbox, those who queue deliveries, and those who make them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Outcome(Struct, frozen=True):
     answer: str
     """What the other side said, for the administrator."""
     retry_after: int = 0
-    """Milliseconds that the other side asked to be left in peace."""
+    """Milliseconds until the next attempt, if the other side named them (``Retry-After``)."""
 
 
 class Courier(Protocol):

@@ -1,4 +1,4 @@
-"""Telling an invitee of an invite."""
+"""Sends the messages about an invite to the invitee."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Telling a homeserver that an address was bound (specification: server-server API, "Third-party invites")."""
+"""Notifies a homeserver that an address was bound (specification: server-server API, "Third-party invites")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Emptying the outbox: what was queued with a change of state is told to whom it concerns, until that has an end."""
+"""Works through the outbox: claims deliveries that are due, makes them, and retries with backoff."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REPEAT_WITHIN = 300.0
 # The store was not available in the middle of an attempt: try again after so long.  Seconds.
 STORE_RETRY = 1.0
 # At a stop, attempts under way may take so long to come to an end.  Seconds.
-PATIENCE = 10.0
+STOP_TIMEOUT = 10.0
 
 
 class OutboxWorker(Service):
@@ -83,7 +83,7 @@ class OutboxWorker(Service):
         """Begin nothing more, and let what is under way come to an end, if that does not take long."""
         super().stopService()
         self.wake()
-        patience: Deferred[Any] = task.deferLater(self._clock, PATIENCE)
+        patience: Deferred[Any] = task.deferLater(self._clock, STOP_TIMEOUT)
         ended: Deferred[Any] = DeferredList([attempt for _, attempt in self._under_way.values()])
         either = DeferredList([ended, patience], fireOnOneCallback=True, consumeErrors=True)
         return either.addCallback(self._stopped, patience)

@@ -1,1 +1,1 @@
-"""Identity stores: where administrators keep their people."""
+"""Identity stores: where an organisation keeps its users."""

@@ -1,4 +1,4 @@
-"""Addresses as stores have them, which is as people typed them."""
+"""Reads addresses in stores, which are as people typed them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Client libraries that are optional, since each is of use to some."""
+"""Optional client libraries, imported when a configuration needs them."""
 
 from __future__ import annotations
 

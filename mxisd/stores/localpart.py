@@ -1,4 +1,4 @@
-"""From what a store calls its users to user IDs, and back (specification: appendices, "User Identifiers")."""
+"""Converts the names in a store to user IDs, and back (specification: appendices, "User Identifiers")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks passwords for the homeserver, and limits how often they can be guessed."""
+"""Checks passwords for the homeserver, with a rate limit."""
 
 from __future__ import annotations
 

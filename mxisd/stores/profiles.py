@@ -1,4 +1,4 @@
-"""What the identity stores know of a user."""
+"""The profile of a user, as the identity stores have it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = Logger()
 T = TypeVar("T")
 
 # Seconds: a profile without what the stores know is better than one that comes late.
-PATIENCE = 10.0
+PROFILE_TIMEOUT = 10.0
 
 
 class StoreProfiles:
@@ -36,7 +36,9 @@ class StoreProfiles:
 
     async def _in_time(self, question: Coroutine[Any, Any, T]) -> T | None:
         try:
-            return await within(PATIENCE, self._clock, question, TimeoutError("the identity stores took too long"))
+            return await within(
+                PROFILE_TIMEOUT, self._clock, question, TimeoutError("the identity stores took too long")
+            )
         except Exception as error:
             log.warn("the identity stores could not be asked: {error}", error=error)
             return None

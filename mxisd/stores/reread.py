@@ -1,4 +1,4 @@
-"""Taking the users of the configuration anew, without a restart."""
+"""Reads the users in the configuration again, without a restart."""
 
 from __future__ import annotations
 

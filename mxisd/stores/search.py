@@ -16,7 +16,7 @@ from .store import Directory, Entries, Entry, are_more
 log = Logger()
 
 # Seconds that a search may take: people wait for it while they type.
-PATIENCE = 10.0
+SEARCH_TIMEOUT = 10.0
 
 Result: TypeAlias = Mapping[str, Any]
 """A user as in the answer to a search: ``user_id``, and what else is known."""
@@ -34,7 +34,7 @@ class StoreSearch:
         """
         The users of whom the term is a part of what is known, names first, at most ``limit``.
 
-        Stores that fail, or take longer than :data:`PATIENCE`, are left out.
+        Stores that fail, or take longer than :data:`SEARCH_TIMEOUT`, are left out.
         """
         term = term.strip().removeprefix("@")
         # No term is a part of everything: nobody shall read the whole directory.
@@ -49,7 +49,7 @@ class StoreSearch:
 
     async def _in_time(self, search: Coroutine[Any, Any, Sequence[Entry]]) -> Sequence[Entry]:
         try:
-            return await within(PATIENCE, self._clock, search, TimeoutError("the search took too long"))
+            return await within(SEARCH_TIMEOUT, self._clock, search, TimeoutError("the search took too long"))
         except Exception:
             log.failure("the identity stores could not be searched")
             return []

@@ -72,7 +72,7 @@ class Bindings:
         await self._bindings.unbind(threepid, user_id)
 
     async def refuse_unbind(self, threepid: ThreePid, user_id: str) -> None:
-        """Somebody wanted an unbind, and could not prove that it is theirs to want."""
+        """The request for an unbind was not authorised: tell the owner of the address."""
         await self._notices.refused(threepid, user_id)
 
     async def unbind_by_server(self, threepid: ThreePid, user_id: str) -> None:

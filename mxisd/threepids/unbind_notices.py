@@ -1,4 +1,4 @@
-"""What the owner of an address is told when it is unbound, or when somebody tried."""
+"""The messages to the owner of an address about an unbind, or about an attempt at one."""
 
 from __future__ import annotations
 

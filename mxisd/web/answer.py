@@ -1,4 +1,4 @@
-"""What a homeserver has answered, on its way to the client."""
+"""The answer of a homeserver, on its way to the client."""
 
 from __future__ import annotations
 

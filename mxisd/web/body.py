@@ -1,4 +1,4 @@
-"""From what a client sends to a Struct, or to an error that names what is wrong."""
+"""Reads request bodies into Structs; for what is wrong there is an error that names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is at the other end of a request, through the proxies that are trusted to say so."""
+"""The IP address of a client, through the proxies that are trusted to name it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages that people see who follow the link of a validation message."""
+"""The web pages that the link of a validation message leads to."""
 
 from __future__ import annotations
 

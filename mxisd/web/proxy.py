@@ -42,7 +42,7 @@ T = TypeVar("T")
 WHOAMI = b"/_matrix/client/v3/account/whoami"
 CONNECT_TIMEOUT = 10.0  # seconds
 # Seconds until an answer begins: for an invite over federation, the homeserver of the invitee has a minute.
-PATIENCE = 120.0
+HOMESERVER_TIMEOUT = 120.0
 # What is read of an answer that is not just passed on: a profile may have 64 KiB, and a search finds up to 50 of them.
 ANSWER_LIMIT = 4 * 1024 * 1024
 
@@ -175,13 +175,13 @@ class Proxy:
         url = self._homeservers.behind(_host(request)).encode("ascii") + path + mark + query
         try:
             answer = self._agent.request(method, url, headers, _Content(body) if body else None)
-            return await while_connected(request, answer.addTimeout(PATIENCE, self._clock))
+            return await while_connected(request, answer.addTimeout(HOMESERVER_TIMEOUT, self._clock))
         except Exception as error:
             raise _failed(error) from error
 
     async def _content(self, call: Call, answer: IResponse) -> bytes:
         try:
-            return await while_connected(call.request, _collected(answer).addTimeout(PATIENCE, self._clock))
+            return await while_connected(call.request, _collected(answer).addTimeout(HOMESERVER_TIMEOUT, self._clock))
         except Exception as error:
             raise _failed(error) from error
 

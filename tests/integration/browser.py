@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.integration.process import PATIENCE, ROOT, eventually, installed
+from tests.integration.process import ROOT, TIMEOUT, eventually, installed
 
 # Kept by the test run, to be looked at.
 SCREENSHOTS = ROOT / ".cache" / "screenshots"
@@ -61,7 +61,7 @@ class Browser:
                     eventually(lambda: until in tab.html())
                     html = tab.html()
                     tab.ask("Browser.close")
-                _, said = process.communicate(timeout=PATIENCE)
+                _, said = process.communicate(timeout=TIMEOUT)
         _check(said)
         return html
 
@@ -77,7 +77,7 @@ class Browser:
     def _run(self, *arguments: str) -> str:
         with TemporaryDirectory(prefix="mxisd-browser-", ignore_cleanup_errors=True) as profile:
             command = [self._program, *OPTIONS, f"--user-data-dir={profile}", *arguments]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True)
         _check(done.stderr)
         return done.stdout
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 
-from tests.integration.process import PATIENCE, free_port
+from tests.integration.process import TIMEOUT, free_port
 
 OK = "250 OK"
 
@@ -45,7 +45,7 @@ class Mailbox:
             self,
             hostname="127.0.0.1",
             port=self.port,
-            ready_timeout=PATIENCE,
+            ready_timeout=TIMEOUT,
             ssl_context=context if tls == "implicit" else None,
             tls_context=context if tls == "starttls" else None,
             require_starttls=tls == "starttls",
@@ -57,7 +57,7 @@ class Mailbox:
 
     def next_to(self, address: str) -> EmailMessage:
         """The mail that came first to an address, or will come; each is given out once."""
-        return self._received[address].get(timeout=PATIENCE)
+        return self._received[address].get(timeout=TIMEOUT)
 
     def next_link_to(self, address: str) -> str:
         """The first link in the text of that mail."""

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from tests.integration.process import PATIENCE
+from tests.integration.process import TIMEOUT
 
 V1 = "/_matrix/identity/api/v1"
 V2 = "/_matrix/identity/v2"
@@ -50,14 +50,14 @@ class MatrixClient:
 
     def open(self, link: str) -> str:
         """What a browser shows, which has no token."""
-        with urllib.request.urlopen(link, timeout=PATIENCE, context=self._context) as answer:
+        with urllib.request.urlopen(link, timeout=TIMEOUT, context=self._context) as answer:
             return str(answer.read().decode())
 
     def follow(self, link: str) -> str:
         """What a browser shows when somebody follows the link of a validation message, and presses the button."""
         address, _, query = link.partition("?")
         assert '<form method="post" action="?">' in self.open(link)
-        with urllib.request.urlopen(address, query.encode(), timeout=PATIENCE, context=self._context) as answer:
+        with urllib.request.urlopen(address, query.encode(), timeout=TIMEOUT, context=self._context) as answer:
             return str(answer.read().decode())
 
     def answers(self) -> bool:
@@ -72,7 +72,7 @@ class MatrixClient:
         headers = {**self._headers, "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, body, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE, context=self._context) as answer:
+            with urllib.request.urlopen(request, timeout=TIMEOUT, context=self._context) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             with error:

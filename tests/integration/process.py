@@ -19,7 +19,7 @@ T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 
 # How long anything may take before it counts as hanging, in seconds: no measure of speed.
-PATIENCE = 120
+TIMEOUT = 120
 
 
 class Process:
@@ -73,12 +73,12 @@ class Process:
 
     def _signal(self, number: int) -> None:
         self._popen.send_signal(number)
-        self._popen.wait(PATIENCE)
+        self._popen.wait(TIMEOUT)
 
 
 def eventually(look: Callable[[], T | None]) -> T:
     """What ``look`` finds, looking until it is something."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while not (found := look()):
         if time.monotonic() > end:
             raise AssertionError("waited in vain")

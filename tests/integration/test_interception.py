@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.web.interception.api import GENERATIONS
+from mxisd.web.interception.api import VERSIONS
 from tests.integration.deployment import Deployment
 from tests.integration.matrix_client import CLIENT, V1, V2, User
 
@@ -41,7 +41,7 @@ POLICIES: dict[str, Any] = {
 EVENT = {"display_name": "b…", "public_key": "k", "key_validity_url": "https://id.example.org"}
 KIND = "m.room.third_party_invite"
 # Where Synapse serves these paths.
-SYNAPSE = [generation for generation in GENERATIONS if generation != "v1"]
+SYNAPSE = [version for version in VERSIONS if version != "v1"]
 
 
 @cache
@@ -89,8 +89,8 @@ class InterceptionTestCase(SynchronousTestCase):
         """Every way to invite an address."""
         found: list[tuple[str, str, object]] = []
         state = {"type": KIND, "state_key": "token", "content": EVENT}
-        for number, generation in enumerate(SYNAPSE):
-            client = f"/_matrix/client/{generation}"
+        for number, version in enumerate(SYNAPSE):
+            client = f"/_matrix/client/{version}"
             in_room = f"{client}/rooms/{quote(room)}"
             by_post, by_put, with_room = (
                 self.threepid(user, f"{way}-{number}@example.com") for way in ("post", "put", "room")
@@ -101,7 +101,7 @@ class InterceptionTestCase(SynchronousTestCase):
                 ("POST", f"{client}/createRoom", {"invite_3pid": [with_room]}),
                 ("POST", f"{client}/createRoom", {"initial_state": [state]}),
                 ("PUT", f"{client}/createRoom/txn-{number}", {"initial_state": [state]}),
-                ("PUT", f"{in_room}/state/{KIND}/{generation.replace('/', '')}", EVENT),
+                ("PUT", f"{in_room}/state/{KIND}/{version.replace('/', '')}", EVENT),
                 ("PUT", f"{in_room}/state/{KIND}", EVENT),
                 ("PUT", f"{in_room}/state/m.room.third%5Fparty_invite/..%2F..%2F..%2Fx", EVENT),
                 ("PUT", f"{in_room}/send/{KIND}/txn-{number}", EVENT),
@@ -259,7 +259,7 @@ class RegistrationTests(InterceptionTestCase):
         self.assertEqual(
             self.send("POST", f"{CLIENT}/rooms/{quote(room)}/invite", invited, self.staff.homeserver.token)[0], 200
         )
-        for generation in SYNAPSE[1:]:
+        for version in SYNAPSE[1:]:
             for address, passes in [
                 ("invited@example.com", True),
                 ("anyone@allowed.example", True),
@@ -268,9 +268,9 @@ class RegistrationTests(InterceptionTestCase):
             ]:
                 before = self.seen()
                 body = {"client_secret": "s", "email": address, "send_attempt": 1}
-                _, answer = self.send("POST", f"/_matrix/client/{generation}/register/email/requestToken", body, None)
+                _, answer = self.send("POST", f"/_matrix/client/{version}/register/email/requestToken", body, None)
                 # This Synapse sends no mail, and says so.
-                self.assertEqual(answer["errcode"] == "M_THREEPID_DENIED", not passes, (generation, address, answer))
+                self.assertEqual(answer["errcode"] == "M_THREEPID_DENIED", not passes, (version, address, answer))
                 self.assertEqual(len(self.seen()) - len(before), int(passes))
 
     def is_open_to(self, address: str) -> bool:
@@ -319,7 +319,7 @@ class RegistrationTests(InterceptionTestCase):
 
     def test_sessions_for_an_account_are_for_those_who_have_one(self) -> None:
         token = self.staff.homeserver.token
-        for generation in SYNAPSE[1:]:
+        for version in SYNAPSE[1:]:
             for address, as_user, passes in [
                 ("other@example.com", None, False),
                 ("other@example.com", "unknown", False),
@@ -329,9 +329,9 @@ class RegistrationTests(InterceptionTestCase):
             ]:
                 before = self.seen()
                 body = {"client_secret": "s", "email": address, "send_attempt": 1}
-                uri = f"/_matrix/client/{generation}/account/3pid/email/requestToken"
+                uri = f"/_matrix/client/{version}/account/3pid/email/requestToken"
                 _, answer = self.send("POST", uri, body, as_user)
-                self.assertEqual(answer["errcode"] == "M_THREEPID_DENIED", not passes, (generation, address, answer))
+                self.assertEqual(answer["errcode"] == "M_THREEPID_DENIED", not passes, (version, address, answer))
                 self.assertEqual(len(self.seen()) - len(before), int(passes))
 
     def test_phone_numbers_that_the_homeserver_has_us_validate(self) -> None:

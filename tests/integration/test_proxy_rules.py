@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.web.interception.api import GENERATIONS
+from mxisd.web.interception.api import VERSIONS
 from tests.integration.front import Front
 from tests.web.interception.test_ambiguity import EVENT, GUARDED, GUARDED_PATH, READERS, misspelt
 
@@ -76,8 +76,8 @@ class NginxTests(SynchronousTestCase):
         self.front = front(self.kind)
 
     def test_what_is_judged_goes_to_mxisd(self) -> None:
-        for generation in GENERATIONS:
-            client = f"/_matrix/client/{generation}"
+        for version in VERSIONS:
+            client = f"/_matrix/client/{version}"
             room = f"{client}/rooms/!room:example.org"
             for method, path in [
                 ("POST", f"{room}/invite"),
@@ -98,8 +98,8 @@ class NginxTests(SynchronousTestCase):
 
     def test_what_identity_stores_add_to_goes_to_mxisd(self) -> None:
         for method, path in [("POST", "user_directory/search"), ("POST", "login"), ("GET", "login")]:
-            for generation in ("r0", "v3"):
-                uri = f"/_matrix/client/{generation}/{path}"
+            for version in ("r0", "v3"):
+                uri = f"/_matrix/client/{version}/{path}"
                 self.assertEqual(self.front.ask(method, uri), "mxisd", uri)
                 self.assertEqual(self.front.ask(method, f"{uri}?access_token=a%2Fb"), "mxisd", uri)
 

@@ -77,7 +77,7 @@ class Route(Struct):
 
     @property
     def path(self) -> str:
-        """As the document has it: below the generation of the API, or from the root."""
+        """As the document has it: below the version of the API, or from the root."""
         path = re.sub(r"\(\?P<([a-z_]*)>[^)]*\)", r"{\1}", self.pattern)
         of_clients = CLIENT.fullmatch(path)
         return of_clients["path"] if of_clients else path.strip("^$")
@@ -117,8 +117,8 @@ class JudgedTests(InterceptionTestCase):
                 continue
             match = CLIENT.fullmatch(route.pattern)
             assert match is not None, route.pattern
-            for generation in (match["many"] or match["one"]).split("|"):
-                path = f"/_matrix/client/{generation}/{route.path}"
+            for version in (match["many"] or match["one"]).split("|"):
+                path = f"/_matrix/client/{version}/{route.path}"
                 body = {"email": "bob@example.com", "country": "DE", "phone_number": "01511 2345678"}
                 answer = self.request(route.method, path, body, token=None)
                 self.assertEqual((answer.status, answer.json["errcode"]), (403, "M_THREEPID_DENIED"), path)

@@ -21,7 +21,7 @@ from tests.storage.inline import storage_in_memory
 from tests.web.app import Bell
 
 # Seconds that a source may take.
-PATIENCE = 30.0
+TIMEOUT = 30.0
 A_MINUTE, WEEK = timedelta(minutes=1), timedelta(days=7)
 
 EXPIRY_USER = "@_mxisd_invite-expired:example.org"
@@ -55,7 +55,7 @@ class ResolutionTests(SynchronousTestCase):
 
     def start(self, *sources: Book, expire_after: timedelta | None = WEEK) -> PeriodicService:
         """Ticks every minute, beginning now."""
-        guarded = [CircuitBreaker(source, self.clock, timedelta(seconds=PATIENCE)) for source in sources]
+        guarded = [CircuitBreaker(source, self.clock, timedelta(seconds=TIMEOUT)) for source in sources]
         endings = InviteLifecycle(self.storage.invites, self.bell, self.clock, EXPIRY_USER)
         resolution = Resolution(
             self.storage.invites, self.storage.bindings, guarded, endings, self.clock, A_MINUTE, expire_after
@@ -184,7 +184,7 @@ class ResolutionTests(SynchronousTestCase):
         slow.answer = lambda: Deferred(cancelled.append)
         self.start(slow, self.local)
         self.local.people["bob@example.com"] = "@bob:example.org"
-        self.clock.advance(PATIENCE - 1)
+        self.clock.advance(TIMEOUT - 1)
         self.assertEqual(self.ended(token), (None, None))
         self.clock.advance(1)
         self.assertEqual(self.ended(token)[0], "resolved")

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.lookup.circuit_breaker import FAILURES, PEACE, CircuitBreaker
+from mxisd.lookup.circuit_breaker import FAILURES, OPEN_FOR, CircuitBreaker
 from mxisd.lookup.source import Unavailable, Unusable
 from mxisd.matrix.threepid import ThreePid
 from mxisd.net.errors import NotJson, TooLarge
@@ -69,11 +69,11 @@ class CircuitBreakerTests(SynchronousTestCase):
             self.assertTrue(self.works())
         self.assertEqual(self.lines(), [])
 
-    def test_a_broken_source_is_left_in_peace(self) -> None:
+    def test_a_broken_source_is_not_asked(self) -> None:
         self.break_()
         self.book.before = None
         self.assertFalse(self.works())
-        self.clock.advance(PEACE - 1)
+        self.clock.advance(OPEN_FOR - 1)
         self.assertFalse(self.works())
         self.assertEqual(len(self.book.asked), FAILURES)
         self.clock.advance(1)
@@ -95,7 +95,7 @@ class CircuitBreakerTests(SynchronousTestCase):
 
     def test_an_answer_that_cannot_be_used_shows_that_a_source_is_back(self) -> None:
         self.break_()
-        self.clock.advance(PEACE)
+        self.clock.advance(OPEN_FOR)
         self.book.before = lambda: fail(Unusable("no user"))
         self.assertFalse(self.works())
         self.book.before = None
@@ -103,7 +103,7 @@ class CircuitBreakerTests(SynchronousTestCase):
 
     def test_one_lookup_tries_a_broken_source_for_all(self) -> None:
         self.break_()
-        self.clock.advance(PEACE)
+        self.clock.advance(OPEN_FOR)
         answer: Deferred[None] = Deferred()
         self.book.before = lambda: answer
         trial = self.ask()
@@ -116,13 +116,13 @@ class CircuitBreakerTests(SynchronousTestCase):
     def test_the_log_tells_when_it_breaks_and_when_it_answers_again(self) -> None:
         self.break_()
         for _ in range(3):
-            self.clock.advance(PEACE)
+            self.clock.advance(OPEN_FOR)
             self.assertFalse(self.works())
         (line,) = self.lines()
-        self.assertIn("book is not asked until it answers again", line)
+        self.assertIn("book: circuit open after 3 failures in a row", line)
         self.assertIn("ConnectionError: no route", line)
         self.book.before = None
-        self.clock.advance(PEACE)
+        self.clock.advance(OPEN_FOR)
         self.assertTrue(self.works())
         self.assertEqual(self.lines()[1:], ["book answers again"])
 

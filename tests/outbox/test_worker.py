@@ -16,7 +16,7 @@ from zope.interface import implementer
 from mxisd.clock import DAY, HOUR, Random, now
 from mxisd.matrix.threepid import email
 from mxisd.outbox.courier import Outcome
-from mxisd.outbox.worker import LEASE, MAX_ERRORS, PATIENCE, POLL, REPEAT_WITHIN, OutboxWorker
+from mxisd.outbox.worker import LEASE, MAX_ERRORS, POLL, REPEAT_WITHIN, STOP_TIMEOUT, OutboxWorker
 from mxisd.storage.archive import START
 from mxisd.storage.contract import StorageUnavailable
 from mxisd.storage.records import Delivery, Invite, Kind
@@ -351,7 +351,7 @@ class DeliveryTests(Case):
     def test_a_stop_does_not_wait_for_ever(self) -> None:
         self.queue()
         stopped = self.deliveries.stopService()
-        self.pass_time(PATIENCE)
+        self.pass_time(STOP_TIMEOUT)
         self.successResultOf(stopped)
         self.assertEqual(self.stored(), [("queued", 1, None)])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mxisd.config.interception import Domains, Medium, Patterns, RegisterPolicy
 from mxisd.config.invite import Policy as InvitePolicy
-from mxisd.web.interception.api import GENERATIONS
+from mxisd.web.interception.api import VERSIONS
 from tests.web.app import V1, V2
 from tests.web.interception.app import InterceptionTestCase, Response
 
@@ -85,19 +85,19 @@ class InvitedTests(NewcomersTestCase):
 class AddingTests(NewcomersTestCase):
     """A session made to add an address to an account serves a registration too."""
 
-    def ask(self, medium: str, body: object, token: str | None, generation: str = "v3") -> Response:
-        path = f"/_matrix/client/{generation}/account/3pid/{medium}/requestToken"
+    def ask(self, medium: str, body: object, token: str | None, version: str = "v3") -> Response:
+        path = f"/_matrix/client/{version}/account/3pid/{medium}/requestToken"
         return self.request("POST", path, body, token=token)
 
     def test_whoever_shows_no_account_is_a_newcomer(self) -> None:
-        for generation in GENERATIONS:
+        for version in VERSIONS:
             for token in (None, "", "unknown", "guests"):
                 for medium, body in [
                     ("email", {"email": "bob@example.com", **REST}),
                     ("email", {"email": "bob@rival.example", **REST}),
                     ("msisdn", BRITISH),
                 ]:
-                    self.assert_denied(self.ask(medium, body, token, generation), (generation, token, body))
+                    self.assert_denied(self.ask(medium, body, token, version), (version, token, body))
         self.assertEqual(self.homeserver.judged(), [])
 
     def test_newcomers_may_use_what_the_policy_allows(self) -> None:

@@ -14,7 +14,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
 from mxisd.matrix.error import MatrixError
-from mxisd.web.proxy import PATIENCE, HomeserverUrls
+from mxisd.web.proxy import HOMESERVER_TIMEOUT, HomeserverUrls
 from tests.web.interception.app import InterceptionTestCase
 from tests.web.interception.test_invite import INVITE, ROOM
 
@@ -226,7 +226,7 @@ class TroubleTests(InterceptionTestCase):
 
     def test_one_that_says_nothing_is_not_waited_for_forever(self) -> None:
         _, transport = self.start()
-        self.clock.advance(PATIENCE - 1)
+        self.clock.advance(HOMESERVER_TIMEOUT - 1)
         self.assertEqual(transport.value(), b"")
         self.clock.advance(1)
         self.assertIn(b" 504 ", transport.value())

@@ -1,4 +1,4 @@
-"""What a program is told, and how."""
+"""The command line, environment and input of a program."""
 
 from __future__ import annotations
 

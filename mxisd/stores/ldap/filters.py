@@ -1,4 +1,4 @@
-"""Search filters (RFC 4515), of which only the administrator's own parts are taken as they are."""
+"""Search filters (RFC 4515): values are escaped, and only what the administrator wrote is used as it is."""
 
 from __future__ import annotations
 

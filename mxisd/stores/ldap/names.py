@@ -1,4 +1,4 @@
-"""User IDs by what a directory server calls its users."""
+"""User IDs from the names in a directory server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to ask the database of a Synapse, whichever its version."""
+"""The queries for Synapse's database, in all its versions."""
 
 from __future__ import annotations
 

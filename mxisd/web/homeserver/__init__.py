@@ -1,1 +1,1 @@
-"""What our homeserver asks: policies, passwords, and the application service API."""
+"""The endpoints that our homeserver calls: policies, passwords, and the application service API."""

@@ -1,4 +1,4 @@
-"""What the homeserver calls at its application service (specification: application service API)."""
+"""The endpoints of the application service (specification: application service API)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the policies say, for homeservers that ask themselves: ``/_matrix/mxisd/v1/policy``."""
+"""Tells a homeserver what the policies decide: ``/_matrix/mxisd/v1/policy``."""
 
 from __future__ import annotations
 

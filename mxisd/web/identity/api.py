@@ -21,7 +21,7 @@ BODY_LIMITS = {f"{V1}/bulk_lookup".encode(): 1024 * 1024, f"{V2}/lookup".encode(
 
 
 class IdentityEndpoints(Struct, frozen=True):
-    """The handlers that both generations share."""
+    """The handlers that both versions of the API share."""
 
     account: AccountEndpoints
     lookup: LookupEndpoints
@@ -32,7 +32,7 @@ class IdentityEndpoints(Struct, frozen=True):
 
 
 def common(on: IdentityEndpoints) -> dict[str, Endpoint]:
-    """What belongs to no generation."""
+    """The paths that belong to no version of the API."""
     return {
         "/_matrix/identity/versions": Endpoint(GET=versions),
         f"{CONFIRM}/email": Endpoint(GET=on.validate.ask, POST=on.validate.confirm("email")),

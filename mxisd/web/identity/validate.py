@@ -15,7 +15,7 @@ from ...threepids.validation import ValidationSessions
 from ..endpoint import Answer, Call, Handler
 from ..pages import Pages, Proof
 
-# Where the link in a message leads, whichever generation of the API it was asked for by: proxies pass on nothing that
+# Where the link in a message leads, whichever version of the API it was asked for by: proxies pass on nothing that
 # does not begin with /_matrix/identity.
 CONFIRM = "/_matrix/identity/confirm"
 

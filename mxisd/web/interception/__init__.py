@@ -1,1 +1,1 @@
-"""Requests to the homeserver that mxisd judges before they reach it, or whose answers it adds to."""
+"""Requests to the homeserver that mxisd checks before they reach it, or whose answers it adds to."""

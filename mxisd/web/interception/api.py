@@ -12,7 +12,7 @@ from .profile import ProfileInterception
 from .register import RegistrationInterception
 
 # All under which Synapse serves, or did, any of the paths.
-GENERATIONS = ("api/v1", "r0", "v1", "v3", "unstable")
+VERSIONS = ("api/v1", "r0", "v1", "v3", "unstable")
 
 
 class InterceptionEndpoints(Struct, frozen=True):
@@ -36,8 +36,8 @@ def interceptions(on: InterceptionEndpoints) -> dict[str, Endpoint]:
     login = Endpoint(GET=forward, POST=on.login.log_in if on.login else forward)
     profile = Endpoint(GET=on.profile.profile if on.profile else forward, HEAD=forward)
     endpoints: dict[str, Endpoint] = {}
-    for generation in GENERATIONS:
-        client = f"/_matrix/client/{generation}"
+    for version in VERSIONS:
+        client = f"/_matrix/client/{version}"
         room = f"{client}/rooms/{{roomId}}"
         event, longer = on.invite.event(room=-3), on.invite.event(room=-4)
         endpoints |= {

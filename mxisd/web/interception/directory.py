@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from ...config.interception import Exclude
 from ...log import Logger
 from ...matrix.error import MatrixError
-from ...stores.search import PATIENCE, StoreSearch, merged
+from ...stores.search import SEARCH_TIMEOUT, StoreSearch, merged
 from ...waiting import within
 from ..answer import Whole
 from ..body import from_values
@@ -72,7 +72,7 @@ class DirectoryInterception:
             return HomeserverResults()
         try:
             late = MatrixError(504, "M_UNKNOWN", "The homeserver does not answer")
-            answer = await within(PATIENCE, self._clock, self._proxy.fetch(call, content, JSON), late)
+            answer = await within(SEARCH_TIMEOUT, self._clock, self._proxy.fetch(call, content, JSON), late)
         except MatrixError as error:
             log.warn("the homeserver could not be searched: {error}", error=error)
             return HomeserverResults()

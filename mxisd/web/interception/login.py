@@ -1,4 +1,4 @@
-"""Logins with an address, or with a user name that is one in truth."""
+"""Logins with an address, or with a user name that a rule takes for an address."""
 
 from __future__ import annotations
 

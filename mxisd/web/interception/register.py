@@ -1,4 +1,4 @@
-"""Proving an address in order to register with it, or to add it to an account."""
+"""Validation of an address to register with, or to add to an account."""
 
 from __future__ import annotations
 

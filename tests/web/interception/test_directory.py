@@ -5,7 +5,7 @@ from typing import Any
 from twisted.web.server import NOT_DONE_YET, Request
 
 from mxisd.config.interception import Exclude
-from mxisd.stores.search import PATIENCE
+from mxisd.stores.search import SEARCH_TIMEOUT
 from mxisd.stores.stores import Stores
 from tests.web.interception.app import InterceptionTestCase, Response
 from tests.web.interception.people import PEOPLE, Failing, Hanging, broken
@@ -88,8 +88,8 @@ class SearchTests(DirectoryTestCase):
         self.assertNotIn("accept-encoding", seen.headers)
 
     def test_both_generations(self) -> None:
-        for generation in ("r0", "v3"):
-            path = SEARCH.replace("v3", generation)
+        for version in ("r0", "v3"):
+            path = SEARCH.replace("v3", version)
             answer = self.request("POST", path, {"search_term": "dan"})
             self.assertEqual((answer.json["results"], self.homeserver.requests[-1].uri), ([DAN], path))
 
@@ -163,7 +163,7 @@ class FailureTests(DirectoryTestCase):
         channel.dataReceived(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         self.agent.flush()
         self.assertEqual(transport.value(), b"")
-        self.clock.advance(PATIENCE)
+        self.clock.advance(SEARCH_TIMEOUT)
         self.agent.flush()
         self.flushLoggedErrors()
         status, _, rest = transport.value().partition(b"\r\n")

@@ -3,7 +3,7 @@ import json
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.matrix.error import MatrixError
-from mxisd.web.interception.api import GENERATIONS
+from mxisd.web.interception.api import VERSIONS
 from mxisd.web.interception.body import read
 from tests.web.interception.app import InterceptionTestCase
 
@@ -20,8 +20,8 @@ class EveryWayTests(InterceptionTestCase):
 
     def ways(self) -> list[tuple[str, str, object]]:
         found: list[tuple[str, str, object]] = []
-        for generation in GENERATIONS:
-            client = f"/_matrix/client/{generation}"
+        for version in VERSIONS:
+            client = f"/_matrix/client/{version}"
             room = f"{client}/rooms/!room:example.org"
             found += [
                 ("POST", f"{room}/invite", INVITE),

@@ -86,8 +86,8 @@ class IdentifierTests(LoginTestCase):
         self.assertEqual(self.homeserver.requests, [])
 
     def test_both_generations(self) -> None:
-        for generation in ("r0", "v3"):
-            path = LOGIN.replace("v3", generation)
+        for version in ("r0", "v3"):
+            path = LOGIN.replace("v3", version)
             self.log_in(PASSWORD | {"identifier": EMAIL}, path)
             seen = self.homeserver.requests[-1]
             self.assertEqual((seen.uri, json.loads(seen.body)["identifier"]), (path, CAROL))

@@ -2,7 +2,7 @@ import json
 
 from twisted.web.server import Request
 
-from mxisd.stores.profiles import PATIENCE
+from mxisd.stores.profiles import PROFILE_TIMEOUT
 from mxisd.stores.stores import Stores
 from tests.web.interception.app import InterceptionTestCase, Response
 from tests.web.interception.people import PEOPLE, Failing, Hanging, broken
@@ -29,14 +29,14 @@ class ProfileTestCase(InterceptionTestCase):
 
         self.homeserver.answer = answer
 
-    def profile(self, user_id: str = CAROL, token: str | None = "alices", generation: str = "v3") -> Response:
-        return self.request("GET", f"/_matrix/client/{generation}/profile/{user_id}", token=token)
+    def profile(self, user_id: str = CAROL, token: str | None = "alices", version: str = "v3") -> Response:
+        return self.request("GET", f"/_matrix/client/{version}/profile/{user_id}", token=token)
 
 
 class ProfileTests(ProfileTestCase):
     def test_what_the_stores_know_is_added(self) -> None:
-        for generation in ("r0", "v3"):
-            answer = self.profile(generation=generation)
+        for version in ("r0", "v3"):
+            answer = self.profile(version=version)
             self.assertEqual(answer.json, {"displayname": "CC", "avatar_url": "mxc://a/b", "m.tz": "UTC"} | KNOWN)
             self.assertEqual(answer.headers["X-Homeserver"], "itself")
 
@@ -102,7 +102,7 @@ class HangingTests(ProfileTestCase):
         channel.dataReceived(head.encode() + b"Authorization: Bearer alices\r\n\r\n")
         self.agent.flush()
         self.assertEqual(transport.value(), b"")
-        self.clock.advance(PATIENCE)
+        self.clock.advance(PROFILE_TIMEOUT)
         body = json.loads(transport.value().partition(b"\r\n\r\n")[2])
         self.assertEqual(body["threepids"], THREEPIDS)
         self.flushLoggedErrors()

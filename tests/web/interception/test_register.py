@@ -1,7 +1,7 @@
 import json
 
 from mxisd.config.interception import Domains, Medium, Patterns, RegisterPolicy
-from mxisd.web.interception.api import GENERATIONS
+from mxisd.web.interception.api import VERSIONS
 from tests.web.interception.app import InterceptionTestCase
 
 REST = {"client_secret": "s", "send_attempt": 1}
@@ -19,14 +19,14 @@ class RegisterTests(InterceptionTestCase):
         }
     )
 
-    def post(self, medium: str, body: object, generation: str = "v3") -> tuple[int, str | None]:
-        path = f"/_matrix/client/{generation}/register/{medium}/requestToken"
+    def post(self, medium: str, body: object, version: str = "v3") -> tuple[int, str | None]:
+        path = f"/_matrix/client/{version}/register/{medium}/requestToken"
         answer = self.request("POST", path, body, token=None)
         return answer.status, answer.json.get("errcode")
 
     def test_listed_addresses_pass_by_every_path(self) -> None:
-        for generation in GENERATIONS:
-            self.assertEqual(self.post("email", email("Bob@Example.org"), generation), (200, None))
+        for version in VERSIONS:
+            self.assertEqual(self.post("email", email("Bob@Example.org"), version), (200, None))
         self.assertEqual([json.loads(seen.body) for seen in self.homeserver.requests], [email("bob@example.org")] * 5)
 
     def test_what_was_judged_is_what_the_homeserver_gets(self) -> None:
@@ -37,8 +37,8 @@ class RegisterTests(InterceptionTestCase):
         self.assertEqual(self.post("email", email("bob@strasse.example")), (403, "M_THREEPID_DENIED"))
 
     def test_others_are_denied_and_the_homeserver_sees_nothing(self) -> None:
-        for generation in GENERATIONS:
-            self.assertEqual(self.post("email", email("bob@example.com"), generation), (403, "M_THREEPID_DENIED"))
+        for version in VERSIONS:
+            self.assertEqual(self.post("email", email("bob@example.com"), version), (403, "M_THREEPID_DENIED"))
         self.assertEqual(self.homeserver.requests, [])
 
     def test_phone_numbers_are_read_as_dialled(self) -> None:
