@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import socket
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 
 from tests.integration.process import ROOT, Process, free_port, listens
@@ -71,6 +74,17 @@ class Front:
         self._process.stop()
         for stub in self.stubs:
             stub.stop()
+
+
+@cache
+def front(kind: str) -> Front:
+    """The one of this run."""
+    folder = TemporaryDirectory(prefix="mxisd-tests-")
+    Path(folder.name).chmod(0o755)  # the proxies drop their privileges
+    made = Front(Path(folder.name), kind)
+    atexit.register(folder.cleanup)
+    atexit.register(made.stop)
+    return made
 
 
 _AROUND = {

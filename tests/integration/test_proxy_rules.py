@@ -1,10 +1,6 @@
 """The rules for reverse proxies lead everything to mxisd that the homeserver could take for what mxisd judges."""
 
-import atexit
 import shutil
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from unittest import SkipTest
 
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.web.interception.api import VERSIONS
-from tests.integration.front import Front
+from tests.integration.front import Front, front
 from tests.web.interception.test_ambiguity import EVENT, GUARDED, GUARDED_PATH, READERS, misspelt
 
 ROOM = "/_matrix/client/v3/rooms/%21room%3Aexample.org"
@@ -51,17 +47,6 @@ LEFT_ALONE = [
     ("GET", "/_matrix/key/v2/server/ed25519%3Aa"),
     ("GET", "/_synapse/client/oidc/callback?state=%2F..%2F"),
 ]
-
-
-@cache
-def front(kind: str) -> Front:
-    """The one of this run."""
-    folder = TemporaryDirectory(prefix="mxisd-tests-")
-    Path(folder.name).chmod(0o755)  # the proxies drop their privileges
-    made = Front(Path(folder.name), kind)
-    atexit.register(folder.cleanup)
-    atexit.register(made.stop)
-    return made
 
 
 class NginxTests(SynchronousTestCase):

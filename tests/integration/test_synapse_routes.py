@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
+from collections.abc import Callable, Iterator
 from functools import cache
+from unittest import SkipTest
 
 from msgspec import Struct, convert
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.integration.front import front
 from tests.integration.process import ROOT, installed
 from tests.integration.synapse import PYTHON
 from tests.web.interception.app import InterceptionTestCase
+from tests.web.interception.test_ambiguity import EVENT, INVITE, READERS
 
 # Runs within Synapse: the routes that it registers, and what the code behind them has to do with addresses.
 PROGRAM = r"""
@@ -125,3 +130,106 @@ class JudgedTests(InterceptionTestCase):
             judged.add(route.path)
         media, ways = ("email", "msisdn"), ("register", "account/3pid")
         self.assertEqual(judged, {f"{way}/{medium}/requestToken" for way in ways for medium in media})
+
+
+# What the parameters of a route are in a request that invites an address, or has one validated.
+PARAMETERS = {"room_id": "!room:example.org", "membership_action": "invite", "event_type": EVENT}
+PARAMETER = re.compile(r"\(\?P<([a-z_]*)>[^)]*\)")
+# The ways by which addresses are invited, and those by which they are validated for a registration.
+INVITES = re.compile(r"rooms/[^/]*/(invite|(state|send)/m\.room\.third_party_invite)(/[^/]*)?|createRoom(/[^/]*)?")
+VALIDATIONS = re.compile(r"(register|account/3pid)/[^/]*/requestToken")
+
+SPELLINGS: list[Callable[[str], str]] = [
+    lambda path: path,
+    lambda path: f"{path}?access_token=a%2Fb",
+    lambda path: f"{path}#/sync",
+    lambda path: f"{path};a=b",
+    lambda path: f"{path}/",
+    lambda path: f"{path}%00",
+    lambda path: f"/{path}",
+    lambda path: f"/x/..{path}",
+    lambda path: f"/%2e{path}",
+    lambda path: path.replace("/client/", "/client//"),
+    lambda path: path.replace("/client/", "/client/./"),
+    lambda path: path.replace("/client/", "/client/x/../"),
+    lambda path: path.replace("/client/", "/client%2F"),
+    lambda path: path.replace("/client/", "/client/..%2Fclient/"),
+    lambda path: path.replace("/_matrix", "/%5fmatrix"),
+    lambda path: path.replace("/_matrix", "/_MATRIX"),
+    lambda path: path[:-1] + f"%{ord(path[-1]):02x}",
+    lambda path: path[:-1] + f"%25{ord(path[-1]):02x}",
+    lambda path: re.sub("invite|createRoom|requestToken", lambda word: f"%{ord(word[0][0]):02X}{word[0][1:]}", path),
+    lambda path: f"http://matrix.example.org{path}",
+    lambda path: f"HTTP://matrix.example.org:80{path}",
+    lambda path: f"http:{path}",
+    lambda path: f"https:/{path}",
+    lambda path: path[1:],
+]
+
+
+def corpus() -> Iterator[tuple[str, str]]:
+    """Methods and targets: whatever invites addresses, or has them validated, in many spellings."""
+    for route in routes().routes:
+        match = CLIENT.fullmatch(PARAMETER.sub(lambda name: PARAMETERS.get(name[1], "x"), route.pattern))
+        if (
+            route.method != "GET"
+            and match
+            and (INVITES.fullmatch(match["path"]) or VALIDATIONS.fullmatch(match["path"]))
+        ):
+            for version in (match["many"] or match["one"]).split("|"):
+                for spelling in SPELLINGS:
+                    target = spelling(f"/_matrix/client/{version}/{match['path']}")
+                    for method in {route.method, "POST", "PUT"}:
+                        yield method, target
+
+
+def reached(method: str, target: str) -> list[str]:
+    """The routes of Synapse that a target leads to, in one reading or another, and that have to be judged."""
+    path = re.sub("^https?://[^/]*", "", target, flags=re.IGNORECASE).partition("?")[0]
+    found = []
+    for read in READERS:
+        for route in routes().routes:
+            if route.method == method and (named := re.match(route.pattern, read(path))):
+                plain = CLIENT.fullmatch(PARAMETER.sub(lambda name: named[name[1]], route.pattern))
+                if plain and (INVITES.fullmatch(plain["path"]) or VALIDATIONS.fullmatch(plain["path"])):
+                    found.append(route.pattern)
+    return found
+
+
+class CorpusTests(InterceptionTestCase):
+    """No 3PID invite and no validation for a registration reaches the homeserver unjudged, whatever its target."""
+
+    def test_the_corpus_has_all_ways(self) -> None:
+        targets = list(corpus())
+        self.assertGreater(len(targets), 1500)
+        led = {pattern for method, target in targets for pattern in reached(method, target)}
+        for word in (
+            "createRoom$",
+            "createRoom/",
+            "membership_action",
+            "/state/",
+            "/send/",
+            "3pid/msisdn",
+            "register/",
+        ):
+            self.assertTrue([pattern for pattern in led if word in pattern], word)
+
+    def test_directly(self) -> None:
+        for method, target in corpus():
+            # Alice may invite nobody; she has an account, and may have addresses validated.
+            token = "alices" if "/account/3pid/" not in target else None
+            self.request(method, target, INVITE | {"invite_3pid": [INVITE], "email": "bob@example.com"}, token=token)
+        passed = [(seen.method, seen.uri) for seen in self.homeserver.judged()]
+        self.assertEqual([way for way in passed if reached(*way)], [])
+
+    def test_through_nginx(self) -> None:
+        self.through("nginx", "nginx")
+
+    def test_through_apache(self) -> None:
+        self.through("apache", "apache2")
+
+    def through(self, kind: str, command: str) -> None:
+        if shutil.which(command) is None:
+            raise SkipTest(f"{command} is not installed")
+        passed = [(method, target) for method, target in corpus() if front(kind).ask(method, target) == "synapse"]
+        self.assertEqual([way for way in passed if reached(*way)], [])
