@@ -1,4 +1,4 @@
-"""Read all records of an engine, page by page, and write them to another one: used by ``mxisd-storage copy``."""
+"""Read all records of an engine, page by page, and write them to another one: used by ``mxisd storage copy``."""
 
 from __future__ import annotations
 
