@@ -64,7 +64,9 @@ class InviteMail:
         addresses = [threepid for threepid in await self._profiles.threepids(user_id) if threepid.medium == EMAIL]
         if not addresses:
             return
-        sender_name, room_name = await self._sender_name(event), await self._room_name(event)
+        sender_name = await self._sender_name(event)
+        room_name = await self._of_room(event, "m.room.name", "name")
+        room_type = await self._of_room(event, "m.room.create", "type")
         for address in addresses:
             await self._send(
                 MatrixIdInvite(
@@ -74,6 +76,7 @@ class InviteMail:
                     sender_name=sender_name,
                     room_id=event.room_id,
                     room_name=room_name,
+                    room_type=room_type,
                 )
             )
 
@@ -99,16 +102,17 @@ class InviteMail:
             name = None
         return name or _told(event, "m.room.member", event.sender, "displayname")
 
-    async def _room_name(self, event: Event) -> str:
+    async def _of_room(self, event: Event, type_: str, field: str) -> str:
+        """A field of a room's state; empty if we are not told."""
         # Who was invited cannot look into the room yet, but who invited them can.
         if is_user_of(event.sender, self._domain):
             try:
-                name = (await self._homeserver.state(event.sender, event.room_id, "m.room.name")).get("name")
+                value = (await self._homeserver.state(event.sender, event.room_id, type_)).get(field)
             except (HomeserverRefused, OutboundError):
-                name = None
-            if isinstance(name, str) and name:
-                return name
-        return _told(event, "m.room.name", "", "name")
+                value = None
+            if isinstance(value, str) and value:
+                return value
+        return _told(event, type_, "", field)
 
 
 def _told(event: Event, type_: str, state_key: str, field: str) -> str:

@@ -29,6 +29,9 @@ Kind = Literal[
     "generic.matrixId",
 ]
 
+# The type of a room that holds other rooms (client-server API, "Spaces").
+SPACE = "m.space"
+
 
 class MessageContext(Struct, frozen=True, kw_only=True):
     """What all messages over one medium have in common."""
@@ -104,14 +107,16 @@ class InviteMessage(Struct, frozen=True):
         alias = strangers.room_alias(fields.get("room_alias", ""))
         sender = _sender(invite.sender, fields.get("sender_display_name", ""))
         room = _room(invite.room_id, fields.get("room_name", ""))
-        people = {**sender, **room} if invite.proven else _anonymous(invite)
+        room_type = strangers.word(fields.get("room_type", ""))
+        to = _invited_to(room["ROOM_NAME"] or alias, room_type, sender["SENDER_NAME_OR_ID"])
+        people = {**sender, **room, **to} if invite.proven else _anonymous(invite)
         key = invite.ephemeral_private_key
         return {
             **people,
             "ROOM_NAME_OR_ALIAS": people["ROOM_NAME"] or alias or people["ROOM_ID"],
             "ROOM_ALIAS": alias,
             "ROOM_AVATAR_URL": strangers.avatar(fields.get("room_avatar_url", "")),
-            "ROOM_TYPE": strangers.word(fields.get("room_type", "")),
+            "ROOM_TYPE": room_type,
             "ROOM_JOIN_RULES": strangers.word(fields.get("room_join_rules", "")),
             "SENDER_AVATAR_URL": strangers.avatar(fields.get("sender_avatar_url", "")),
             "WEB_CLIENT_LOCATION": strangers.url_at(fields.get("org.matrix.web_client_location", ""), site.domain),
@@ -159,13 +164,17 @@ class MatrixIdInvite(Struct, frozen=True, kw_only=True):
     sender_name: str = ""
     room_id: str
     room_name: str = ""
+    room_type: str = ""
+    """The ``type`` of its ``m.room.create``; empty for a room that is for talking."""
     accept_language: str = ""
     reference: str = ""
 
     def values(self, site: MessageContext) -> Mapping[str, str]:
+        sender, room = _sender(self.sender, self.sender_name), _room(self.room_id, self.room_name)
         return {
-            **_sender(self.sender, self.sender_name),
-            **_room(self.room_id, self.room_name),
+            **sender,
+            **room,
+            **_invited_to(room["ROOM_NAME"], self.room_type, sender["SENDER_NAME_OR_ID"]),
             "RECIPIENT_ID": self.recipient,
         }
 
@@ -223,6 +232,7 @@ def _anonymous(invite: Invite) -> dict[str, str]:
         **_room("", ""),
         "ROOM_ID": "…",
         "ROOM_NAME_OR_ID": "…",
+        **_invited_to("", "", ""),
     }
 
 
@@ -239,3 +249,17 @@ def _sender(user_id: str, given_name: str) -> dict[str, str]:
 def _room(room_id: str, given_name: str) -> dict[str, str]:
     shown, shown_id = strangers.name(given_name), strangers.room_id(room_id)
     return {"ROOM_ID": shown_id, "ROOM_NAME": shown, "ROOM_NAME_OR_ID": shown or shown_id}
+
+
+def _invited_to(name: str, room_type: str, sender: str) -> dict[str, str]:
+    """
+    What one is invited to, in English words.  Each argument may be empty.
+
+    An ID says nothing to people, so a room without a name is told by who is in it.
+    """
+    is_space = room_type == SPACE
+    if name:
+        kind = "space" if is_space else "room"
+        return {"ROOM_KIND": kind, "INVITED_TO": f"the {kind} {name}"}
+    kind, whose = ("space", "by") if is_space else ("conversation", "with")
+    return {"ROOM_KIND": kind, "INVITED_TO": f"a {kind} {whose} {sender}" if sender else f"a {kind}"}

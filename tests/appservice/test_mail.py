@@ -47,6 +47,16 @@ class InviteMailTests(Case):
         self.assertEqual((message.recipient, message.sender, message.sender_name), (BOB, ALICE, "Alice"))
         self.assertEqual((message.room_id, message.room_name), (ROOM, "Spring"))
 
+    def test_says_whether_it_is_a_space(self) -> None:
+        self.told()
+        self.room.state["m.room.create", ""] = {"type": "m.space"}
+        self.told()
+        erin = "@erin:elsewhere.example"
+        for type_ in ("m.space", 7):
+            create = {"type": "m.room.create", "state_key": "", "sender": erin, "content": {"type": type_}}
+            self.told(sender=erin, unsigned={"invite_room_state": [create]})
+        self.assertEqual([message.room_type for message in self.post.sent], ["", "m.space", "m.space", ""])
+
     def test_every_address_of_the_user(self) -> None:
         self.people.addresses[BOB].append(ThreePid("email", "robert@example.com"))
         self.told()

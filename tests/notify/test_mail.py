@@ -282,3 +282,16 @@ class MailTemplateTests(SynchronousTestCase):
             if kind == "session.validation":
                 self.assertIn(given["VALIDATION_LINK"], text)
                 self.assertIn(f'href="{given["VALIDATION_LINK"].replace("&", "&amp;")}"', html)
+
+    def test_built_in_templates_say_what_one_is_invited_to(self) -> None:
+        invite = InviteMessage(samples(BOB, SITE)["invite"].invite).invite  # type: ignore[attr-defined]
+        space = replace(invite, fields={"sender_display_name": "Alice", "room_type": "m.space"})
+        anybodys = replace(space, proven=False)
+        for shown, kind, to in ((space, "space", "a space by Alice"), (anybodys, "conversation", "a conversation")):
+            for message in (InviteMessage(shown), Reminder(shown, expires=0)):
+                mail = sent(BUILT_IN[message.kind].best(""), values(message, SITE))[1]
+                self.assertIn(f"has invited you to a {kind} on Matrix", mail["Subject"])
+                text, html = (mail.get_body((subtype,)).get_content() for subtype in ("plain", "html"))  # type: ignore[union-attr]
+                self.assertIn(f"  Invited to:  {to}", text.splitlines())
+                self.assertIn(f"<bdi>{to}</bdi>", html)
+                self.assertNotIn(invite.room_id, text + html)

@@ -101,6 +101,8 @@ class DocumentedValueTests(SynchronousTestCase):
             "SENDER_AVATAR_URL": "mxc://example.org/alice",
             "SENDER_DISPLAY_NAME": "Alice",
             "WEB_CLIENT_LOCATION": "https://app.example.org",
+            "ROOM_KIND": "space",
+            "INVITED_TO": "the space Gardens",
         }
         self.assert_values(InviteMessage(INVITE), expected)
         self.assert_values(Reminder(INVITE, 1_800_000_000_000), {**expected, "INVITE_EXPIRES": "2027-01-15 08:00 UTC"})
@@ -141,6 +143,8 @@ class DocumentedValueTests(SynchronousTestCase):
                     "ROOM_NAME": "",
                     "ROOM_NAME_OR_ID": "…",
                     "ROOM_NAME_OR_ALIAS": "…",
+                    "ROOM_KIND": "conversation",
+                    "INVITED_TO": "a conversation",
                     "INVITE_TOKEN": "tok-en",
                 },
             )
@@ -162,3 +166,55 @@ class DocumentedValueTests(SynchronousTestCase):
             message,
             {"RECIPIENT_ID": "@bob:c.d", "SENDER_NAME_OR_ID": "@alice:example.org", "ROOM_NAME_OR_ID": "!r:x"},
         )
+        self.assert_values(message, {"INVITED_TO": "a conversation with @alice:example.org"})
+        space = replace(message, sender_name="Alice", room_type="m.space")
+        self.assert_values(space, {"ROOM_KIND": "space", "INVITED_TO": "a space by Alice"})
+        self.assert_values(replace(space, room_name="Gardens"), {"INVITED_TO": "the space Gardens"})
+
+
+class InvitedToTests(SynchronousTestCase):
+    """What one is invited to, in words."""
+
+    def assert_invited_to(self, expected: str, sender: str = INVITE.sender, **fields: object) -> None:
+        invite = replace(INVITE, sender=sender, fields=fields)
+        for message in (InviteMessage(invite), Reminder(invite, 0)):
+            shown = values(message, SITE)
+            self.assertEqual(shown["INVITED_TO"], expected)
+            self.assertIn(f" {shown['ROOM_KIND']} ", f"{expected} ")
+
+    def test_a_room_or_a_space_with_a_name(self) -> None:
+        self.assert_invited_to("the room Gardens", room_name="Gardens", sender_display_name="Alice")
+        self.assert_invited_to("the space Gardens", room_name="Gardens", room_type="m.space")
+
+    def test_an_alias_is_better_than_no_name(self) -> None:
+        self.assert_invited_to("the room #gardens:example.org", room_alias="#gardens:example.org")
+        self.assert_invited_to("the space Gardens", room_name="Gardens", room_alias="#a:b", room_type="m.space")
+
+    def test_without_a_name_there_is_who_invites(self) -> None:
+        self.assert_invited_to("a conversation with Alice", sender_display_name="Alice")
+        self.assert_invited_to("a space by Alice", sender_display_name="Alice", room_type="m.space")
+        self.assert_invited_to("a conversation with @alice:example.org", room_name="", sender_display_name="")
+
+    def test_a_name_that_is_an_advertisement_is_no_name(self) -> None:
+        advertisement = "Win at https://evil.example/"
+        self.assert_invited_to("a conversation with Alice", room_name=advertisement, sender_display_name="Alice")
+        self.assert_invited_to("a space by @alice:example.org", sender_display_name=advertisement, room_type="m.space")
+
+    def test_of_a_sender_who_cannot_be_shown_nothing_is(self) -> None:
+        self.assert_invited_to("a conversation", sender="nobody")
+        self.assert_invited_to("a space", sender="nobody", room_type="m.space")
+
+    def test_other_types_are_rooms(self) -> None:
+        for odd in (
+            None,
+            "",
+            7,
+            ["m.space"],
+            {"type": "m.space"},
+            "m.Space",
+            "m.space ",
+            "org.example.game",
+            "pay now",
+        ):
+            self.assert_invited_to("the room Gardens", room_name="Gardens", room_type=odd)
+            self.assert_invited_to("a conversation with Alice", sender_display_name="Alice", room_type=odd)
