@@ -14,7 +14,8 @@ from .address import kept
 from .localpart import UserIds
 from .sql.build import database_of
 from .sql.query import Query
-from .sql.store import Queries, SqlStore, Typed
+from .sql.search import Search, search_of_parts
+from .sql.store import Queries, SqlStore
 from .store import Profile, Store
 
 _PREFIX = "%TABLE_PREFIX%"
@@ -46,13 +47,16 @@ def wordpress_store(config: Wordpress, reactor: IReactor, http: Http, user_ids: 
     def query(text: str) -> Query:
         return database.query(text.replace(_PREFIX, sql.table_prefix))
 
+    def search(text: str) -> Search:
+        return search_of_parts(text.replace(_PREFIX, sql.table_prefix), database.dialect, "localpart")
+
     own = {medium: query(text) for medium, text in sql.query.threepid.items()}
     queries = Queries(
         identity_by_medium=own,
         identity_type="localpart",
         bulk=None if EMAIL in own else query(_LOOKUP),
-        by_name=Typed(query(sql.query.directory.get("name", _BY_NAME)), "localpart"),
-        by_threepid=Typed(query(sql.query.directory.get("threepid", _BY_THREEPID)), "localpart"),
+        by_name=search(sql.query.directory.get("name", _BY_NAME)),
+        by_threepid=search(sql.query.directory.get("threepid", _BY_THREEPID)),
         listing=query(_LISTING),
     )
 

@@ -35,12 +35,13 @@ QUERIES = Sql(
     directory=Directory(
         query=DirectoryQueries(
             name=TypedQuery(
-                type="localpart", value="SELECT name, display_name FROM people WHERE lower(display_name) LIKE lower(?)"
+                type="localpart",
+                value="SELECT name, display_name FROM people WHERE lower(display_name) LIKE '%' || lower(?) || '%'",
             ),
             threepid=TypedQuery(
                 type="mxid",
                 value="SELECT DISTINCT p.user_id, p.display_name FROM people p JOIN addresses a ON a.name = p.name"
-                " WHERE lower(a.address) LIKE lower(?)",
+                " WHERE lower(a.address) LIKE '%' || lower(?) || '%'",
             ),
         )
     ),
@@ -57,6 +58,18 @@ QUERIES = Sql(
     lookup=Query(query="SELECT name AS mxid, medium, address FROM addresses"),
 )
 BULK = "SELECT name AS uid, address FROM addresses WHERE medium = ? AND address IN (?)"
+
+
+def without_operator(config: Sql) -> Sql:
+    """The same for MariaDB, where ``||`` means OR."""
+
+    def concat(query: TypedQuery) -> TypedQuery:
+        assert query.value is not None
+        return replace(query, value=query.value.replace("'%' || lower(?) || '%'", "CONCAT('%', lower(?), '%')"))
+
+    queries = config.directory.query
+    query = replace(queries, name=concat(queries.name), threepid=concat(queries.threepid))
+    return replace(config, directory=replace(config.directory, query=query))
 
 
 def with_bulk(config: Sql) -> Sql:

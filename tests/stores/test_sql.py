@@ -7,11 +7,12 @@ from typing import Any
 from unittest import skipUnless
 
 from msgspec.structs import replace
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.config.engine.problems import ConfigError
 from mxisd.config.engine.section import Secret
-from mxisd.config.sql import Identity, Profile, Query
+from mxisd.config.sql import Directory, DirectoryQueries, Identity, Profile, Query, TypedQuery
 from mxisd.matrix.threepid import EMAIL, ThreePid
 from mxisd.reactor import installed_reactor
 from mxisd.stores.localpart import UserIds
@@ -20,16 +21,13 @@ from mxisd.stores.store import Store
 from tests.servers import mariadb, postgresql
 from tests.stores import databases
 from tests.stores.contract import together
-from tests.stores.databases import QUERIES, with_bulk
+from tests.stores.databases import QUERIES, with_bulk, without_operator
 from tests.stores.people import ALICE, DOMAIN, Person
 
 reactor = installed_reactor()
 
 
 class SQLiteTests(databases.SqlContract):
-    # SQLite has no way to write them literally but one that the query has to choose.
-    wildcards = ("%s", "%(medium)s", "_lice@example.org", "alice@exampl_.org")
-
     def make(self) -> tuple[str, str]:
         return databases.in_sqlite(str(Path(self.mktemp()).absolute()))
 
@@ -73,6 +71,8 @@ class PostgreSQLInBulkTests(PostgreSQLTests):
 
 @skipUnless(mariadb.available(), "MariaDB is not installed")
 class MariaDBTests(databases.SqlContract):
+    config = without_operator(QUERIES)
+
     def make(self) -> tuple[str, str]:
         return databases.in_mariadb()
 
@@ -88,7 +88,7 @@ class MariaDBTests(databases.SqlContract):
 
 
 class MariaDBInBulkTests(MariaDBTests):
-    config = with_bulk(QUERIES)
+    config = with_bulk(without_operator(QUERIES))
 
 
 class ConfigurationTests(SynchronousTestCase):
@@ -111,6 +111,18 @@ class ConfigurationTests(SynchronousTestCase):
         store = self.build(enabled=False, identity=replace(QUERIES.identity, enabled=True))
         self.assertIsNotNone(store.source)
         self.assertIsNone(store.directory)
+
+    def test_tells_at_start_where_parts_of_names_are_found(self) -> None:
+        by_name = TypedQuery(value="SELECT name, name FROM people WHERE name LIKE ?")
+        by_threepid = TypedQuery(value="SELECT name, name FROM people WHERE name LIKE ? || '%'")
+        query = DirectoryQueries(name=by_name, threepid=by_threepid)
+        with capturedLogs() as events:
+            self.build(directory=Directory(query=query))
+            self.build(directory=Directory(enabled=False, query=query))
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            ["sql.directory.query.name: LIKE ? finds parts of names and addresses"],
+        )
 
     def test_wants_to_know_where_the_database_is(self) -> None:
         for connection in ("localhost", "//localhost", "//a:b@c:d@e/f", "//localhost:port/database?password=secret"):

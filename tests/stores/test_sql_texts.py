@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.stores.sql.location import BadLocation, Location, parse
-from mxisd.stores.sql.query import Query
+from mxisd.stores.sql.query import Dialect, Query, skeleton
 
 
 class QueryTests(SynchronousTestCase):
@@ -41,6 +41,15 @@ class QueryTests(SynchronousTestCase):
     def test_the_last_placeholder_becomes_a_list(self) -> None:
         query = Query("SELECT a FROM b WHERE c = ? AND d IN (?) ORDER BY a", "mysql")
         self.assertEqual(query.spread(3), "SELECT a FROM b WHERE c = %s AND d IN (%s, %s, %s) ORDER BY a")
+
+    @settings(deadline=None)
+    @given(st.text(st.sampled_from("?'\"`-/*$\\\n a")))
+    def test_what_is_left_without_quotes_has_the_same_placeholders(self, text: str) -> None:
+        dialects: tuple[Dialect, ...] = ("sqlite", "postgresql", "mysql")
+        for dialect in dialects:
+            bare = skeleton(text, dialect)
+            self.assertEqual(len(bare), len(text))
+            self.assertEqual(bare.count("?"), Query(text, dialect).parameters)
 
     @settings(deadline=None)
     @given(st.lists(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))))

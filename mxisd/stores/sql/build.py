@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ...config.engine.problems import ConfigError
 from ...config.sql import Sql, TypedQuery
+from ...log import Logger
 from ...reactor import IReactor
 from ...services import Service
 from ..library import MissingLibrary
@@ -15,9 +17,12 @@ from ..store import Store
 from .database import SqlDatabase
 from .drivers import driver
 from .location import BadLocation
-from .query import Query
+from .query import Dialect, Query
+from .search import Search, search, search_of_parts
 from .store import Queries, SqlStore, Typed
 from .synapse import synapse_queries
+
+log = Logger()
 
 
 def sql_store(key: str, config: Sql, reactor: IReactor, user_ids: UserIds) -> tuple[Store, Service]:
@@ -27,7 +32,9 @@ def sql_store(key: str, config: Sql, reactor: IReactor, user_ids: UserIds) -> tu
     Raises :class:`ConfigError`.
     """
     database, threads = database_of(key, config.type, config.connection or "", reactor)
-    queries = _queries(key, config, database)
+    queries = _queries(key, config, database, search)
+    if config.offers(config.directory):
+        _tell_of_parts(key, queries)
 
     async def constant() -> Queries:
         return queries
@@ -39,7 +46,7 @@ def sql_store(key: str, config: Sql, reactor: IReactor, user_ids: UserIds) -> tu
 def synapse_store(key: str, config: Sql, domain: str, reactor: IReactor, user_ids: UserIds) -> tuple[Store, Service]:
     """The same for the database of the Synapse that serves ``domain``."""
     database, threads = database_of(key, config.type, config.connection or "", reactor)
-    queries = synapse_queries(key, database, domain, _queries(key, config, database))
+    queries = synapse_queries(key, database, domain, _queries(key, config, database, search_of_parts))
     store = SqlStore(key, database, queries, user_ids)
     return _offering(config, store, lists=True), threads
 
@@ -68,7 +75,15 @@ def _offering(config: Sql, store: SqlStore, lists: bool) -> Store:
     )
 
 
-def _queries(key: str, config: Sql, database: SqlDatabase) -> Queries:
+def _tell_of_parts(key: str, queries: Queries) -> None:
+    for name, query in (("name", queries.by_name), ("threepid", queries.by_threepid)):
+        if query and query.finds_parts:
+            log.info("{key}.directory.query.{name}: LIKE ? finds parts of names and addresses", key=key, name=name)
+
+
+def _queries(
+    key: str, config: Sql, database: SqlDatabase, make: Callable[[str, Dialect, str | None], Search]
+) -> Queries:
     problems: list[str] = []
 
     def query(path: str, text: str | None, *parameters: int) -> Query | None:
@@ -87,8 +102,9 @@ def _queries(key: str, config: Sql, database: SqlDatabase) -> Queries:
         made = query(path, text)
         return Typed(made, type_) if made else None
 
-    def search(name: str, given: TypedQuery) -> Typed | None:
-        return typed(f"directory.query.{name}.value", given.type, given.value)
+    def searching(name: str, given: TypedQuery) -> Search | None:
+        made = query(f"directory.query.{name}.value", given.value)
+        return make(made.text, database.dialect, given.type) if made else None
 
     identity, profile = config.identity, config.profile
     by_medium = {medium: query(f"identity.medium.{medium}", text, 1, 2) for medium, text in identity.medium.items()}
@@ -97,8 +113,8 @@ def _queries(key: str, config: Sql, database: SqlDatabase) -> Queries:
         identity_by_medium={medium: made for medium, made in by_medium.items() if made},
         identity_type=identity.type,
         bulk=query("identity.bulkQuery", identity.bulk_query, 2),
-        by_name=search("name", config.directory.query.name),
-        by_threepid=search("threepid", config.directory.query.threepid),
+        by_name=searching("name", config.directory.query.name),
+        by_threepid=searching("threepid", config.directory.query.threepid),
         display_name=query("profile.displayName.query", profile.display_name.query),
         threepids=query("profile.threepid.query", profile.threepid.query),
         roles=typed("profile.role.query", profile.role.type, profile.role.query),

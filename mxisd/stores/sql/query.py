@@ -58,6 +58,22 @@ class Query:
         return self._placeholder.join(parts) + ", ".join([self._placeholder] * count) + last
 
 
+def skeleton(text: str, dialect: Dialect) -> str:
+    """
+    A query of the same length without what is no SQL: comments are blanks, strings and quoted names all ``'``.
+
+    Each ``?`` in it is a placeholder.
+    """
+
+    def blank(match: re.Match[str]) -> str:
+        found = match[0]
+        if match["mark"]:
+            return found if found == "?" else "@@"
+        return (" " if found.startswith(("--", "/*")) else "'") * len(found)
+
+    return _PATTERNS[dialect].sub(blank, text)
+
+
 def _split(text: str, dialect: Dialect) -> list[str]:
     parts = [""]
     end = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -16,10 +15,10 @@ from ..localpart import UserIds
 from ..store import Entry
 from .database import SqlDatabase, SqlTable
 from .query import Query
+from .search import Search
 
 # So many addresses in one statement: every database takes that many values.
 _BULK = 1_000
-_ESCAPE = re.compile(r"\bescape\s*'\\\\?'", re.IGNORECASE)
 
 
 class Typed(Struct, frozen=True):
@@ -39,9 +38,9 @@ class Queries(Struct, frozen=True):
     identity_type: str | None = None
     bulk: Query | None = None
     """Binds the medium and a list of addresses; columns ``uid`` and ``address``."""
-    by_name: Typed | None = None
-    """Here and in the next all values are the term between ``%``; user ID, display name, and perhaps an avatar."""
-    by_threepid: Typed | None = None
+    by_name: Search | None = None
+    """Here and in the next: user ID, display name, and perhaps an avatar."""
+    by_threepid: Search | None = None
     display_name: Query | None = None
     """Here and in the next all values are the user ID."""
     threepids: Query | None = None
@@ -160,10 +159,10 @@ class SqlStore:
             if user_id is not None and row[address]:
                 yield kept(_text(row[medium]), _text(row[address])), user_id
 
-    async def _search(self, search: Typed | None, term: str, limit: int) -> list[Entry]:
+    async def _search(self, search: Search | None, term: str, limit: int) -> list[Entry]:
         if search is None or not term.isprintable():
             return []
-        rows = await self._rows(search.query, f"%{self._literal(term, search.query)}%")
+        rows = (await self._database.find(search.query.sql, search.values(term))).rows
         entries = []
         for user, name, *avatar in rows:
             user_id = self._user_id(user, search.type)
@@ -171,12 +170,6 @@ class SqlStore:
                 shown = None if name is None else _text(name)
                 entries.append(Entry(user_id, shown, _text(avatar[0]) if avatar and avatar[0] else None))
         return entries[:limit]
-
-    def _literal(self, term: str, query: Query) -> str:
-        """A term in which ``%`` and ``_`` stand for themselves: SQLite has to be told how that is written."""
-        if self._database.dialect == "sqlite" and not _ESCAPE.search(query.text):
-            return term
-        return re.sub(r"([\\%_])", r"\\\1", term)
 
     async def _rows(self, query: Query | None, value: str) -> Sequence[Sequence[Any]]:
         if query is None or not value.isprintable():

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from ...log import Logger
 from .database import SqlDatabase
 from .query import Dialect, Query
+from .search import Search, search_of_parts
 from .store import Queries, Typed
 
 log = Logger()
@@ -105,7 +106,7 @@ def synapse_queries(
 
 def _choose(
     name: str, database: SqlDatabase, domain: str, columns: set[str], configured: Queries
-) -> dict[str, Query | Typed]:
+) -> dict[str, Query | Typed | Search]:
     chosen: dict[str, Any] = {}
     # The two ways to look up have to agree.
     own_lookup = configured.identity or configured.bulk
@@ -116,6 +117,9 @@ def _choose(
         if way is None:
             log.info("{store}: this Synapse has no tables for {part}", store=name, part=part.replace("_", " "))
             continue
+        if part in {"by_name", "by_threepid"}:
+            chosen[part] = search_of_parts(way.text, database.dialect, "mxid")
+            continue
         query = database.query(way.text)
-        chosen[part] = Typed(query, "mxid") if part in {"by_name", "by_threepid", "roles"} else query
+        chosen[part] = Typed(query, "mxid") if part == "roles" else query
     return chosen
