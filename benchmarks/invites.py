@@ -136,8 +136,10 @@ async def measure(reactor: Any, folder: Path, percent: int, invites: int) -> Non
     source = Counting(store.source)
     services.startService()
     storage = engine.storage
-    endings = InviteLifecycle(storage.invites, Silent(), reactor, "@expired:example.org")
-    resolution = Resolution(storage.invites, storage.bindings, [source], endings, reactor, INTERVAL, timedelta(days=7))
+    lifecycle = InviteLifecycle(storage.invites, Silent(), reactor, "@expired:example.org")
+    resolution = Resolution(
+        storage.invites, storage.bindings, [source], lifecycle, reactor, INTERVAL, timedelta(days=7)
+    )
     for tick in range(1, TICKS + 1):
         source.questions = 0
         heartbeat = Heartbeat(reactor)

@@ -31,11 +31,11 @@ class Commands:
     """Runs a line of text as a command, and answers with text."""
 
     def __init__(
-        self, invites: InviteStorage, outbox: OutboxStorage, endings: InviteLifecycle, lookup: AddressLookup
+        self, invites: InviteStorage, outbox: OutboxStorage, lifecycle: InviteLifecycle, lookup: AddressLookup
     ) -> None:
         self._invites = invites
         self._outbox = outbox
-        self._endings = endings
+        self._lifecycle = lifecycle
         self._lookup = lookup
         self._commands = {
             ("!help",): _Command("!help", "this list", self._help, range(1)),
@@ -95,11 +95,11 @@ class Commands:
         return "\n".join([*_details(invite), *map(_delivery, await self._outbox.of_invite(token))])
 
     async def _revoke(self, token: str) -> str:
-        return _ended(await self._endings.expire(token))
+        return _ended(await self._lifecycle.expire(token))
 
     async def _resolve(self, token: str, user_id: str) -> str:
         try:
-            return _ended(await self._endings.resolve(token, user_id))
+            return _ended(await self._lifecycle.resolve(token, user_id))
         except InvalidIdentifier as error:
             return f"Not a user ID: {error}"
 

@@ -10,9 +10,9 @@ from .events import Event
 class Revocation:
     """Cancels an invite when its ``m.room.third_party_invite`` event is emptied: no more mail, no more lookups."""
 
-    def __init__(self, invites: InviteStorage, endings: InviteLifecycle) -> None:
+    def __init__(self, invites: InviteStorage, lifecycle: InviteLifecycle) -> None:
         self._invites = invites
-        self._endings = endings
+        self._lifecycle = lifecycle
 
     async def see(self, event: Event) -> None:
         """See :class:`~mxisd.appservice.events.Reaction`; raises :class:`StorageUnavailable`."""
@@ -21,7 +21,7 @@ class Revocation:
         invite = await self._invites.get(event.state_key)
         # Anyone may send any token into a room of their own.
         if invite is not None and invite.room_id == event.room_id:
-            await self._endings.cancel(invite.token)
+            await self._lifecycle.cancel(invite.token)
 
 
 def _has_keys(event: Event) -> bool:

@@ -40,7 +40,7 @@ class Resolution:
         invites: InviteStorage,
         bindings: BindingStorage,
         sources: Sequence[Source],
-        endings: InviteLifecycle,
+        lifecycle: InviteLifecycle,
         clock: IReactorTime,
         interval: timedelta,
         expire_after: timedelta | None,
@@ -48,7 +48,7 @@ class Resolution:
         self._invites = invites
         self._bindings = bindings
         self._sources = sources
-        self._endings = endings
+        self._lifecycle = lifecycle
         self._clock = clock
         self._interval = milliseconds(interval)
         self._until_next = milliseconds(almost(interval))
@@ -104,13 +104,13 @@ class Resolution:
     async def _resolve_address(self, threepid: ThreePid, user_id: str) -> None:
         # Those in other rooms too, whichever batch they would be in.
         for invite in await self._invites.pending(threepid):
-            await self._endings.resolve(invite.token, user_id)
+            await self._lifecycle.resolve(invite.token, user_id)
 
     async def _expire(self, invites: Iterable[Invite]) -> None:
         limit = now(self._clock) - (self._expire_after or 0)
         expired = (invite for invite in invites if invite.created <= limit)
         while some := list(islice(expired, ENDING)):
-            await gather(self._endings.expire(invite.token) for invite in some)
+            await gather(self._lifecycle.expire(invite.token) for invite in some)
 
 
 class _Panel:

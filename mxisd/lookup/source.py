@@ -66,7 +66,7 @@ class Listing(Protocol):
 
 async def ask(sources: Iterable[Source], threepids: Sequence[ThreePid]) -> tuple[dict[ThreePid, str], list[Source]]:
     """
-    Ask guarded sources in order, each for what those before it did not know.
+    Ask sources behind circuit breakers in order, each for what those before it did not know.
 
     Returns the user IDs that were found, and the sources that were unavailable.
     """
@@ -87,7 +87,7 @@ async def ask(sources: Iterable[Source], threepids: Sequence[ThreePid]) -> tuple
 async def ask_each(
     questions: Iterable[tuple[Source, Sequence[ThreePid]]], at_once: int, seconds: float, clock: IReactorTime
 ) -> dict[ThreePid, str]:
-    """Ask guarded sources, some at once; what comes later than in ``seconds``, or not at all, is not in the answer."""
+    """Ask sources behind circuit breakers, ``at_once`` of them; what they do not answer in ``seconds`` is left out."""
 
     async def answer(source: Source, threepids: Sequence[ThreePid]) -> Mapping[ThreePid, str]:
         try:

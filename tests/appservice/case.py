@@ -43,7 +43,7 @@ class Case(SynchronousTestCase):
         self.users = Users(self.homeserver, {MAIN, EXPIRY})
         self.people = People()
         self.bell = Bell()
-        self.endings = InviteLifecycle(self.storage.invites, self.bell, self.clock, EXPIRY)
+        self.lifecycle = InviteLifecycle(self.storage.invites, self.bell, self.clock, EXPIRY)
 
     def show(self, reaction: Reaction, **fields: Any) -> None:
         """Tell of an event; what it needs beside the given fields is made up."""

@@ -33,7 +33,7 @@ class BotCase(Case):
     def setUp(self) -> None:
         super().setUp()
         self.phonebook = Phonebook()
-        self.commands = Commands(self.storage.invites, self.storage.outbox, self.endings, self.phonebook)
+        self.commands = Commands(self.storage.invites, self.storage.outbox, self.lifecycle, self.phonebook)
         self.bot = self.new_bot(self.commands)
         self.people.of[ALICE] = {"staff", "admins"}
 
@@ -280,7 +280,7 @@ class CommandTests(BotCase):
             "email bob@example.com\nRoom: !room:example.org\nInvited by: @alice:example.org, which anybody", shown
         )
         self.assertIn("Pending\nMessage of 2023-11-14 22:13:20 UTC: queued, attempts: 0, due", shown)
-        result(self.endings.expire("token"))
+        result(self.lifecycle.expire("token"))
         (delivery,) = result(self.storage.outbox.claim("onbind", now(self.clock), 1000, 1, {}, 1)).deliveries
         result(self.storage.outbox.close(delivery, "refused", "403 M_FORBIDDEN Could not find invite", now(self.clock)))
         shown = self.run_line("!invite show token")

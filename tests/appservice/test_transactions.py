@@ -120,7 +120,7 @@ class TransactionTests(Case):
 class WithdrawalTests(Case):
     def setUp(self) -> None:
         super().setUp()
-        self.withdrawal = Revocation(self.storage.invites, self.endings)
+        self.withdrawal = Revocation(self.storage.invites, self.lifecycle)
         self.invite()
 
     def see(self, content: dict[str, Any], **fields: Any) -> str | None:
@@ -151,5 +151,5 @@ class WithdrawalTests(Case):
         self.assertIsNone(self.see({}, type="m.room.topic"))
 
     def test_what_has_ended_stays_as_it_ended(self) -> None:
-        result(self.endings.expire("token"))
+        result(self.lifecycle.expire("token"))
         self.assertEqual(self.see({}), "expired")

@@ -56,9 +56,9 @@ class ResolutionTests(SynchronousTestCase):
     def start(self, *sources: Book, expire_after: timedelta | None = WEEK) -> PeriodicService:
         """Ticks every minute, beginning now."""
         guarded = [CircuitBreaker(source, self.clock, timedelta(seconds=TIMEOUT)) for source in sources]
-        endings = InviteLifecycle(self.storage.invites, self.bell, self.clock, EXPIRY_USER)
+        lifecycle = InviteLifecycle(self.storage.invites, self.bell, self.clock, EXPIRY_USER)
         resolution = Resolution(
-            self.storage.invites, self.storage.bindings, guarded, endings, self.clock, A_MINUTE, expire_after
+            self.storage.invites, self.storage.bindings, guarded, lifecycle, self.clock, A_MINUTE, expire_after
         )
         timer = PeriodicService("lookup of pending invites", resolution.tick, A_MINUTE, self.clock)
         timer.startService()
