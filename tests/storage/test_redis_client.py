@@ -261,7 +261,8 @@ class InterruptionTests(Case):
 
     async def test_a_lost_connection_is_not_noticed_by_later_calls(self) -> None:
         started = self.redis_server()
-        redis = self.client(started.url)
+        # With more, one that is just being made would be killed too.
+        redis = self.client(started.url, pool_size=1)
         await redis.ready()
         for _ in range(3):
             started.ask("CLIENT", "KILL", "TYPE", "normal")
@@ -297,7 +298,9 @@ class InterruptionTests(Case):
         first = self.client(started.url, pool_size=1)
         await first.ready()
         second = self.client(f"{started.url}?db=1")
-        self.assertIn("max number of clients reached", await self.unavailable(second.command("PING")))
+        # Redis closes the connection as soon as it has said why: what comes first is a matter of chance.
+        said = await self.unavailable(second.command("PING"))
+        self.assertRegex(said, "max number of clients reached|[Cc]onnection")
         await first.stopService()
         await self.becomes_available(second)
 
