@@ -12,7 +12,7 @@ TEST_PACKAGES := redis-server nginx apache2 slapd ldap-utils postgresql mariadb-
 	gcc python3-dev python3-venv libldap2-dev libsasl2-dev
 
 # Modules of tests that start no server: they are told by what they import.
-FAST_TESTS = $$(grep -rLE --include='test_*.py' 'tests\.(integration|servers|start)|databases import|databases as' tests)
+FAST_TESTS = $$(grep -rLE --include='test_*.py' 'tests\.(integration|servers|start|storage\.copies)|databases import|databases as' tests)
 TRIAL := $(BIN)/python -u -m twisted.trial --reporter=timing
 
 .PHONY: run test test-fast lint types bench changelog clean
@@ -25,7 +25,7 @@ test: .cache/packages $(BIN)/.installed-dev .cache/synapse-venv/.installed .cach
 	$(TRIAL) $(or $(TESTS),tests) | .ci/slowest
 
 test-fast: $(BIN)/.installed-test
-	HYPOTHESIS_PROFILE=fast $(TRIAL) $(FAST_TESTS) | .ci/slowest
+	HYPOTHESIS_PROFILE=fast $(BIN)/python -m twisted.trial -j2 $(FAST_TESTS)
 
 lint: $(BIN)/.installed-dev
 	$(BIN)/ruff check .
