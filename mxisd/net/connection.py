@@ -101,15 +101,22 @@ def host_endpoint(reactor: IReactor, host: str, port: int, timeout: float = 30) 
     return HostnameEndpoint(_Renamed(reactor, host), "underscores.invalid", port, timeout)
 
 
-class _Renamed:
-    """The reactor as ``HostnameEndpoint`` uses it, for which any name is another one."""
+class _Resolving:
+    """The reactor as ``HostnameEndpoint`` uses it, with name resolution of its own."""
 
-    def __init__(self, reactor: IReactor, host: str) -> None:
+    def __init__(self, reactor: IReactor) -> None:
         directlyProvides(self, IReactorPluggableNameResolver)
         self.nameResolver = self
         self.connectTCP = reactor.connectTCP
         self.callLater = reactor.callLater
         self.seconds = reactor.seconds
+
+
+class _Renamed(_Resolving):
+    """Any name is another one."""
+
+    def __init__(self, reactor: IReactor, host: str) -> None:
+        super().__init__(reactor)
         self._resolver = reactor.nameResolver
         self._host = host
 
@@ -123,15 +130,11 @@ class _Renamed:
         return self._resolver.resolveHostName(receiver, self._host, portNumber, **options)
 
 
-class _Dialler:
-    """The reactor as ``HostnameEndpoint`` uses it, for which any name is at the addresses given."""
+class _Dialler(_Resolving):
+    """Any name is at the addresses given."""
 
     def __init__(self, reactor: IReactor, addresses: Iterable[Address]) -> None:
-        directlyProvides(self, IReactorPluggableNameResolver)
-        self.nameResolver = self
-        self.connectTCP = reactor.connectTCP
-        self.callLater = reactor.callLater
-        self.seconds = reactor.seconds
+        super().__init__(reactor)
         self._addresses = addresses
 
     def resolveHostName(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Iterator
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -168,6 +169,15 @@ class OtherServerCase(LdapCase):
         store, self.ldap, threads = ldap_store("ldap", config, None, reactor, self.user_ids)
         return self.started(store, threads)
 
+    def questions(self) -> Iterator[Awaitable[object]]:
+        """All that entries are searched for."""
+        assert self.store.source and self.store.directory
+        emails = [ThreePid(EMAIL, name) for name in ("alice@example.org", "bob@example.org")]
+        yield self.store.source.lookup(emails[:1])
+        yield self.store.source.lookup(emails)
+        yield self.store.directory.search_by_name("alice", 5)
+        yield self.listed()
+
     async def listed(self) -> tuple[dict[ThreePid, str], list[str]]:
         """Everybody, and what the log says."""
         assert self.store.listing
@@ -231,14 +241,7 @@ class NothingGivenTests(OtherServerCase):
         return Slapd(ldif(MANY), sizelimit="size.unchecked=disabled")
 
     async def test_is_not_taken_for_nobody(self) -> None:
-        assert self.store.source and self.store.directory
-        emails = [ThreePid(EMAIL, name) for name in ("alice@example.org", "bob@example.org")]
-        for asked in (
-            self.store.source.lookup(emails[:1]),
-            self.store.source.lookup(emails),
-            self.store.directory.search_by_name("alice", 5),
-            self.listed(),
-        ):
+        for asked in self.questions():
             with self.assertRaises(SearchRefused):
                 await asked
 
@@ -278,14 +281,7 @@ class NoBaseTests(OtherServerCase):
         return slapd()
 
     async def test_an_entry_that_is_gone_concerns_the_question(self) -> None:
-        assert self.store.source and self.store.directory
-        emails = [ThreePid(EMAIL, name) for name in ("alice@example.org", "bob@example.org")]
-        for asked in (
-            self.store.source.lookup(emails[:1]),
-            self.store.source.lookup(emails),
-            self.store.directory.search_by_name("alice", 5),
-            self.listed(),
-        ):
+        for asked in self.questions():
             with self.assertRaisesRegex(SearchRefused, "ou=gone.*No such object"):
                 await asked
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -11,6 +12,7 @@ from ...matrix import threepid
 from ...matrix.error import MatrixError
 from ...matrix.threepid import InvalidAddress, ThreePid
 from ...policies.newcomers import Newcomers
+from ...threepids.next_link import NextLink
 from ...threepids.validation import ValidationSessions
 from ..endpoint import Answer, Call, Handler
 from ..pages import Pages, Proof
@@ -127,14 +129,9 @@ class ValidateEndpoints:
         """For people: what the button of that page does."""
 
         async def submit_token(call: Call) -> object:
-            try:
-                given = call.body(SubmittedToken)
-                next_link = await self._sessions.submit_token(medium, given.sid, given.client_secret, given.token)
-            except MatrixError as error:
-                return self._pages.failure(error, call.accept_language())
-            if next_link is not None:
-                return self._pages.going_on(next_link, call.accept_language())
-            return self._pages.success(call.accept_language())
+            return await self._submit(
+                call, call.body, medium, lambda link: self._pages.going_on(link, call.accept_language())
+            )
 
         return submit_token
 
@@ -145,16 +142,26 @@ class ValidateEndpoints:
             if call.is_prefetch():
                 # Refused, so that the browser asks again when its user follows the link.
                 return Answer(503, {b"Cache-Control": b"no-store"}, b"")
-            try:
-                given = call.query(SubmittedToken)
-                next_link = await self._sessions.submit_token(medium, given.sid, given.client_secret, given.token)
-            except MatrixError as error:
-                return self._pages.failure(error, call.accept_language())
-            if next_link is not None:
-                return Answer(302, {b"Location": next_link.url.encode()}, b"")
-            return self._pages.success(call.accept_language())
+            return await self._submit(
+                call, call.query, medium, lambda link: Answer(302, {b"Location": link.url.encode()}, b"")
+            )
 
         return submit_token
+
+    async def _submit(
+        self,
+        call: Call,
+        read: Callable[[type[SubmittedToken]], SubmittedToken],
+        medium: str,
+        go_on: Callable[[NextLink], Answer],
+    ) -> Answer:
+        """Validate by what ``read`` finds in a request, and answer with a page; ``go_on`` leads to the next link."""
+        try:
+            given = read(SubmittedToken)
+            next_link = await self._sessions.submit_token(medium, given.sid, given.client_secret, given.token)
+        except MatrixError as error:
+            return self._pages.failure(error, call.accept_language())
+        return self._pages.success(call.accept_language()) if next_link is None else go_on(next_link)
 
     async def look_at_page(self, call: Call) -> object:
         """A HEAD: link scanners and previews look, and must not validate."""
