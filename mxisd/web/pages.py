@@ -113,6 +113,8 @@ def _load(
 
     def load(file: Path) -> Page:
         html = read(file)
+        if path is None:
+            html = html.replace("/* page.css */\n", read(_BUILT_IN / "page.css"))
         if filled:
             check(file, html, html, filled)
         if missing := [f"%{name}%" for name in required if name not in placeholders(html)]:

@@ -18,7 +18,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import Request
 
 from mxisd.config import Config
 from mxisd.config.interception import Auth, AuthRule, AuthUser, Directory, Exclude, Login, Profile, Register, Rewrite
@@ -212,10 +212,3 @@ class InterceptionTestCase(SynchronousTestCase):
         fields |= headers or {}
         head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         return self.raw(head.encode("latin-1") + b"\r\n" + content, peer)
-
-
-def stay_open(request: Request) -> bytes | int:
-    """Begin an answer and leave it at that."""
-    request.setHeader(b"Content-Length", b"1000")
-    request.write(b"beginning")
-    return NOT_DONE_YET
