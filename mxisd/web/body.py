@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from urllib.parse import parse_qsl
@@ -116,28 +117,29 @@ def _alike(value: Any, kind: Any) -> Any:
     if kind is str and isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
         return str(int(value))
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, Mapping):
-        kinds = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+        kinds = {field.encode_name: field.type for field in _fields(kind)}
         return {name: _alike(item, kinds.get(name)) for name, item in value.items()}
     return value
 
 
+# msgspec finds them out anew each time, which takes as long as all the rest.
+@cache
+def _fields(kind: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """The fields of a Struct; nothing else has any."""
+    return msgspec.structs.fields(kind) if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else ()
+
+
 def _optional(type_: Any) -> frozenset[str]:
-    if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
-        return frozenset()
-    return frozenset(field.encode_name for field in msgspec.structs.fields(type_) if not field.required)
+    return frozenset(field.encode_name for field in _fields(type_) if not field.required)
 
 
 def _lists(type_: Any) -> frozenset[str]:
-    if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
-        return frozenset()
-    return frozenset(field.encode_name for field in msgspec.structs.fields(type_) if get_origin(field.type) is list)
+    return frozenset(field.encode_name for field in _fields(type_) if get_origin(field.type) is list)
 
 
 def _missing(values: Mapping[str, Any], type_: Any, path: str = "") -> list[str]:
-    if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
-        return []
     missing: list[str] = []
-    for field in msgspec.structs.fields(type_):
+    for field in _fields(type_):
         value = values.get(field.encode_name)
         if field.required and field.encode_name not in values:
             missing.append(path + field.encode_name)
