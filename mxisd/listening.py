@@ -81,8 +81,9 @@ def check_free(descriptions: Sequence[str], reactor: IReactor) -> None:
     with ExitStack() as held:
         for description in descriptions:
             try:
-                serverFromString(reactor, on_this_machine(description))
-                for socket_ in _sockets(_recorded(on_this_machine(description)), taken):
+                here = on_this_machine(description)
+                serverFromString(reactor, here)
+                for socket_ in _sockets(_recorded(here), taken):
                     held.enter_context(socket_)
             except LookupError:
                 raise StartError(f"server.bind: {description}: systemd has handed over no such socket") from None

@@ -151,6 +151,15 @@ class Proxy:
             raise _failed(error) from error
         return identity
 
+    async def has_account(self, call: Call) -> bool:
+        """Whether a user asks, and no guest: they get a token for nothing.  Raises :class:`MatrixError`."""
+        if call.access_token() is None:
+            return False
+        try:
+            return not (await self.identity(call)).is_guest
+        except NotAccepted:
+            return False
+
     async def forward(self, call: Call, body: bytes, content_type: bytes | None = None) -> Relay:
         """
         Send a request on with a body, of this type if it is not of the client's.

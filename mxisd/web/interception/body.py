@@ -19,15 +19,19 @@ JSON = b"application/json"
 Object: TypeAlias = dict[str, Any]
 
 
-def read(body: bytes) -> Object:
-    """Decode a JSON object; no body at all is an empty one.  Raises :class:`MatrixError`."""
+def read(body: bytes, keys: Collection[str] = ()) -> Object:
+    """
+    Decode a JSON object, a clear one as to these keys; no body at all is an empty one.
+
+    Raises :class:`MatrixError`.
+    """
     if not body:
         return {}
     try:
         value = _decoder.decode(body.decode())
     except (ValueError, RecursionError):
         raise MatrixError(400, "M_NOT_JSON", "The body is not JSON in UTF-8 in which no key is given twice") from None
-    return as_object(value, "The body")
+    return as_object(value, "The body", keys)
 
 
 def write(value: Object) -> bytes:

@@ -18,7 +18,7 @@ from ..answer import Whole
 from ..body import from_values
 from ..endpoint import Call
 from ..proxy import NotAccepted, Proxy
-from .body import JSON, as_object, read, write
+from .body import JSON, read, write
 
 log = Logger()
 
@@ -49,7 +49,7 @@ class DirectoryInterception:
 
     async def search(self, call: Call) -> object:
         """Search both at once."""
-        body = as_object(read(call.raw_body), "The body")
+        body = read(call.raw_body)
         asked, content = from_values(body, SearchParameters), write(body)
         limit = max(0, min(asked.limit, MAX_RESULTS))
         try:

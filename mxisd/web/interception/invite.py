@@ -40,7 +40,7 @@ class InviteInterception:
         """Judge an invite to the room whose ID is at this place of the path."""
 
         async def judge(call: Call) -> object:
-            body = as_object(read(call.raw_body), "The body", _INVITEE)
+            body = read(call.raw_body, _INVITEE)
             invitees = [_invitee(body)] if _INVITEE & body.keys() else []
             return await self._judge(call, body, call.segment(room), invitees)
 
@@ -48,7 +48,7 @@ class InviteInterception:
 
     async def create_room(self, call: Call) -> object:
         """Judge a new room by the invites that come with it."""
-        body = as_object(read(call.raw_body), "The body", ("invite_3pid", "initial_state"))
+        body = read(call.raw_body, ("invite_3pid", "initial_state"))
         return await self._judge(call, body, None, list(_invitees(body)))
 
     def event(self, room: int) -> Handler:

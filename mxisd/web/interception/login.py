@@ -10,7 +10,7 @@ from ...matrix import threepid
 from ...matrix.threepid import InvalidAddress, ThreePid, fold
 from ..endpoint import Call
 from ..proxy import Proxy
-from .body import JSON, Object, as_object, read, write
+from .body import JSON, Object, read, write
 
 
 class UserIdentifier(Struct, tag_field="type", tag="m.id.user"):
@@ -45,7 +45,7 @@ class LoginInterception:
 
     async def log_in(self, call: Call) -> object:
         """Send a login on."""
-        body = as_object(read(call.raw_body), "The body")
+        body = read(call.raw_body)
         identifier = _identifier(body)
         user_id = await self._user_behind(identifier)
         if user_id is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...matrix.error import MatrixError
 from ...stores.profiles import StoreProfiles
 from ..endpoint import Call
-from ..proxy import NotAccepted, Proxy
+from ..proxy import Proxy
 from .body import Object, read, write
 
 
@@ -30,13 +30,9 @@ class ProfileInterception:
         return answer
 
     async def _may_see(self, call: Call) -> bool:
-        if self._public:
-            return True
-        if call.access_token() is None:
-            return False
         try:
-            return not (await self._proxy.identity(call)).is_guest
-        except (NotAccepted, MatrixError):
+            return self._public or await self._proxy.has_account(call)
+        except MatrixError:
             return False
 
     async def _known(self, call: Call) -> Object:

@@ -11,7 +11,7 @@ from ...policies.proofs import Proofs
 from ...policies.registration import RegistrationPolicy
 from ..body import from_values
 from ..endpoint import Call
-from ..proxy import NotAccepted, Proxy
+from ..proxy import Proxy
 from .body import JSON, Object, as_object, read, write
 
 
@@ -46,20 +46,11 @@ class RegistrationInterception:
         """The same, unless an access token shows that there is an account; what is proven serves a registration too."""
         body = read(call.raw_body)
         address = _address(call.segment(-2), body)
-        if await self._has_account(call):
+        if await self._proxy.has_account(call):
             await self._proofs.note_validation(address)
         else:
             await self._policy.require(address)
         return await self._proxy.forward(call, write(body), JSON)
-
-    async def _has_account(self, call: Call) -> bool:
-        if call.access_token() is None:
-            return False
-        try:
-            # Guests get a token for nothing.
-            return not (await self._proxy.identity(call)).is_guest
-        except NotAccepted:
-            return False
 
 
 def _address(medium: str, body: Object) -> ThreePid:
