@@ -193,6 +193,7 @@ class FederationClient:
         validity = published.valid_until_ts / 1000 - self._clock.seconds()
         if validity <= 0:
             raise NotJson("its keys have expired")
-        if not any(verify(answer.json(), server_name, key_id, key) for key_id, key in keys.items()):
+        content = answer.json()
+        if not any(verify(content, server_name, key_id, key) for key_id, key in keys.items()):
             raise NotJson("its keys are not signed by any of them")
         return keys, min(validity, _DAY)

@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -44,11 +45,12 @@ def open_connection(path: Path | str) -> sqlite3.Connection:
     return connection
 
 
-def migrations() -> list[str]:
+@cache
+def migrations() -> tuple[str, ...]:
     """The SQL scripts, in order."""
     folder = files(__package__) / "schema"
     scripts = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
-    return [script.read_text(encoding="utf-8") for script in scripts]
+    return tuple(script.read_text(encoding="utf-8") for script in scripts)
 
 
 def upgrade(path: Path) -> None:
