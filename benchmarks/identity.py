@@ -45,7 +45,6 @@ class Case:
     aim: float | None
     method: str
     requests: list[tuple[str, str]]
-    answer_size: int = 0
 
 
 def address(number: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import (
     IDelayedCall,
     IListeningPort,
@@ -98,11 +98,7 @@ class Supervisor(Service):
         return [port.fileno() for port in self._ports]  # type: ignore[attr-defined]  # all that listen have it
 
     def _close(self, _: object) -> Deferred[Any]:
-        return DeferredList([Deferred.fromCoroutine(_closed(port)) for port in self._ports])
-
-
-async def _closed(port: Any) -> None:
-    await port.stopListening()
+        return DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
 
 
 class Worker(ProcessProtocol):

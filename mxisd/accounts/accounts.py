@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -11,7 +10,7 @@ from ..clock import Random, now, token
 from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, split_server_name
 from ..storage.contract import AccountStorage as Store
-from ..storage.records import Account
+from ..storage.records import Account, sha256_of
 
 
 class OpenID(Protocol):
@@ -68,4 +67,4 @@ class Accounts:
 def digest(access_token: str) -> str:
     """What an access token is known by in the store."""
     # A token has 256 bits of randomness: a plain hash is as good as a slow one.
-    return sha256(access_token.encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256_of(access_token)

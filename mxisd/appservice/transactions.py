@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 
 import msgspec
 from twisted.internet.defer import DeferredLock
@@ -12,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from ..clock import DAY, now
 from ..log import Logger
 from ..storage.once import TransactionStorage as Store
+from ..storage.records import sha256_of
 from .events import Event, Reaction
 
 log = Logger()
@@ -65,4 +65,4 @@ class Transactions:
 def _digest(events: Sequence[object]) -> str:
     """Of the events' IDs: what else is in an event changes from one attempt to the next, such as its age."""
     ids = [event["event_id"] if isinstance(event, dict) and "event_id" in event else event for event in events]
-    return sha256(repr(ids).encode()).hexdigest()
+    return sha256_of(repr(ids))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import sha256
 from typing import TypeAlias
 
 from msgspec.structs import replace
 
 from ..clock import HOUR
 from ..notify import InviteMessage, MessageSender, Reminder, SendFailed
-from ..storage.records import Delivery, Invite, Kind
+from ..storage.records import Delivery, Invite, Kind, sha256_of
 from .courier import Outcome
 
 # A mail server that took a message without saying so has most likely delivered it: so many milliseconds until the first
@@ -46,7 +45,7 @@ class MessageDelivery:
 
 def _reference(delivery: Delivery) -> str:
     """The same for each attempt, so that mail programs show one copy; the token, a secret, cannot be told from it."""
-    digest = sha256(f"{delivery.token} {delivery.id}".encode()).hexdigest()[:32]
+    digest = sha256_of(f"{delivery.token} {delivery.id}")[:32]
     return f"{digest}.{delivery.kind}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..matrix.ids import server_of
+from ..matrix.ids import is_user_of
 from ..matrix.threepid import ThreePid
 from .proofs import Proofs
 from .registration import RegistrationPolicy
@@ -22,7 +22,7 @@ class Newcomers:
 
         Raises :class:`MatrixError` ``M_THREEPID_DENIED`` if the address may not be used.
         """
-        if account is not None and server_of(account) == self._domain:
+        if account is not None and is_user_of(account, self._domain):
             return
         if not await self._proofs.take_validation(threepid):
             await self._policy.require(threepid)

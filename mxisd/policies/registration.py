@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 from ..config.interception import Medium, RegisterPolicy
 from ..log import Logger
 from ..matrix.error import MatrixError
-from ..matrix.ids import server_of
+from ..matrix.ids import is_user_of
 from ..matrix.threepid import ThreePid, a_labels, spellings
 from ..patterns import Expression
 from ..storage.records import Invite
@@ -52,7 +52,7 @@ class RegistrationPolicy:
 
     async def _is_invited(self, threepid: ThreePid) -> bool:
         pending = await self._invites.pending(threepid)
-        return any(invite.proven and server_of(invite.sender) == self._domain for invite in pending)
+        return any(invite.proven and is_user_of(invite.sender, self._domain) for invite in pending)
 
 
 class _Lists:

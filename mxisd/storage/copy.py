@@ -6,7 +6,6 @@ Neither engine may be in use meanwhile.  A copy that was interrupted goes on whe
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import reduce
 from hashlib import sha256
@@ -16,6 +15,7 @@ from typing import TypeAlias
 
 from msgspec import Struct, msgpack
 
+from .. import files
 from .archive import END, KINDS, START, Archive, Kept
 from .contract import KeyStorage, Storage
 from .records import Session
@@ -121,9 +121,10 @@ async def copy_keys(source: Path | None, keys: KeyStorage, target: Path | None, 
     if content is None:
         return
     if target is None:
-        found = await new_keys.signing_keys(lambda: content)
-    else:
-        found = _read(target) or _write(target, content)
+        found: bytes | None = await new_keys.signing_keys(lambda: content)
+    elif (found := _read(target)) is None:
+        files.create(target, content)
+        found = _read(target)
     if found != content:
         raise CopyFailed(f"{target or 'the target'} has other signing keys; remove them if nothing uses them")
 
@@ -145,11 +146,3 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-
-
-def _write(path: Path, content: bytes) -> bytes:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123  # for its mode
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    return content

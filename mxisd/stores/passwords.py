@@ -59,16 +59,15 @@ class Passwords:
         # People write their names in capitals too, and stores may not care: that must not give them more attempts.
         # ASCII only, since no other letters are in the user IDs of today.
         user_id = user_id.lower() if user_id.isascii() else user_id
-        key = user_id
-        self._attempts.begin(key)
+        self._attempts.begin(user_id)
         late = StoreFailed("the password was not checked in time")
         profile = await within(TIMEOUT, self._clock, self._stores.authenticate(user_id, password), late)
         # A store that reads a name more liberally than the homeserver would let somebody in as another user.
-        if profile is not None and profile.user_id != key:
+        if profile is not None and profile.user_id != user_id:
             log.warn("{asked} was asked for, and {found} found", asked=user_id, found=profile.user_id)
             return None
         if profile is not None:
-            self._attempts.succeeded(key)
+            self._attempts.succeeded(user_id)
         return profile
 
     async def _on_the_beat(self, began: float) -> None:

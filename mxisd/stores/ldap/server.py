@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from ...net.hosts import HostPort
 from ..library import library
 from .search import SEARCH_TIMEOUT, Searches
 
@@ -33,8 +34,7 @@ class Place(Struct, frozen=True):
 
     @property
     def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'ldaps' if self.tls else 'ldap'}://{host}:{self.port}"
+        return f"{'ldaps' if self.tls else 'ldap'}://{HostPort(self.host, self.port)}"
 
 
 class ServerFailed(Exception):
