@@ -7,10 +7,10 @@ import socket
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Thread
 
 from tests.integration.process import ROOT, Process, free_port, listens
+from tests.servers.folder import folder
 
 
 class Stub:
@@ -79,10 +79,7 @@ class Front:
 @cache
 def front(kind: str) -> Front:
     """The one of this run."""
-    folder = TemporaryDirectory(prefix="mxisd-tests-")
-    Path(folder.name).chmod(0o755)  # the proxies drop their privileges
-    made = Front(Path(folder.name), kind)
-    atexit.register(folder.cleanup)
+    made = Front(folder(kind), kind)  # the proxies drop their privileges, and reach it all the same
     atexit.register(made.stop)
     return made
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import socket
 import sqlite3
@@ -10,8 +9,7 @@ import subprocess
 from contextlib import closing
 from functools import cache
 from pathlib import Path
-from shutil import copy, copytree, rmtree
-from tempfile import mkdtemp
+from shutil import copy, copytree
 from typing import Any
 
 import yaml
@@ -19,6 +17,7 @@ import yaml
 from mxisd.storage.sqlite.schema import APPLICATION_ID, migrations, upgrade
 from tests.integration.process import free_port
 from tests.net.servers import Authority
+from tests.servers.folder import folder as temporary_folder
 from tests.start.rows import Keys, Row
 
 LEAST: Keys = {
@@ -108,8 +107,7 @@ def _ended() -> int:
 @cache
 def _files() -> Path:
     """A folder to be copied: to make a database takes longer."""
-    folder = Path(mkdtemp(prefix="mxisd-"))
-    atexit.register(rmtree, folder)
+    folder = temporary_folder("start")
     texts = {
         "empty": "",
         "page.html": "<html></html>",

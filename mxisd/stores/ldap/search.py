@@ -138,15 +138,10 @@ class Searches:
         A server that stops before the end is asked for the first letters of the attribute ``uid``, one after the other.
         Raises :class:`SearchRefused`.
         """
-        wrong = []
+        wrong: list[SearchRefused] = []
         for base_dn in base_dns:
-            try:
-                with self._answering(base_dn):
-                    yield from self._everybody(connection, base_dn, filter_, attributes, uid)
-            except SearchRefused as error:
-                if not isinstance(error.__cause__, self._wrong_bases):
-                    raise
-                wrong.append(error)
+            with self._passing_over(base_dn, wrong):
+                yield from self._everybody(connection, base_dn, filter_, attributes, uid)
         self._tell(wrong, base_dns)
 
     def _everybody(
@@ -234,17 +229,24 @@ class Searches:
 
     def _below(self, base_dns: Sequence[str], ask: Callable[[str], T]) -> list[T]:
         """What is found below those of some entries that are there.  Raises :class:`SearchRefused`."""
-        found, wrong = [], []
+        found: list[T] = []
+        wrong: list[SearchRefused] = []
         for base_dn in base_dns:
-            try:
-                with self._answering(base_dn):
-                    found.append(ask(base_dn))
-            except SearchRefused as error:
-                if not isinstance(error.__cause__, self._wrong_bases):
-                    raise
-                wrong.append(error)
+            with self._passing_over(base_dn, wrong):
+                found.append(ask(base_dn))
         self._tell(wrong, base_dns)
         return found
+
+    @contextmanager
+    def _passing_over(self, base_dn: str, wrong: list[SearchRefused]) -> Iterator[None]:
+        """Note in ``wrong`` that an entry is not there.  Other refusals are raised."""
+        try:
+            with self._answering(base_dn):
+                yield
+        except SearchRefused as error:
+            if not isinstance(error.__cause__, self._wrong_bases):
+                raise
+            wrong.append(error)
 
     def _tell(self, wrong: Sequence[Exception], base_dns: Sequence[str]) -> None:
         """Name the entries that are not there, once; raise if none is."""
