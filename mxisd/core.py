@@ -74,10 +74,9 @@ class Core:
         *,
         random: Random = os.urandom,
         environ: Mapping[str, str] | None = None,
-        read_again: Callable[[], Config] | None = None,
     ) -> None:
         """
-        ``environ`` is what programs of the administrator's are given, ``read_again`` reads the configuration once more.
+        ``environ`` is what programs of the administrator's are given.
 
         Raises :class:`~mxisd.errors.StartError`.
         """
@@ -86,8 +85,9 @@ class Core:
         self.ends = ends
         self.random = random
         self.environ = os.environ if environ is None else environ
-        self.read_again = read_again
         self.services = Services()
+        self.live: dict[str, Callable[[Config], object]] = {}
+        """What takes values from a new configuration without a restart, by the key that it is about."""
 
         self.storage = self.run(ends.engine(config, reactor)).storage
         path = config.key.path

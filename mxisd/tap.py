@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from . import server, workers
+from . import __version__, server, workers
 from .cli.check import check
 from .config import Config, load
 from .core import Core, LiveEnds, WorkerEnds
 from .errors import StartError
-from .log import LEVELS, Logger, levels
+from .log import Logger, output, set_levels
+from .process import Hangup, LastWords, Reload, Systemd
 from .reactor import IReactor, installed_reactor
+from .services import Services
 
 log = Logger()
 
@@ -36,6 +39,11 @@ class Options(UsageOptions):
     def postOptions(self) -> None:
         if self["workers"] < 0:
             raise UsageError("--workers: expected a number of processes")
+        # Not there for mxisd.tac.
+        twistd = getattr(self, "parent", None)
+        if twistd is not None and not twistd["logger"] and not twistd["syslog"]:
+            output.choose(twistd["logfile"], daemon=not twistd["nodaemon"])
+            twistd["logger"] = "mxisd.log.output.begin"
         if self["check"]:
             sys.exit(0 if check(Path(self["config"]), self["workers"], _say) else 1)
 
@@ -49,27 +57,49 @@ def _say(text: str) -> None:
 def makeService(options: Options) -> IService:  # the name that twistd looks for
     """The service of a command line.  Raises ``SystemExit`` with what the administrator has to mend."""
     path, reactor = Path(options["config"]).absolute(), installed_reactor()
+    read = partial(load, path, os.environ)
     try:
-        config = load(path, os.environ)
-        levels.setLogLevelForNamespace("mxisd", LEVELS[config.logging.app])
+        config = read()
+        output.format = config.logging.format
+        _set_levels(config)
         if options["workers"]:
             return _supervisor(config, path, options["workers"], reactor)
         ends = WorkerEnds(options["sockets"]) if options["sockets"] else LiveEnds()
-        core = Core(config, reactor, ends, read_again=partial(load, path, os.environ))
+        core = Core(config, reactor, ends)
         ends.listen(core, server.build(core))
     except StartError as error:
         raise SystemExit(f"mxisd cannot start:\n{error}") from None
     for warning in config.warnings:
         log.warn("{caution}", caution=warning)
-    log.info("mxisd serves {url} at {bind}", url=config.server.public_url, bind=", ".join(config.server.bind))
+    bind = ", ".join(config.server.bind)
+    log.info("mxisd {version} serves {url} at {bind}", version=__version__, url=config.server.public_url, bind=bind)
+    reload = Reload(config, read, {"logging": _set_levels, **core.live})
+    _among_others(core.services, reload, reactor)
     # What is there now stays to the end: the collector need not look through it again and again.
     gc.collect()
     gc.freeze()
     return core.services
 
 
+def _set_levels(config: Config) -> None:
+    set_levels(config.logging.app, config.logging.root)
+
+
+def _among_others(services: Services, hangup: Callable[[], object], reactor: IReactor) -> None:
+    """What follows signals and tells systemd: the last to start, and the first to stop."""
+    services.add(Hangup(hangup, reactor))
+    services.add(Systemd(os.environ, reactor))
+    services.add(LastWords())
+
+
 def _supervisor(config: Config, path: Path, processes: int, reactor: IReactor) -> IService:
     """What serves with several processes, each of which reads the configuration by itself."""
     workers.check(config)
     server.check(config, reactor)
-    return workers.Supervisor(config.server.bind, workers.command(path, len(config.server.bind)), processes, reactor)
+    services = Services()
+    supervisor = workers.Supervisor(
+        config.server.bind, workers.command(path, len(config.server.bind)), processes, reactor
+    )
+    services.add(supervisor)
+    _among_others(services, supervisor.hang_up, reactor)
+    return services

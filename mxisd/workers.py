@@ -89,6 +89,11 @@ class Supervisor(Service):
         super().stopService()
         return DeferredList([worker.stop() for worker in self._workers]).addCallback(self._close)
 
+    def hang_up(self) -> None:
+        """Have all workers read the configuration again."""
+        for worker in self._workers:
+            worker.hang_up()
+
     def _hold(self, port: Any) -> None:
         """Keep a socket open, but leave its connections to the workers."""
         port.stopReading()
@@ -126,6 +131,11 @@ class Worker(ProcessProtocol):
             self, self._command[0], self._command, env=os.environ, childFDs=descriptors
         )
         log.info("worker {number} is process {pid}", number=self._number, pid=self._process.pid)
+
+    def hang_up(self) -> None:
+        """Pass SIGHUP on."""
+        if self._process is not None:
+            self._process.signalProcess("HUP")
 
     def stop(self) -> Deferred[None]:
         """End the process in order, or by force when that takes too long; fires when it has ended."""

@@ -37,7 +37,6 @@ __all__ = ["NOT_BUILT", "Config", "ConfigError", "Sections", "load", "unbuilt"]
 NOT_BUILT: tuple[tuple[str, str], ...] = (
     ("internal", "endpoints for the administrator"),
     ("logging.requests", "a log of requests"),
-    ("logging.root", "levels of the log of libraries"),
 )
 """Keys that are known and without effect yet, sections included, and what is missing.
 

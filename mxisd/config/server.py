@@ -83,10 +83,11 @@ Level = Literal["trace", "debug", "info", "warn", "error", "off"]
 
 
 class Logging(Section):
-    """``logging``: how much is logged."""
+    """``logging``: how much is logged, and how it is written."""
 
-    root: Level = "info"
+    root: Level = "warn"
     app: Level = "info"
+    format: Literal["text", "json"] = "text"
     requests: bool = False
 
 

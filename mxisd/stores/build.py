@@ -13,7 +13,6 @@ from .exec.store import ExecStore
 from .ldap.build import ldap_store
 from .localpart import UserIds, mapped, strict
 from .memory import MemoryStore
-from .reread import Reread
 from .rest import RestStore
 from .sql.build import sql_store, synapse_store
 from .store import Store
@@ -57,11 +56,9 @@ def build(core: Core) -> Stores:
 
 
 def _memory(core: Core, user_ids: UserIds) -> Store:
-    """The users in the configuration, which is read again when the process gets SIGHUP."""
+    """The users in the configuration, which can change under the running server."""
     memory = MemoryStore(core.config.memory.identities, user_ids)
-    read_again = core.read_again
-    if read_again is not None:
-        core.run(Reread(memory, lambda: read_again().memory.identities, core.reactor))
+    core.live["memory.identities"] = lambda config: memory.replace(config.memory.identities)
     listing = memory if core.config.memory.hash_enabled else None
     return Store("memory", memory, memory, memory, listing, memory)
 

@@ -233,7 +233,7 @@ DEFAULTS = {
     },
     "directory": {"enabled": None, "exclude": {"homeserver": False, "threepid": False}},
     "profile": {"enabled": None, "public": False},
-    "logging": {"root": "info", "app": "info", "requests": False},
+    "logging": {"root": "warn", "app": "info", "format": "text", "requests": False},
     "internal": {"enabled": False},
     "stores": {"localparts": "map"},
     "memory": {"enabled": False, "hashEnabled": False, "identities": ()},

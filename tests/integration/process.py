@@ -58,13 +58,17 @@ class Process:
         """End it at once, as a power failure would."""
         self._signal(signal.SIGKILL)
 
+    def signal(self, number: int) -> None:
+        """Send a signal, and do not wait for what comes of it."""
+        self._popen.send_signal(number)
+
     def pause(self) -> None:
         """Stop it where it is, until :meth:`resume`; what others send it waits."""
-        self._popen.send_signal(signal.SIGSTOP)
+        self.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let it go on."""
-        self._popen.send_signal(signal.SIGCONT)
+        self.signal(signal.SIGCONT)
 
     @property
     def log(self) -> str:
@@ -72,7 +76,7 @@ class Process:
         return self._log.read_text(errors="replace")
 
     def _signal(self, number: int) -> None:
-        self._popen.send_signal(number)
+        self.signal(number)
         self._popen.wait(TIMEOUT)
 
 

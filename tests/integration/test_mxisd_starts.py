@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 import shlex
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -159,6 +160,33 @@ class RestartTests(FolderCase):
     def test_it_ends_in_order(self) -> None:
         self.bind()
         self.mxisd.stop()
-        self.assertIn("Server Shut Down", self.mxisd.log)
+        self.assertIn("stopping", self.mxisd.log)
         self.assertNotIn("Traceback", self.mxisd.log)
         self.assertNotIn("Unhandled", self.mxisd.log)
+
+    def test_whoever_asks_twice_to_stop_gets_no_traceback(self) -> None:
+        self.mxisd.process.signal(signal.SIGTERM)
+        self.mxisd.stop()
+        self.assertNotIn("Traceback", self.mxisd.log)
+
+    def test_users_and_log_levels_change_on_sighup(self) -> None:
+        anna = {"medium": "email", "address": "anna@example.org"}
+        self.assertEqual(self.client.get(f"{V1}/lookup", anna), {})
+        users = [{"username": "anna", "threepids": [anna]}]
+        write_config(self.folder, self.config(memory={"enabled": True, "identities": users}))
+        self.mxisd.process.signal(signal.SIGHUP)
+        eventually(lambda: "a restart: memory.enabled, memory.identities" in self.mxisd.log)
+        self.mxisd.stop()
+        self.mxisd.start()
+        eventually(lambda: self.client.get(f"{V1}/lookup", anna).get("mxid") == "@anna:localhost")
+        users[0]["username"] = "anne"
+        logging = {"app": "debug", "format": "text"}
+        write_config(self.folder, self.config(memory={"enabled": True, "identities": users}, logging=logging))
+        self.mxisd.process.signal(signal.SIGHUP)
+        eventually(lambda: self.client.get(f"{V1}/lookup", anna).get("mxid") == "@anne:localhost")
+
+    def test_a_mistake_in_the_file_does_not_end_it(self) -> None:
+        write_config(self.folder, self.config(sesion={}))
+        self.mxisd.process.signal(signal.SIGHUP)
+        eventually(lambda: "sesion: unknown key" in self.mxisd.log)
+        self.assertTrue(self.client.answers())
