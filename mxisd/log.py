@@ -91,7 +91,7 @@ audit = Logger("mxisd.audit")
 """One line for each change of what is stored, and for each refusal; addresses are redacted."""
 
 
-class Output:
+class Destination:
     """Where the log of ``twistd`` goes, and how it is written there; both are said before it begins."""
 
     format = "text"
@@ -111,7 +111,7 @@ class Output:
         return chosen
 
 
-output = Output()
+destination = Destination()
 """That of this process."""
 
 

@@ -16,9 +16,16 @@ from .config.engine.problems import join
 from .config.engine.section import Section
 from .log import Logger
 from .reactor import IReactor
-from .services import Service
+from .services import Service, Services
 
 log = Logger()
+
+
+def among_others(services: Services, hangup: Callable[[], object], reactor: IReactor) -> None:
+    """Add what follows signals and tells systemd: the last to start, and the first to stop."""
+    services.add(Hangup(hangup, reactor))
+    services.add(Systemd(os.environ, reactor))
+    services.add(LastWords())
 
 
 class Hangup(Service):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +17,8 @@ from .cli.check import check
 from .config import Config, load
 from .core import Core, LiveEnds, WorkerEnds
 from .errors import StartError
-from .log import Logger, output, set_levels
-from .process import Hangup, LastWords, Reload, Systemd
+from .log import Logger, destination, set_levels
+from .process import Reload, among_others
 from .reactor import IReactor, installed_reactor
 from .services import Services
 
@@ -42,8 +41,8 @@ class Options(UsageOptions):
         # Not there for mxisd.tac.
         twistd = getattr(self, "parent", None)
         if twistd is not None and not twistd["logger"] and not twistd["syslog"]:
-            output.choose(twistd["logfile"], daemon=not twistd["nodaemon"])
-            twistd["logger"] = "mxisd.log.output.begin"
+            destination.choose(twistd["logfile"], daemon=not twistd["nodaemon"])
+            twistd["logger"] = "mxisd.log.destination.begin"
         if self["check"]:
             sys.exit(0 if check(Path(self["config"]), self["workers"], _say) else 1)
 
@@ -60,7 +59,7 @@ def makeService(options: Options) -> IService:  # the name that twistd looks for
     read = partial(load, path, os.environ)
     try:
         config = read()
-        output.format = config.logging.format
+        destination.format = config.logging.format
         _set_levels(config)
         if options["workers"]:
             return _supervisor(config, path, options["workers"], reactor)
@@ -74,7 +73,7 @@ def makeService(options: Options) -> IService:  # the name that twistd looks for
     bind = ", ".join(config.server.bind)
     log.info("mxisd {version} serves {url} at {bind}", version=__version__, url=config.server.public_url, bind=bind)
     reload = Reload(config, read, {"logging": _set_levels, **core.live})
-    _among_others(core.services, reload, reactor)
+    among_others(core.services, reload, reactor)
     # What is there now stays to the end: the collector need not look through it again and again.
     gc.collect()
     gc.freeze()
@@ -83,13 +82,6 @@ def makeService(options: Options) -> IService:  # the name that twistd looks for
 
 def _set_levels(config: Config) -> None:
     set_levels(config.logging.app, config.logging.root)
-
-
-def _among_others(services: Services, hangup: Callable[[], object], reactor: IReactor) -> None:
-    """What follows signals and tells systemd: the last to start, and the first to stop."""
-    services.add(Hangup(hangup, reactor))
-    services.add(Systemd(os.environ, reactor))
-    services.add(LastWords())
 
 
 def _supervisor(config: Config, path: Path, processes: int, reactor: IReactor) -> IService:
@@ -101,5 +93,5 @@ def _supervisor(config: Config, path: Path, processes: int, reactor: IReactor) -
         config.server.bind, workers.command(path, len(config.server.bind)), processes, reactor
     )
     services.add(supervisor)
-    _among_others(services, supervisor.hang_up, reactor)
+    among_others(services, supervisor.hang_up, reactor)
     return services
