@@ -91,7 +91,7 @@ audit = Logger("mxisd.audit")
 """One line for each change of what is stored, and for each refusal; addresses are redacted."""
 
 
-class Destination:
+class LogWriter:
     """Where the log of ``twistd`` goes, and how it is written there; both are said before it begins."""
 
     format = "text"
@@ -111,8 +111,8 @@ class Destination:
         return chosen
 
 
-destination = Destination()
-"""That of this process."""
+writer = LogWriter()
+"""What writes the log of this process."""
 
 
 def _rotated(file: str) -> TextIO:

@@ -17,7 +17,7 @@ from .cli.check import check
 from .config import Config, load
 from .core import Core, LiveEnds, WorkerEnds
 from .errors import StartError
-from .log import Logger, destination, set_levels
+from .log import Logger, writer, set_levels
 from .process import Reload, among_others
 from .reactor import IReactor, installed_reactor
 from .services import Services
@@ -41,8 +41,8 @@ class Options(UsageOptions):
         # Not there for mxisd.tac.
         twistd = getattr(self, "parent", None)
         if twistd is not None and not twistd["logger"] and not twistd["syslog"]:
-            destination.choose(twistd["logfile"], daemon=not twistd["nodaemon"])
-            twistd["logger"] = "mxisd.log.destination.begin"
+            writer.choose(twistd["logfile"], daemon=not twistd["nodaemon"])
+            twistd["logger"] = "mxisd.log.writer.begin"
         if self["check"]:
             sys.exit(0 if check(Path(self["config"]), self["workers"], _say) else 1)
 
@@ -59,7 +59,7 @@ def makeService(options: Options) -> IService:  # the name that twistd looks for
     read = partial(load, path, os.environ)
     try:
         config = read()
-        destination.format = config.logging.format
+        writer.format = config.logging.format
         _set_levels(config)
         if options["workers"]:
             return _supervisor(config, path, options["workers"], reactor)
