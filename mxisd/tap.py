@@ -17,7 +17,7 @@ from .cli.check import check
 from .config import Config, load
 from .core import Core, LiveEnds, WorkerEnds
 from .errors import StartError
-from .log import Logger, writer, set_levels
+from .log import Logger, set_levels, writer
 from .process import Reload, among_others
 from .reactor import IReactor, installed_reactor
 from .services import Services
