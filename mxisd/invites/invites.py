@@ -117,15 +117,22 @@ class Invites:
         invite = await self._store.get(token)
         if invite is None:
             raise MatrixError(404, "M_UNRECOGNIZED", "There is no invite with this token")
+        content: dict[str, object] = {"mxid": user_id, "sender": invite.sender, "token": token}
         try:
             server_of(user_id)
-            return signing.sign_with_private(
-                private_key, self._signer.server_name, {"mxid": user_id, "sender": invite.sender, "token": token}
-            )
+            if invite.only_key is not None:
+                return self._signed_with_only_key(invite, private_key, content)
+            return signing.sign_with_private(private_key, self._signer.server_name, content)
         except InvalidIdentifier as error:
             raise MatrixError(400, "M_INVALID_PARAM", f"mxid: {error}") from None
         except ValueError as error:
             raise MatrixError(400, "M_INVALID_PARAM", f"private_key: {error}") from None
+
+    def _signed_with_only_key(self, invite: Invite, private_key: str, content: dict[str, object]) -> dict[str, object]:
+        """Whoever holds the private key was invited; but homeservers do not know it, and take our signature only."""
+        if signing.public_key_of(private_key) != invite.ephemeral_public_key:
+            raise ValueError("it is not the key of this invite")
+        return self._signer.sign(content, invite.only_key)
 
     async def has_ephemeral_key(self, public_key: str) -> bool:
         """Whether a public key, in either base64 spelling, is of an invite of ours."""

@@ -54,15 +54,20 @@ class Signer:
         except ValueError:
             return False
 
-    def sign(self, content: Mapping[str, object]) -> dict[str, object]:
-        """The object with our signature added.  Raises :class:`ValueError` for what canonical JSON cannot hold."""
-        return _signed(content, self.server_name, self.keys[0])
+    def sign(self, content: Mapping[str, object], key_id: str | None = None) -> dict[str, object]:
+        """
+        The object with our signature added, by the key of this ID if there is one and it is still ours.
+
+        Raises :class:`ValueError` for what canonical JSON cannot hold.
+        """
+        named = [key for key in self.keys if _key_id(key) == key_id] if key_id else []
+        return _signed(content, self.server_name, (named or self.keys)[0])
 
 
 def ephemeral_key(random: Callable[[int], bytes]) -> tuple[str, str]:
     """Make a key pair from ``random(32)``: the private and the public key in unpadded base64."""
     private = encode_base64(random(KEY_BYTES))
-    return private, encode_verify_key_base64(get_verify_key(decode_signing_key_base64("ed25519", "0", private)))
+    return private, public_key_of(private)
 
 
 def sign_with_private(private_key: str, server_name: str, content: Mapping[str, object]) -> dict[str, object]:
@@ -71,10 +76,24 @@ def sign_with_private(private_key: str, server_name: str, content: Mapping[str, 
 
     Raises :class:`ValueError` for what is not the base64 of 32 bytes, and for what canonical JSON cannot hold.
     """
-    key = normal_base64(private_key)
-    if len(b64decode(key + "=")) != KEY_BYTES:
+    return _signed(content, server_name, private_key_of(private_key, "0"))
+
+
+def private_key_of(text: str, version: str) -> SigningKey:
+    """
+    A private key from its 32 bytes in any spelling of base64, with a version that makes its ID.
+
+    Raises :class:`ValueError`, without the key in it.
+    """
+    key = normal_base64(text)
+    if len(b64decode(key + "==")) != KEY_BYTES:
         raise ValueError(f"a private ed25519 key has {KEY_BYTES} bytes")
-    return _signed(content, server_name, decode_signing_key_base64("ed25519", "0", key))
+    return decode_signing_key_base64("ed25519", version, key)
+
+
+def public_key_of(private_key: str) -> str:
+    """The public half of a private key in any spelling of base64.  Raises :class:`ValueError`."""
+    return encode_verify_key_base64(get_verify_key(private_key_of(private_key, "0")))
 
 
 def normal_base64(text: str) -> str:

@@ -115,6 +115,8 @@ class Invite(Struct, frozen=True, kw_only=True):
     """The user ID it was resolved to."""
     proven: bool = False
     """Whether it is known that the sender sent it; otherwise anybody may have, with any ``fields``."""
+    only_key: str | None = None
+    """The ID of our long-term key, if that was the only one published with it: an older server took the invite."""
 
 
 Kind = Literal["onbind", "message", "reminder"]

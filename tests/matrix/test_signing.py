@@ -31,6 +31,13 @@ class SignerTests(SynchronousTestCase):
             {"one": 1, "two": "Two", "signatures": {"domain": {"ed25519:1": SIGNATURE}}},
         )
 
+    def test_the_key_that_is_asked_for_while_it_is_ours(self) -> None:
+        newer = decode_signing_key_base64("ed25519", "2", encode_base64(bytes(32)))
+        ours = Signer("domain", [newer, *signer().keys])
+        self.assertEqual(ours.sign({}, "ed25519:1")["signatures"], {"domain": {"ed25519:1": EMPTY_SIGNATURE}})
+        for gone in ("ed25519:3", None):
+            self.assertEqual(list(ours.sign({}, gone)["signatures"]["domain"]), ["ed25519:2"])  # type: ignore[index]
+
     def test_leaves_its_argument_alone(self) -> None:
         content: dict[str, object] = {"mxid": "@a:b", "signatures": {"domain": {"ed25519:9": "x"}}}
         signed = signer().sign(content)

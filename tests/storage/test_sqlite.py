@@ -275,7 +275,8 @@ class SchemaTests(SynchronousTestCase):
             result(contract.keep_both_spellings(storage_of(database)))
             # Back to schema 2: what came with later ones is taken away.
             database.executescript(
-                "ALTER TABLE invites DROP COLUMN proven; PRAGMA user_version = 2;"
+                "ALTER TABLE invites DROP COLUMN proven; ALTER TABLE invites DROP COLUMN only_key;"
+                "PRAGMA user_version = 2;"
                 "ALTER TABLE sessions RENAME COLUMN secret_digest TO client_secret;"
                 "ALTER TABLE sessions RENAME COLUMN token_digests TO token;"
                 "UPDATE sessions SET client_secret = 's'"

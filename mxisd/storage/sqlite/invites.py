@@ -81,7 +81,7 @@ def _add(db: sqlite3.Connection, invite: Invite, resend_before: int, reminder_du
         db.execute(
             """INSERT INTO invites VALUES (:token, :medium, :address, :room_id, :sender, :created,
                    :ephemeral_public_key, :ephemeral_private_key, :fields, :due, :remote_due, :remote_misses,
-                   :notified_at, :ended, :ended_at, :user_id, :proven)""",
+                   :notified_at, :ended, :ended_at, :user_id, :proven, :only_key)""",
             values,
         )
         queue(db, "message", invite.threepid.medium, invite.threepid, invite.token, None, invite.created)

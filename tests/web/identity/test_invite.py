@@ -9,7 +9,7 @@ from mxisd.matrix import signing
 from mxisd.matrix.threepid import email
 from mxisd.policies.invite import Attempt
 from mxisd.storage.records import Invite
-from tests.make import result
+from tests.make import invite, result, seeded
 from tests.web.app import DOMAIN, PUBLIC_URL, V1, V2, AppTestCase, Response
 
 ALICE = "@alice:example.org"
@@ -223,9 +223,9 @@ class SignTests(AppTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.token = self.invite().json["token"]
-        invite = result(self.app.storage.invites.get(self.token))
-        assert invite is not None
-        self.public_key, self.private_key = invite.ephemeral_public_key, invite.ephemeral_private_key
+        kept = result(self.app.storage.invites.get(self.token))
+        assert kept is not None
+        self.public_key, self.private_key = kept.ephemeral_public_key, kept.ephemeral_private_key
 
     def test_signed(self) -> None:
         for path in (V1, V2):
@@ -238,6 +238,23 @@ class SignTests(AppTestCase):
             self.assertEqual(signed["sender"], "@alice:example.org")
             self.assertEqual(signed["token"], self.token)
             self.assertTrue(signing.verify(signed, DOMAIN, "ed25519:0", self.public_key))
+
+    def test_an_invite_of_an_older_server_is_signed_with_the_key_that_was_published(self) -> None:
+        private_key, public_key = signing.ephemeral_key(seeded(7))
+        old = invite(BOB, ephemeral_public_key=public_key, only_key="ed25519:0")
+        result(self.app.storage.invites.add(old, resend_before=0))
+        body = {"mxid": "@bob:example.org", "token": old.token, "private_key": private_key}
+        published = self.app.signer.public_key("ed25519:0")
+        assert published is not None
+        for path in (V1, V2):
+            signed = self.post(f"{path}/sign-ed25519", json=body, token=self.register()).json
+            self.assertTrue(signing.verify(signed, DOMAIN, "ed25519:0", published))
+            del signed["signatures"]
+            self.assertEqual(signed, {"mxid": "@bob:example.org", "token": old.token, "sender": old.sender})
+        # We sign with our key for nobody but the invitee.
+        self.assert_error(
+            self.post(f"{V1}/sign-ed25519", json=body | {"private_key": self.private_key}), 400, "M_INVALID_PARAM"
+        )
 
     def test_unknown_token(self) -> None:
         body = {"mxid": "@bob:example.org", "token": "unknown", "private_key": self.private_key}
