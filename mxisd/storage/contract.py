@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 
 from ..matrix.threepid import ThreePid
 from .archive import Archive
+from .buckets import BucketStorage
 from .once import CooldownStorage, TransactionStorage
 from .records import Account, Binding, Claimed, Delivery, End, Failure, Invite, Kind, Pepper, Session, State
 
@@ -270,6 +271,9 @@ class Storage(Protocol):
 
     @property
     def cooldowns(self) -> CooldownStorage: ...
+
+    @property
+    def buckets(self) -> BucketStorage: ...
 
     @property
     def keys(self) -> KeyStorage: ...

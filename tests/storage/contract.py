@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mxisd.matrix.hashing import digest, digests
 from mxisd.matrix.threepid import ThreePid
+from mxisd.storage.buckets import SKEW, Charge
 from mxisd.storage.contract import Portion, Storage
 from mxisd.storage.records import Account, Delivery, Invite, Kind, Pepper, Session, secret_digest
 from tests.make import ALICE, BOB, EMAIL, NOW, PHONE, binding, delivery, invite, session
@@ -985,6 +986,60 @@ class StorageContract(TestCase):
     async def test_of_many_who_want_a_cooldown_one_gets_it(self) -> None:
         taken = await together(*(self.storage.cooldowns.take("a", NOW, HOUR) for _ in range(20)))
         self.assertEqual(taken.count(True), 1)
+
+    # Buckets.
+
+    async def test_a_bucket_gives_what_it_holds_and_then_what_flows_back(self) -> None:
+        async def taken(later: int) -> list[int]:
+            return await self.storage.buckets.take([Charge("a", HOUR, 3 * HOUR)], NOW + later)
+
+        self.assertEqual([await taken(later) for later in (0, 0, 1, 1)], [[0], [0], [0], [HOUR - 1]])
+        self.assertEqual([await taken(later) for later in (HOUR - 1, HOUR, HOUR)], [[1], [0], [HOUR]])
+        # Nobody has more of it than it holds, however long it was left alone.
+        self.assertEqual([await taken(9 * HOUR) for _ in range(4)], [[0], [0], [0], [HOUR]])
+
+    async def test_buckets_are_different_by_their_names(self) -> None:
+        charges = [Charge(name, 1, 1) for name in ("a", *AWKWARD)]
+        self.assertEqual([await self.storage.buckets.take([charge], NOW) for charge in charges], [[0]] * len(charges))
+        self.assertEqual(await self.storage.buckets.take(charges, NOW), [1] * len(charges))
+
+    async def test_charges_of_different_sizes(self) -> None:
+        take = self.storage.buckets.take
+        self.assertEqual(await take([Charge("a", 700, 1000)], NOW), [0])
+        self.assertEqual(await take([Charge("a", 500, 1000)], NOW), [200])
+        self.assertEqual(await take([Charge("a", 300, 1000)], NOW), [0])
+        self.assertEqual(await take([Charge("a", 1000, 1000)], NOW + 1), [999])
+
+    async def test_of_several_buckets_all_are_charged_or_none(self) -> None:
+        take = self.storage.buckets.take
+        small, large = Charge("small", 1, 1), Charge("large", 1, 2)
+        self.assertEqual(await take([large, small], NOW), [0, 0])
+        self.assertEqual(await take([large, small], NOW), [0, 1])
+        self.assertEqual(await take([large], NOW), [0])
+        self.assertEqual(await take([small, large], NOW), [1, 1])
+        self.assertEqual(await take([], NOW), [])
+
+    async def test_of_many_who_take_at_once_as_many_get_it_as_there_is(self) -> None:
+        taken = await together(*(self.storage.buckets.take([Charge("a", HOUR, 7 * HOUR)], NOW) for _ in range(30)))
+        self.assertEqual(taken.count([0]), 7)
+
+    async def test_a_clock_that_was_ahead_empties_a_bucket_and_no_more(self) -> None:
+        async def taken(at: int) -> list[int]:
+            return await self.storage.buckets.take([Charge("a", 1, 2)], at)
+
+        self.assertEqual([await taken(NOW + 24 * HOUR) for _ in range(3)], [[0], [0], [1]])
+        self.assertEqual([await taken(NOW + later) for later in (0, 1, 2, 2)], [[1], [0], [0], [1]])
+
+    async def test_clocks_that_differ_a_little_do_not_refill_a_bucket(self) -> None:
+        async def taken(at: int) -> bool:
+            return await self.storage.buckets.take([Charge("a", 1, 100)], at) == [0]
+
+        self.assertEqual([await taken(NOW + later) for later in (SKEW, 0) * 300].count(True), 100)
+
+    async def test_a_bucket_that_was_made_smaller_is_not_empty_for_longer_than_it_holds(self) -> None:
+        await self.storage.buckets.take([Charge("a", 50 * HOUR, 50 * HOUR)], NOW)
+        taken = [await self.storage.buckets.take([Charge("a", 1, 10)], NOW + later) for later in (0, 1)]
+        self.assertEqual(taken, [[1], [0]])
 
     # Keys.
 

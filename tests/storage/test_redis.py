@@ -14,6 +14,7 @@ from twisted.trial.unittest import TestCase
 from mxisd.config.engine.section import Secret
 from mxisd.config.storage import Redis as Settings
 from mxisd.matrix.hashing import digest
+from mxisd.storage.buckets import Charge
 from mxisd.storage.contract import Portion, StorageUnavailable
 from mxisd.storage.records import Kind, Pepper, Session, secret_digest, token_digest
 from mxisd.storage.redis import RedisService, peppers
@@ -82,6 +83,11 @@ class KeyTests(TestCase):
         await self.storage.sessions.validate(kept.sid, NOW)
         for key in keys:
             self.assertGreater(self.life(key), REMEMBER - 60_000)
+
+    async def test_buckets_go_away_when_they_are_full(self) -> None:
+        await self.storage.buckets.take([Charge("a", 40_000, 60_000), Charge("b", 1, 60_000)], NOW)
+        self.assertTrue(20_000 < self.life("mxisd:bucket:a") <= 40_000)
+        self.assertTrue(self.life("mxisd:bucket:b") in (-2, 0, 1))
 
     async def test_nothing_else_goes_away_by_itself(self) -> None:
         await self.fill()

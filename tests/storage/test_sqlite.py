@@ -15,9 +15,11 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
+from mxisd.storage.buckets import Charge
 from mxisd.storage.contract import StorageUnavailable
 from mxisd.storage.records import Session, secret_digest, token_digest
 from mxisd.storage.sqlite import SQLiteService, hashes, schema
+from mxisd.storage.sqlite.buckets import FEW, SQLiteBuckets
 from mxisd.storage.sqlite.schema import UnusableDatabase, open_connection, upgrade
 from mxisd.storage.sqlite.worker import Job, ThreadWorker, run_writes
 from tests.make import BOB, EMAIL, NOW, binding, result, session
@@ -333,3 +335,11 @@ class SchemaTests(SynchronousTestCase):
         error = self.assertRaises(UnusableDatabase, upgrade, self.path)
         self.assertIn(str(self.path), str(error))
         self.assertIn(reason, str(error))
+
+
+class BucketTests(SynchronousTestCase):
+    def test_buckets_that_are_full_are_forgotten(self) -> None:
+        buckets = SQLiteBuckets()
+        for time in range(100_000):
+            result(buckets.take([Charge(str(time), 10, 10)], time))
+        self.assertLess(len(buckets._full_at), 2 * FEW)

@@ -16,6 +16,7 @@ from ..contract import StorageUnavailable
 from .accounts import RedisAccounts
 from .archive import RedisArchive
 from .bindings import RedisBindings
+from .buckets import RedisBuckets
 from .client import Redis
 from .cooldowns import RedisCooldowns
 from .durability import durability_warnings
@@ -45,6 +46,7 @@ class RedisStorage:
         self.accounts = RedisAccounts(redis)
         self.transactions = RedisTransactions(redis)
         self.cooldowns = RedisCooldowns(redis)
+        self.buckets = RedisBuckets(redis)
         self.keys = RedisKeys(redis)
         self.archive = RedisArchive(redis, remember)
 

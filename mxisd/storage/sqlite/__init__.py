@@ -11,6 +11,7 @@ from ...services import Service
 from .accounts import SQLiteAccounts
 from .archive import SQLiteArchive
 from .bindings import SQLiteBindings
+from .buckets import SQLiteBuckets
 from .cooldowns import SQLiteCooldowns
 from .database import SQLiteDatabase
 from .hashes import SQLiteHashes
@@ -36,6 +37,7 @@ class SQLiteStorage:
         self.accounts = SQLiteAccounts(database)
         self.transactions = SQLiteTransactions(database)
         self.cooldowns = SQLiteCooldowns(database)
+        self.buckets = SQLiteBuckets()
         self.keys = SQLiteKeys(database)
         self.archive = SQLiteArchive(database)
 

@@ -24,6 +24,7 @@
 --   terms:<user ID>                    hash     URL -> when it was accepted
 --   transactions                       sorted   "<digest> <transaction ID>" by when they were done
 --   cooldowns                          sorted   names of what may happen once in a while, by when it may happen again
+--   bucket:<name>                               when a token bucket is full again; expires then
 --   copied                             hash     how far a copy from another engine has come
 --   signing-keys                                the content of a file of signing keys
 --   respelling                                  exists until addresses of schema 2 are in their canonical form
