@@ -95,8 +95,10 @@ def make_invites(path: Path, invites: int, created: int) -> None:
     db = open_connection(path)
     db.execute("BEGIN")
     db.executemany(
-        """INSERT INTO invites VALUES (?, 'email', ?, '!room:example.org', '@alice:example.org', ?, ?, 'private',
-               '{"room_name":"Spring","sender_display_name":"Alice"}', ?, 0, 0, ?, NULL, NULL, NULL)""",
+        """INSERT INTO invites (token, medium, address, room_id, sender, created, ephemeral_public_key,
+               ephemeral_private_key, fields, due, remote_due, remote_misses, notified_at)
+           VALUES (?, 'email', ?, '!room:example.org', '@alice:example.org', ?, ?, 'private',
+               '{"room_name":"Spring","sender_display_name":"Alice"}', ?, 0, 0, ?)""",
         ((f"token{n}", f"person{n}@example.com", created, f"key{n}", created, created) for n in range(invites)),
     )
     db.execute("COMMIT")

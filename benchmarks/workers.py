@@ -1,7 +1,9 @@
 """
 Processes on one Redis: requests a second with one worker and with two, in turns, and commands sent for each request.
 
-``wrk`` and Redis want processors too: two workers show what they can only where there are more than two.
+``wrk`` and Redis want processors too: two workers show what they can only where there are more than two.  Beside the
+rate stands what a request takes of the processors, of all workers together: where the second one is not twice as fast
+but each request costs the same, it is the processors that are missing.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,14 +20,15 @@ from statistics import median
 from threading import Thread
 from urllib.request import Request, urlopen
 
-from benchmarks.identity import PEPPER, ROUNDS, TOKEN, V2, Case, address, cases, measure, running
+from benchmarks.identity import PEPPER, ROUNDS, TOKEN, Case, address, cases
+from benchmarks.load import TWISTD, Server, measure
 from mxisd.accounts.accounts import digest as token_digest
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
+from tests.integration.process import free_port
 from tests.servers.redis import RedisServer
 
 BINDINGS = 10_000
-SERVERS = {1: "http://127.0.0.1:18101", 2: "http://127.0.0.1:18102"}
 # Requests over which commands are counted: what timers send in between is less than a tenth of one.
 COUNTED = 100
 
@@ -61,18 +63,18 @@ def monitored(redis: RedisServer) -> Iterator[list[bytes]]:
         reader.join()
 
 
-def commands_sent(redis: RedisServer, case: Case, url: str) -> float:
+def commands_sent(redis: RedisServer, case: Case, server: Server) -> float:
     """Commands for each request."""
-    headers = {"Authorization": f"Bearer {TOKEN}"} if "v2" in case.name else {}
+    requests = case.requests
+    headers = {"Authorization": f"Bearer {requests.token}"} if requests.token else {}
     with monitored(redis) as sent:
-        for path, body in (case.requests * COUNTED)[-COUNTED:]:
-            urlopen(Request(url + path, body.encode() or None, headers, method=case.method)).read()
+        for path, body in (list(requests.lines) * COUNTED)[-COUNTED:]:
+            urlopen(Request(server.url + path, body.encode() or None, headers, method=requests.method)).read()
     return len(sent) / COUNTED
 
 
-def configuration(folder: Path, number: int, redis: RedisServer) -> Path:
-    path = folder / f"{number}.yaml"
-    port = SERVERS[number].rpartition(":")[2]
+def mxisd(folder: Path, workers: int, redis: RedisServer) -> Server:
+    port, path = free_port(), folder / f"{workers}.yaml"
     path.write_text(
         json.dumps(
             {
@@ -84,7 +86,8 @@ def configuration(folder: Path, number: int, redis: RedisServer) -> Path:
             }
         )
     )
-    return path
+    command = [*TWISTD, "mxisd", "--workers", str(workers), "--config", str(path)]
+    return Server(command, port, folder / f"{workers}.log")
 
 
 def run() -> None:
@@ -93,28 +96,25 @@ def run() -> None:
         redis = RedisServer(appendonly="yes")
         stack.callback(redis.remove)
         fill(redis)
-        for number, url in SERVERS.items():
-            twistd = [
-                str(Path(sys.executable).with_name("twistd")),
-                "-n",
-                "--pidfile=",
-                "-l",
-                str(folder / f"{number}"),
-            ]
-            config = ["--config", str(configuration(folder, number, redis))]
-            stack.enter_context(running([*twistd, "mxisd", "--workers", str(number), *config], f"{url}{V2}"))
+        servers = mxisd(folder, 1, redis), mxisd(folder, 2, redis)
+        for server in servers:
+            stack.callback(server.stop)
         time.sleep(3)  # the second worker
         print(f"\nRedis, {BINDINGS:,} bindings, {os.cpu_count()} processors")
-        print(f"{'':26}{'commands':>9}{'1 worker/s':>12}{'2 workers/s':>13}{'ratio':>7}")
+        print(f"{'':28}{'commands':>9}{'1 worker/s':>12}{'µs':>6}{'2 workers/s':>13}{'µs':>6}{'ratio':>7}")
         for case in cases(BINDINGS):
-            print(row(case, redis, folder), flush=True)
+            print(row(case, redis, *servers), flush=True)
 
 
-def row(case: Case, redis: RedisServer, folder: Path) -> str:
-    sent = commands_sent(redis, case, SERVERS[1])
-    rounds = [[measure(url, case, None, folder)[0] for url in SERVERS.values()] for _ in range(ROUNDS)]
-    one, two = median(one for one, _ in rounds), median(two for _, two in rounds)
-    return f"{case.name:26}{sent:9.1f}{one:12,.0f}{two:13,.0f}{median(two / one for one, two in rounds):7.2f}"
+def row(case: Case, redis: RedisServer, one: Server, two: Server) -> str:
+    sent = commands_sent(redis, case, one)
+    rounds = [(measure(one, case.requests), measure(two, case.requests)) for _ in range(ROUNDS)]
+    rates = [median(figures[n].rate for figures in rounds) for n in (0, 1)]
+    processor = [median(figures[n].processor for figures in rounds) for n in (0, 1)]
+    ratio = median(two.rate / one.rate for one, two in rounds)
+    return (
+        f"{case.name:28}{sent:9.1f}{rates[0]:12,.0f}{processor[0]:6.0f}{rates[1]:13,.0f}{processor[1]:6.0f}{ratio:7.2f}"
+    )
 
 
 if __name__ == "__main__":

@@ -71,6 +71,11 @@ class Process:
         self.signal(signal.SIGCONT)
 
     @property
+    def pid(self) -> int:
+        """Its ID, the command's own."""
+        return self._popen.pid
+
+    @property
     def log(self) -> str:
         """What it has printed."""
         return self._log.read_text(errors="replace")
