@@ -15,7 +15,7 @@ from ..matrix.threepid import ThreePid
 from .archive import Archive
 from .buckets import BucketStorage
 from .once import CooldownStorage, TransactionStorage
-from .records import Account, Binding, Claimed, Delivery, End, Failure, Invite, Kind, Pepper, Session, State
+from .records import Account, Binding, Claimed, Delivery, End, Failure, Invite, Kind, Pepper, Session, State, Taker
 
 Portion: TypeAlias = Sequence[tuple[Sequence[str], str]]
 """At most some thousand addresses: for each one the digests, one for each pepper asked for, and the user ID."""
@@ -68,8 +68,8 @@ class BindingStorage(Protocol):
         """
         Store a binding, in place of an earlier one of the address, and end the address's pending invites as bound.
 
-        An ``onbind`` delivery to ``destination`` is queued for each of these invites; if there are none, a single one
-        without a token.  Returns the ended invites.
+        An ``onbind`` delivery to ``destination`` is queued for each of these invites, unless it ends as accepted (see
+        :meth:`InviteStorage.end`); if none is queued so, a single one without a token.  Returns the ended invites.
         """
         ...
 
@@ -128,11 +128,25 @@ class HashStorage(Protocol):
         """
         ...
 
+    async def add(self, source: str, peppers: Sequence[str], portion: Portion) -> None:
+        """
+        Have a source list these too, until the next :meth:`replace` of it ends.
+
+        Like that, it has no effect for unknown peppers and sources.
+        """
+        ...
+
 
 class InviteStorage(Protocol):
-    async def add(self, invite: Invite, *, resend_before: int, reminder_due: int | None = None) -> Invite:
+    async def add(
+        self, invite: Invite, *, resend_before: int, reminder_due: int | None = None, taker: Taker | None = None
+    ) -> Invite:
         """
         Store an invite and queue its message, and a reminder for ``reminder_due`` if that is given.
+
+        If there is a ``taker``, the invite ends as resolved in the same step, whether it is a new one or pending
+        already; its ``onbind`` is due at ``taker.due``, and no message is queued.  One that has ended as resolved, to
+        the taker if there is one, at or after ``resend_before`` is returned as it is: the homeserver asks again.
 
         If an invite is pending for the same address, room and sender, that one is returned instead.  Its message is
         queued again only if the last one was queued before ``resend_before`` and is no longer queued.
@@ -178,6 +192,18 @@ class InviteStorage(Protocol):
         End a pending invite; queue an ``onbind`` to ``destination`` if one is given.
 
         Returns the ended invite, or ``None`` if it was not pending.  Its queued messages are abandoned.
+
+        If it was signed for this very user (see :meth:`sign`), it ends as accepted instead, and no ``onbind`` is
+        queued: the user has joined by it, and would be an invitee again.
+        """
+        ...
+
+    async def sign(self, token: str, user_id: str, now: int, limit: int) -> Invite | None:
+        """
+        Note in an invite, pending or ended, that it is signed for a user, and abandon its queued messages.
+
+        Returns it as it is then.  ``None``, and nothing is changed, if there is no such invite, or if it is signed
+        for ``limit`` others already.
         """
         ...
 

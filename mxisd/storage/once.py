@@ -26,6 +26,10 @@ class CooldownStorage(Protocol):
         """Return ``True`` if a cooldown of this name is running, and end it."""
         ...
 
+    async def is_running(self, name: str, now: int) -> bool:
+        """Whether a cooldown of this name is running."""
+        ...
+
     async def purge(self, now: int) -> int:
         """Delete cooldowns that are over; return how many."""
         ...

@@ -85,7 +85,7 @@ class Pepper(Struct, frozen=True, kw_only=True):
     made_at: int
 
 
-End = Literal["bound", "resolved", "expired", "cancelled"]
+End = Literal["bound", "resolved", "accepted", "expired", "cancelled"]
 
 
 class Invite(Struct, frozen=True, kw_only=True):
@@ -112,11 +112,23 @@ class Invite(Struct, frozen=True, kw_only=True):
     ended: End | None = None
     ended_at: int | None = None
     user_id: str | None = None
-    """The user ID it was resolved to."""
+    """The user that it went to."""
     proven: bool = False
     """Whether it is known that the sender sent it; otherwise anybody may have, with any ``fields``."""
     only_key: str | None = None
     """The ID of our long-term key, if that was the only one published with it: an older server took the invite."""
+    signed_by: dict[str, int] = field(default_factory=dict)
+    """The users for whom its acceptance was signed, by whoever has its key, and when last: they can join by it."""
+
+
+class Taker(Struct, frozen=True, kw_only=True):
+    """Whom a new invite is given to at once, since the address is known to be this user's."""
+
+    user_id: str
+    destination: str
+    """The homeserver to be told."""
+    due: int
+    """When it is told."""
 
 
 Kind = Literal["onbind", "message", "reminder"]

@@ -19,7 +19,7 @@ from mxisd.matrix.hashing import digest, digests
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.buckets import SKEW, Charge
 from mxisd.storage.contract import Portion, Storage
-from mxisd.storage.records import Account, Delivery, Invite, Kind, Pepper, Session, secret_digest
+from mxisd.storage.records import Account, Delivery, Invite, Kind, Pepper, Session, Taker, secret_digest
 from tests.make import ALICE, BOB, EMAIL, NOW, PHONE, binding, delivery, invite, session
 
 T = TypeVar("T")
@@ -440,6 +440,32 @@ class StorageContract(TestCase):
         self.assertEqual(await self.found(asked, "german"), {"eins": ALICE, "zwei": BOB})
         self.assertIsNone(await self.storage.hashes.find("unknown", asked))
 
+    async def test_a_source_lists_one_more_until_it_is_replaced(self) -> None:
+        await self.rotate("first")
+        await self.rotate("second")
+        await self.storage.hashes.arrange(["sql", "found"])
+        peppers = ["first", "second", "unknown"]
+        await self.storage.hashes.add("found", peppers, [(["1", "2", "3"], ALICE)])
+        await self.storage.hashes.add("found", peppers, [(["4", "5", "6"], ALICE), (["7", "8", "9"], BOB)])
+        await self.storage.hashes.add("found", peppers, [(["4", "5", "6"], BOB)])
+        self.assertEqual(await self.found(["1", "2", "4", "7"], "first"), {"1": ALICE, "4": BOB, "7": BOB})
+        self.assertEqual(await self.found(["1", "2", "3", "8"], "second"), {"2": ALICE, "8": BOB})
+        await self.storage.hashes.add("found", [], [([], ALICE)])
+        await self.lists("sql", {})
+        self.assertEqual(await self.found(["1"], "first"), {"1": ALICE})
+        await self.lists("found", {"7": ALICE}, "first")
+        self.assertEqual(await self.found(["1", "4", "7"], "first"), {"7": ALICE})
+
+    async def test_what_is_no_source_lists_nothing_more(self) -> None:
+        await self.rotate("pepper")
+        await self.storage.hashes.add("found", ["pepper"], [(["1"], ALICE)])
+        await self.storage.hashes.arrange(["found"])
+        self.assertEqual(await self.found(["1"]), {})
+        await self.storage.hashes.add("found", ["pepper"], [(["1"], ALICE)])
+        await self.storage.hashes.arrange([])
+        await self.storage.hashes.arrange(["found"])
+        self.assertEqual(await self.found(["1"]), {})
+
     async def test_of_several_sources_the_first_counts(self) -> None:
         hashes = self.storage.hashes
         await self.rotate("pepper")
@@ -487,7 +513,7 @@ class StorageContract(TestCase):
         self.assertTrue(await hashes.prepare(Pepper(pepper=pepper, made_at=made_at), after=after))
         self.assertTrue(await hashes.publish(pepper, keep=2))
 
-    async def lists(self, source: str, entries: Mapping[str, str]) -> None:
+    async def lists(self, source: str, entries: Mapping[str, str], pepper: str = "pepper") -> None:
         """Have a source list user IDs by digest, in portions of some hundred."""
 
         async def portions() -> AsyncIterator[Portion]:
@@ -495,7 +521,7 @@ class StorageContract(TestCase):
             while some := tuple(islice(remaining, 700)):
                 yield [((digest_,), user_id) for digest_, user_id in some]
 
-        await self.storage.hashes.replace(source, ["pepper"], portions())
+        await self.storage.hashes.replace(source, [pepper], portions())
 
     async def found(self, digests: Sequence[str], pepper: str = "pepper") -> dict[str, str] | None:
         return await self.storage.hashes.find(pepper, digests)
@@ -603,6 +629,155 @@ class StorageContract(TestCase):
         kept = await together(self.add(first), self.add(second))
         self.assertEqual(kept[0], kept[1])
         self.assertEqual(len(await self.claim("message")), 1)
+
+    async def test_an_invite_with_a_taker_is_given_at_once(self) -> None:
+        new = invite()
+        given = await self.give(new)
+        ended = structs.replace(new, ended="resolved", ended_at=NOW, user_id=ALICE, ephemeral_private_key="")
+        self.assertEqual(given, ended)
+        self.assertEqual(await self.storage.invites.get(new.token), ended)
+        self.assertEqual(await self.storage.invites.pending(EMAIL), [])
+        self.assertEqual(await self.storage.invites.claim_due(NOW + HOUR, NOW + HOUR, 9), [])
+        for kind in ("message", "reminder"):
+            self.assertEqual(await self.claim(kind, NOW + HOUR), [])
+        self.assertEqual(await self.claim("onbind", NOW + 1999), [])
+        (told,) = await self.claim("onbind", NOW + 2000)
+        self.assertEqual((told.token, told.user_id, told.destination), (new.token, ALICE, "example.org"))
+        self.assertEqual((told.created, told.threepid), (NOW + 2000, EMAIL))
+        self.assertTrue(await self.storage.invites.has_ephemeral_key(new.ephemeral_public_key))
+        self.assertEqual(
+            [each.token for each in await self.storage.invites.page(ended=True, offset=0, limit=9)], [new.token]
+        )
+
+    async def test_a_pending_invite_is_given_to_a_taker(self) -> None:
+        first = invite()
+        await self.add(first)
+        given = await self.give(structs.replace(first, token="again", ephemeral_public_key="again", created=NOW + 1))
+        self.assertEqual((given.token, given.ended, given.ended_at), (first.token, "resolved", NOW + 1))
+        self.assertIsNone(await self.storage.invites.get("again"))
+        (message,) = [each for each in await self.storage.outbox.of_invite(first.token) if each.kind == "message"]
+        self.assertEqual(message.state, "abandoned")
+        self.assertEqual([each.token for each in await self.claim("onbind", NOW + 2000)], [first.token])
+
+    async def test_a_homeserver_that_asks_again_gets_what_was_given(self) -> None:
+        first = invite(created=NOW)
+        given = await self.give(first)
+        again = structs.replace(first, token="again", ephemeral_public_key="again", created=NOW + 1)
+        for taker in (self.taker(), None):
+            self.assertEqual(await self.storage.invites.add(again, resend_before=NOW, taker=taker), given)
+        self.assertIsNone(await self.storage.invites.get("again"))
+        self.assertEqual(await self.claim("message", NOW + HOUR), [])
+        self.assertEqual(len(await self.claim("onbind", NOW + HOUR)), 1)
+        # To another user, for another room, or much later, it is another invite.
+        for number, (room_id, resend_before, user_id) in enumerate(
+            ((first.room_id, NOW, BOB), ("!other", NOW, ALICE), (first.room_id, NOW + 2, ALICE))
+        ):
+            token = f"other{number}"
+            other = structs.replace(again, token=token, ephemeral_public_key=token, room_id=room_id)
+            taker = structs.replace(self.taker(), user_id=user_id)
+            kept = await self.storage.invites.add(other, resend_before=resend_before, taker=taker)
+            self.assertEqual((kept.token, kept.user_id), (token, user_id))
+
+    async def test_the_same_invite_is_given_once_at_once(self) -> None:
+        first = invite()
+        given = await together(
+            *(self.give(structs.replace(first, token=f"t{n}", ephemeral_public_key=f"k{n}")) for n in range(5))
+        )
+        self.assertEqual(len({each.token for each in given}), 1)
+        self.assertEqual(len(await self.claim("onbind", NOW + HOUR)), 1)
+
+    async def test_what_was_given_is_forgotten_in_time(self) -> None:
+        first = invite()
+        await self.give(first)
+        (told,) = await self.claim("onbind", NOW + 2000)
+        await self.storage.outbox.close(told, "done", "200", NOW + 2000)
+        self.assertEqual(await self.storage.invites.purge(NOW + 1), 1)
+        again = structs.replace(first, token="again")
+        self.assertEqual(await self.storage.invites.add(again, resend_before=NOW), again)
+
+    async def test_who_signed_an_invite_is_kept(self) -> None:
+        first = invite()
+        await self.storage.invites.add(first, resend_before=0, reminder_due=NOW + HOUR)
+        signed = await self.storage.invites.sign(first.token, ALICE, NOW + 1, 2)
+        self.assertEqual(signed, structs.replace(first, signed_by={ALICE: NOW + 1}))
+        self.assertEqual(await self.storage.invites.pending(EMAIL), [signed])
+        states = {each.kind: each.state for each in await self.storage.outbox.of_invite(first.token)}
+        self.assertEqual(states, {"message": "abandoned", "reminder": "abandoned"})
+        for user_id, now in ((BOB, NOW + 2), (ALICE, NOW + 3)):
+            signed = await self.storage.invites.sign(first.token, user_id, now, 2)
+        self.assertEqual(signed, structs.replace(first, signed_by={ALICE: NOW + 3, BOB: NOW + 2}))
+        for token, user_id in ((first.token, "@carol:example.org"), ("none", ALICE)):
+            self.assertIsNone(await self.storage.invites.sign(token, user_id, NOW + 4, 2))
+        self.assertEqual(await self.storage.invites.get(first.token), signed)
+        odd = "@o\"'\\/{}: é🙂:example.org"
+        other = invite()
+        await self.add(other)
+        signed = await self.storage.invites.sign(other.token, odd, NOW, 1)
+        self.assertEqual(signed and signed.signed_by, {odd: NOW})
+
+    async def test_an_ended_invite_can_be_signed(self) -> None:
+        first = invite()
+        await self.add(first)
+        ended = await self.storage.invites.end(first.token, "resolved", BOB, "example.org", NOW)
+        assert ended is not None
+        signed = structs.replace(ended, signed_by={ALICE: NOW})
+        self.assertEqual(await self.storage.invites.sign(first.token, ALICE, NOW, 9), signed)
+        self.assertEqual(len(await self.claim("onbind")), 1)
+
+    async def test_a_signed_invite_is_accepted_by_its_signer(self) -> None:
+        for number in range(4):
+            kept = invite(ThreePid("email", f"{number}@example.com"))
+            await self.add(kept)
+            await self.storage.invites.sign(kept.token, BOB, NOW, 9)
+            signed = await self.storage.invites.sign(kept.token, ALICE, NOW, 9)
+            assert signed is not None
+            match number:
+                case 0:
+                    ended = await self.storage.invites.end(kept.token, "resolved", ALICE, "example.org", NOW)
+                case 1:
+                    ended = await self.give(structs.replace(kept, token="new", ephemeral_public_key="new"))
+                case 2:
+                    (ended,) = await self.storage.bindings.bind(binding(kept.threepid, ALICE), "example.org")
+                case _:
+                    ended = await self.storage.invites.end(kept.token, "accepted", ALICE, None, NOW)
+            accepted = structs.replace(signed, ended="accepted", ended_at=NOW, user_id=ALICE, ephemeral_private_key="")
+            self.assertEqual(ended, accepted)
+            self.assertEqual(await self.storage.invites.get(kept.token), accepted)
+            self.assertEqual(await self.storage.invites.pending(kept.threepid), [])
+        # The homeserver is told of the binding all the same.
+        self.assertEqual([told.token for told in await self.claim("onbind", NOW + HOUR)], [None])
+
+    async def test_a_signed_invite_is_given_to_another(self) -> None:
+        for number in range(3):
+            kept = invite(ThreePid("email", f"{number}@example.com"))
+            await self.add(kept)
+            await self.storage.invites.sign(kept.token, BOB, NOW, 9)
+            match number:
+                case 0:
+                    await self.storage.invites.end(kept.token, "resolved", ALICE, "example.org", NOW)
+                case 1:
+                    await self.give(structs.replace(kept, token="new", ephemeral_public_key="new"))
+                case _:
+                    await self.storage.bindings.bind(binding(kept.threepid, ALICE), "example.org")
+            (told,) = await self.claim("onbind", NOW + 2000)
+            self.assertEqual((told.token, told.user_id), (kept.token, ALICE))
+
+    async def test_of_several_invites_the_signed_one_is_not_told(self) -> None:
+        signed, other = invite(), invite(created=NOW + 1)
+        await self.add(signed)
+        await self.add(other)
+        await self.storage.invites.sign(signed.token, ALICE, NOW, 9)
+        ended = await self.storage.bindings.bind(binding(), "example.org")
+        self.assertEqual(
+            [(each.token, each.ended) for each in ended], [(signed.token, "accepted"), (other.token, "bound")]
+        )
+        self.assertEqual([told.token for told in await self.claim("onbind")], [other.token])
+
+    def taker(self) -> Taker:
+        return Taker(user_id=ALICE, destination="example.org", due=NOW + 2000)
+
+    def give(self, kept: Invite) -> Awaitable[Invite]:
+        return self.storage.invites.add(kept, resend_before=NOW - HOUR, reminder_due=NOW, taker=self.taker())
 
     async def test_an_ended_invite_does_not_stand_in_the_way_of_a_new_one(self) -> None:
         first = invite()
@@ -968,6 +1143,16 @@ class StorageContract(TestCase):
         self.assertEqual([await take("a", NOW + later, HOUR) for later in (HOUR - 1, HOUR, HOUR)], [False, True, False])
         self.assertEqual(await self.storage.cooldowns.purge(NOW + HOUR), 1)
         self.assertEqual([await take(name, NOW + HOUR, HOUR) for name in ("a", "b")], [False, True])
+
+    async def test_whether_a_cooldown_is_running(self) -> None:
+        cooldowns = self.storage.cooldowns
+        self.assertFalse(await cooldowns.is_running("a", NOW))
+        await cooldowns.take("a", NOW, 10)
+        self.assertTrue(await cooldowns.is_running("a", NOW + 9))
+        self.assertFalse(await cooldowns.is_running("a", NOW + 10))
+        self.assertFalse(await cooldowns.is_running("b", NOW))
+        await cooldowns.end("a", NOW)
+        self.assertFalse(await cooldowns.is_running("a", NOW))
 
     async def test_a_cooldown_is_ended_once_while_it_runs(self) -> None:
         cooldowns = self.storage.cooldowns

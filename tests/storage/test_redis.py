@@ -192,7 +192,7 @@ class KeyTests(TestCase):
         *_, delivery = await storage.outbox.of_invite(ended.token)
         (claimed,) = (await storage.outbox.claim("onbind", NOW, HOUR, 5, {}, 5)).deliveries
         self.assertEqual([each.user_id for each in (kept, delivery, claimed)], [ALICE] * 3)
-        self.assertEqual(self.redis.ask("GET", "mxisd:schema"), "$1\r\n3\r\n")
+        self.assertEqual(self.redis.ask("GET", "mxisd:schema"), "$1\r\n4\r\n")
 
     async def test_spellings_of_a_domain_become_one(self) -> None:
         # What hashes are made of was one spelling.
@@ -230,12 +230,12 @@ class KeyTests(TestCase):
 
     async def test_the_data_of_a_newer_mxisd_is_left_alone(self) -> None:
         await self.storage.bindings.bind(binding(), "example.org")
-        self.redis.ask("SET", "mxisd:schema", "4")
+        self.redis.ask("SET", "mxisd:schema", "5")
         newcomer = service(self.redis)
         newcomer.startService()
         self.addCleanup(newcomer.stopService)
         with self.assertRaisesRegex(
-            StorageUnavailable, r"\(schema 4\) was written by a newer mxisd; this one knows schema 3"
+            StorageUnavailable, r"\(schema 5\) was written by a newer mxisd; this one knows schema 4"
         ):
             await newcomer.storage.bindings.get(EMAIL)
 

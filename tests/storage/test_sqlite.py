@@ -278,6 +278,7 @@ class SchemaTests(SynchronousTestCase):
             # Back to schema 2: what came with later ones is taken away.
             database.executescript(
                 "ALTER TABLE invites DROP COLUMN proven; ALTER TABLE invites DROP COLUMN only_key;"
+                "ALTER TABLE invites DROP COLUMN signed_by;"
                 "PRAGMA user_version = 2;"
                 "ALTER TABLE sessions RENAME COLUMN secret_digest TO client_secret;"
                 "ALTER TABLE sessions RENAME COLUMN token_digests TO token;"

@@ -23,7 +23,7 @@ from .servers import RedisServer
 log = Logger()
 
 # The version of the keys and their contents: see scripts/common.lua.
-SCHEMA = 3
+SCHEMA = 4
 
 # Codes of errors that are temporary.  If a command inside a script fails with one, Redis 6 puts the code in the
 # middle of another message.

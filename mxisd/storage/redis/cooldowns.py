@@ -17,5 +17,9 @@ class RedisCooldowns:
     async def end(self, name: str, now: int) -> bool:
         return bool(await self._redis.run("cooldown_end", name, now))
 
+    async def is_running(self, name: str, now: int) -> bool:
+        ends = await self._redis.command("ZSCORE", self._redis.key("cooldowns"), name)
+        return ends is not None and float(ends) > now
+
     async def purge(self, now: int) -> int:
         return int(await self._redis.command("ZREMRANGEBYSCORE", self._redis.key("cooldowns"), "-inf", now))

@@ -71,3 +71,8 @@ class RedisHashes:
                     await self._redis.run("hash_stage", name, pepper, ABANDONED_TIMEOUT, *entries)
         for pepper, name in staged.items():
             await self._redis.run("hash_replace", name, pepper, source)
+
+    async def add(self, source: str, peppers: Sequence[str], portion: Portion) -> None:
+        for index, pepper in enumerate(peppers):
+            entries = chain.from_iterable((under_peppers[index], user_id) for under_peppers, user_id in portion)
+            await self._redis.run("hash_add", source, pepper, *entries)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from ...matrix.threepid import ThreePid
-from ..records import End, Invite
+from ..records import End, Invite, Taker
 from .client import Redis
 from .connection import Argument
 from .records import fields, read
@@ -21,7 +21,9 @@ class RedisInvites:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def add(self, invite: Invite, *, resend_before: int, reminder_due: int | None = None) -> Invite:
+    async def add(
+        self, invite: Invite, *, resend_before: int, reminder_due: int | None = None, taker: Taker | None = None
+    ) -> Invite:
         known = await self._redis.run(
             "invite_add",
             invite.token,
@@ -31,6 +33,7 @@ class RedisInvites:
             invite.created,
             resend_before,
             "" if reminder_due is None else reminder_due,
+            *(("", "", "") if taker is None else (taker.user_id, taker.destination, taker.due)),
             *fields(invite),
         )
         return read(Invite, known) if known else invite
@@ -70,6 +73,10 @@ class RedisInvites:
 
     async def end(self, token: str, end: End, user_id: str | None, destination: str | None, now: int) -> Invite | None:
         answer = await self._redis.run("invite_end", token, end, user_id or "", destination or "", now)
+        return read(Invite, answer) if answer else None
+
+    async def sign(self, token: str, user_id: str, now: int, limit: int) -> Invite | None:
+        answer = await self._redis.run("invite_sign", token, user_id, now, limit)
         return read(Invite, answer) if answer else None
 
 

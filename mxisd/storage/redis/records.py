@@ -87,4 +87,4 @@ def _reader(kind: Any) -> Callable[[bytes], Any]:
         return int
     if kind is bool:
         return lambda value: value == b"1"
-    return json.decode if kind == dict[str, object] else bytes.decode
+    return json.decode if kind in (dict[str, object], dict[str, int]) else bytes.decode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from msgspec import json, structs
+from msgspec import json
 
 from ...matrix.threepid import ThreePid
 from ..records import Binding, Invite
@@ -74,17 +74,13 @@ def _bind(db: sqlite3.Connection, binding: Binding, destination: str) -> list[In
         "INSERT OR REPLACE INTO bindings VALUES (:medium, :address, :user_id, :bound_at, :signed)", parameters(binding)
     )
     index_binding(db, binding.threepid, binding.user_id)
-    waiting = pending_invites(db, binding.threepid)
-    for invite in waiting:
+    ended = [
         end_invite(db, invite, "bound", binding.user_id, destination, binding.bound_at)
-    if not waiting:
-        queue(db, "onbind", destination, binding.threepid, None, binding.user_id, binding.bound_at)
-    return [
-        structs.replace(
-            invite, ended="bound", ended_at=binding.bound_at, user_id=binding.user_id, ephemeral_private_key=""
-        )
-        for invite in waiting
+        for invite in pending_invites(db, binding.threepid)
     ]
+    if all(invite.ended == "accepted" for invite in ended):
+        queue(db, "onbind", destination, binding.threepid, None, binding.user_id, binding.bound_at)
+    return ended
 
 
 def _unbind(db: sqlite3.Connection, threepid: ThreePid, user_id: str) -> bool:

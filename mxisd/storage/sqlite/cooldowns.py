@@ -19,6 +19,9 @@ class SQLiteCooldowns:
     async def end(self, name: str, now: int) -> bool:
         return await self._database.write(_end, name, now)
 
+    async def is_running(self, name: str, now: int) -> bool:
+        return await self._database.read(_is_running, name, now)
+
     async def purge(self, now: int) -> int:
         return await self._database.write(_purge, now)
 
@@ -35,6 +38,10 @@ def _take(db: sqlite3.Connection, name: str, now: int, period: int) -> bool:
 
 def _end(db: sqlite3.Connection, name: str, now: int) -> bool:
     return bool(db.execute("DELETE FROM cooldowns WHERE name = ? AND until > ?", (name, now)).rowcount)
+
+
+def _is_running(db: sqlite3.Connection, name: str, now: int) -> bool:
+    return db.execute("SELECT 1 FROM cooldowns WHERE name = ? AND until > ?", (name, now)).fetchone() is not None
 
 
 def _purge(db: sqlite3.Connection, now: int) -> int:

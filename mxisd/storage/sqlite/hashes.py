@@ -74,6 +74,9 @@ class SQLiteHashes:
                 if listing is not None:
                     await self._merge(listing, sorter)
 
+    async def add(self, source: str, peppers: Sequence[str], portion: Portion) -> None:
+        await self._database.write(_add, source, peppers, portion)
+
     async def _merge(self, listing: int, sorter: Sorter) -> None:
         reached: Bound | None = ""
         async for page, upper in sorter.pages(listing):
@@ -232,6 +235,10 @@ def _listing(db: sqlite3.Connection, source: str, pepper: str) -> int | None:
         return None
     row = db.execute("SELECT id FROM listings WHERE pepper = ? AND source = ?", (known["id"], source)).fetchone()
     return row["id"] if row else _add_listing(db, known["id"], source)
+
+
+def _add(db: sqlite3.Connection, source: str, peppers: Sequence[str], portion: Portion) -> None:
+    _set(db, _rows(portion, _listings(db, source, peppers)))
 
 
 def _merge(db: sqlite3.Connection, listing: int, after: Bound, upper: Bound, page: str) -> Bound | None:

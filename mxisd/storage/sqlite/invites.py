@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from msgspec import structs
 
 from ...matrix.threepid import ThreePid
-from ..records import End, Invite
+from ..records import End, Invite, Taker
 from .database import SQLiteDatabase
 from .outbox import abandon_messages, has_queued_message, queue
 from .rows import parameters, read
@@ -20,7 +20,11 @@ class SQLiteInvites:
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
 
-    async def add(self, invite: Invite, *, resend_before: int, reminder_due: int | None = None) -> Invite:
+    async def add(
+        self, invite: Invite, *, resend_before: int, reminder_due: int | None = None, taker: Taker | None = None
+    ) -> Invite:
+        if taker is not None:
+            return await self._database.write(_give, invite, resend_before, taker)
         return await self._database.write(_add, invite, resend_before, reminder_due)
 
     async def get(self, token: str) -> Invite | None:
@@ -47,6 +51,9 @@ class SQLiteInvites:
     async def end(self, token: str, end: End, user_id: str | None, destination: str | None, now: int) -> Invite | None:
         return await self._database.write(_end, token, end, user_id, destination, now)
 
+    async def sign(self, token: str, user_id: str, now: int, limit: int) -> Invite | None:
+        return await self._database.write(_sign, token, user_id, now, limit)
+
 
 def pending_invites(db: sqlite3.Connection, threepid: ThreePid) -> list[Invite]:
     """The pending invites of an address, the oldest first."""
@@ -57,38 +64,37 @@ def pending_invites(db: sqlite3.Connection, threepid: ThreePid) -> list[Invite]:
 
 
 def end_invite(
-    db: sqlite3.Connection, invite: Invite, end: End, user_id: str | None, destination: str | None, now: int
-) -> None:
-    """End a pending invite; the caller is in a transaction."""
+    db: sqlite3.Connection,
+    invite: Invite,
+    end: End,
+    user_id: str | None,
+    destination: str | None,
+    now: int,
+    due: int | None = None,
+) -> Invite:
+    """End a pending invite, and return it so; the caller is in a transaction.  The onbind is due now, or at ``due``."""
+    if user_id in invite.signed_by:
+        end, destination = "accepted", None
     db.execute(
         "UPDATE invites SET ended = ?, ended_at = ?, user_id = ?, ephemeral_private_key = '' WHERE token = ?",
         (end, now, user_id, invite.token),
     )
     abandon_messages(db, invite.token, f"the invite has ended: {end}")
     if destination is not None:
-        queue(db, "onbind", destination, invite.threepid, invite.token, user_id, now)
+        queue(db, "onbind", destination, invite.threepid, invite.token, user_id, now if due is None else due)
+    return structs.replace(invite, ended=end, ended_at=now, user_id=user_id, ephemeral_private_key="")
 
 
 def _add(db: sqlite3.Connection, invite: Invite, resend_before: int, reminder_due: int | None) -> Invite:
-    values = parameters(invite)
-    row = db.execute(
-        """SELECT * FROM invites
-           WHERE address = :address AND medium = :medium AND room_id = :room_id AND sender = :sender
-               AND ended IS NULL""",
-        values,
-    ).fetchone()
-    if row is None:
-        db.execute(
-            """INSERT INTO invites VALUES (:token, :medium, :address, :room_id, :sender, :created,
-                   :ephemeral_public_key, :ephemeral_private_key, :fields, :due, :remote_due, :remote_misses,
-                   :notified_at, :ended, :ended_at, :user_id, :proven, :only_key)""",
-            values,
-        )
+    known = _same_pending(db, invite)
+    if known is None:
+        if given := _same_given(db, invite, resend_before, None):
+            return given
+        _insert(db, invite)
         queue(db, "message", invite.threepid.medium, invite.threepid, invite.token, None, invite.created)
         if reminder_due is not None:
             queue(db, "reminder", invite.threepid.medium, invite.threepid, invite.token, None, reminder_due)
         return invite
-    known = read(Invite, row)
     proves = invite.proven and not known.proven
     if proves:
         known = structs.replace(known, proven=True, fields=invite.fields)
@@ -99,6 +105,54 @@ def _add(db: sqlite3.Connection, invite: Invite, resend_before: int, reminder_du
     db.execute("UPDATE invites SET notified_at = ? WHERE token = ?", (invite.created, known.token))
     queue(db, "message", known.threepid.medium, known.threepid, known.token, None, invite.created)
     return structs.replace(known, notified_at=invite.created)
+
+
+def _give(db: sqlite3.Connection, invite: Invite, resend_before: int, taker: Taker) -> Invite:
+    """What :meth:`SQLiteInvites.add` does if there is a taker."""
+    known = _same_pending(db, invite)
+    if known is None:
+        if given := _same_given(db, invite, resend_before, taker.user_id):
+            return given
+        _insert(db, invite)
+    return end_invite(db, known or invite, "resolved", taker.user_id, taker.destination, invite.created, due=taker.due)
+
+
+# What is the same in an invite that a homeserver sends once more.
+_SAME = "address = :address AND medium = :medium AND room_id = :room_id AND sender = :sender"
+
+
+def _same_pending(db: sqlite3.Connection, invite: Invite) -> Invite | None:
+    row = db.execute(f"SELECT * FROM invites WHERE {_SAME} AND ended IS NULL", parameters(invite)).fetchone()  # noqa: S608
+    return read(Invite, row) if row else None
+
+
+def _same_given(db: sqlite3.Connection, invite: Invite, since: int, user_id: str | None) -> Invite | None:
+    """One that has ended as resolved since a time, to this user if one is given."""
+    row = db.execute(
+        f"""SELECT * FROM invites WHERE ended IS NOT NULL AND ended_at >= :since AND ended = 'resolved' AND {_SAME}
+            AND user_id = coalesce(:taker, user_id) ORDER BY ended_at DESC LIMIT 1""",  # noqa: S608
+        {**parameters(invite), "since": since, "taker": user_id},
+    ).fetchone()
+    return read(Invite, row) if row else None
+
+
+def _insert(db: sqlite3.Connection, invite: Invite) -> None:
+    db.execute(
+        """INSERT INTO invites VALUES (:token, :medium, :address, :room_id, :sender, :created,
+               :ephemeral_public_key, :ephemeral_private_key, :fields, :due, :remote_due, :remote_misses,
+               :notified_at, :ended, :ended_at, :user_id, :proven, :only_key, :signed_by)""",
+        parameters(invite),
+    )
+
+
+def _sign(db: sqlite3.Connection, token: str, user_id: str, now: int, limit: int) -> Invite | None:
+    invite = _get(db, token)
+    if invite is None or len(invite.signed_by.keys() - {user_id}) >= limit:
+        return None
+    signed = structs.replace(invite, signed_by=invite.signed_by | {user_id: now})
+    db.execute("UPDATE invites SET signed_by = :signed_by WHERE token = :token", parameters(signed))
+    abandon_messages(db, token, f"the invite was signed for {user_id}")
+    return signed
 
 
 def _get(db: sqlite3.Connection, token: str) -> Invite | None:
@@ -116,8 +170,7 @@ def _end(
     invite = _get(db, token)
     if invite is None or invite.ended is not None:
         return None
-    end_invite(db, invite, end, user_id, destination, now)
-    return _get(db, token)
+    return end_invite(db, invite, end, user_id, destination, now)
 
 
 def _claim_due(db: sqlite3.Connection, now: int, next_due: int, limit: int) -> list[Invite]:

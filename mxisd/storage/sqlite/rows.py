@@ -17,7 +17,7 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 
 # The fields of records that are not a single value.
 _ADDRESS = "threepid"
-_JSON_FIELD = "fields"
+_JSON_FIELDS = ("fields", "signed_by")
 # The one field that is true or false, for which SQLite has numbers.
 _FLAG = "proven"
 
@@ -27,8 +27,9 @@ def read(record: type[Record], row: sqlite3.Row) -> Record:
     values = {name: row[name] for name in record.__struct_fields__ if name != _ADDRESS}
     if _ADDRESS in record.__struct_fields__:
         values[_ADDRESS] = ThreePid(row["medium"], row["address"])
-    if _JSON_FIELD in values:
-        values[_JSON_FIELD] = msgspec.json.decode(values[_JSON_FIELD])
+    for name in _JSON_FIELDS:
+        if name in values:
+            values[name] = msgspec.json.decode(values[name])
     if _FLAG in values:
         values[_FLAG] = bool(values[_FLAG])
     return record(**values)
@@ -39,6 +40,7 @@ def parameters(record: msgspec.Struct) -> dict[str, Any]:
     values = msgspec.structs.asdict(record)
     if _ADDRESS in values:
         values["medium"], values["address"] = values.pop(_ADDRESS)
-    if _JSON_FIELD in values:
-        values[_JSON_FIELD] = msgspec.json.encode(values[_JSON_FIELD]).decode()
+    for name in _JSON_FIELDS:
+        if name in values:
+            values[name] = msgspec.json.encode(values[name]).decode()
     return values

@@ -13,12 +13,12 @@ for i = 7, #ARGV, 2 do
     end
 end
 local tokens = call('HVALS', key('invites-of', medium, address))
-local ended = {}
+local ended, told = {}, false
 for i, token in ipairs(tokens) do
-    end_invite(token, 'bound', user_id, destination, bound_at)
+    told = end_invite(token, 'bound', user_id, destination, bound_at, bound_at) == 'bound' or told
     ended[i] = call('HGETALL', key('invite', token))
 end
-if #tokens == 0 then
+if not told then
     queue('onbind', destination, medium, address, '', user_id, bound_at)
 end
 return {ended}

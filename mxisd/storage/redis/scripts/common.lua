@@ -13,6 +13,7 @@
 --   staged:<name>                      hash     the same for a new list that is not complete yet; expires if abandoned
 --   invite:<token>                     hash     an invite, and the IDs of its deliveries
 --   invites-of:<medium>:<address>      hash     "<sender> <room>" -> token, of pending invites
+--   given-of:<medium>:<address>        hash     "<sender> <room>" -> token, of the last one that ended as resolved
 --   ephemeral                          hash     public key -> token, of all invites
 --   due                                sorted   "<address> <medium> <token>" of pending invites, by when they are due
 --   pending, ended                     sorted   tokens by when the invites were made, or ended
@@ -28,7 +29,7 @@
 --   copied                             hash     how far a copy from another engine has come
 --   signing-keys                                the content of a file of signing keys
 --   respelling                                  exists until addresses of schema 2 are in their canonical form
---   schema                                      the version of all this: 3
+--   schema                                      the version of all this: 4
 --
 -- Schema 1 called the field `user_id` of invites and deliveries `mxid`, and the key `cooldowns` `occasions`.  The key
 -- is renamed when a newer mxisd first connects (upgrade.lua).  Invites and deliveries are not rewritten, since that would
@@ -36,6 +37,8 @@
 -- A-labels, and hashes of one spelling only: both are mended in small steps by whoever starts first (respelling.py).
 -- It kept client secrets and tokens of sessions instead of digests; such sessions can still be validated, and go away
 -- within a week.  Its transactions had no digests, and are forgotten (upgrade.lua).
+--
+-- Schema 3 had no signatures in its invites, and nothing in given-of: nothing is to be done for that.
 --
 -- Optional arguments are '' if they are missing.  Values that are joined with spaces have no spaces in them, except
 -- perhaps the last one.
@@ -112,10 +115,29 @@ local function index_invite(token)
     end
 end
 
--- End a pending invite; user_id and destination may be ''.  If there is a destination, an onbind is queued.
-local function end_invite(token, how, user_id, destination, now)
+-- For whom an invite was signed, and when: a table.
+local function signed_by(token)
+    return cjson.decode(call('HGET', key('invite', token), 'signed_by') or '{}')
+end
+
+-- Abandon the messages about an invite that are still queued.
+local function abandon_messages(token, why, now)
+    for id in deliveries_of(token) do
+        local kind, state = unpack(call('HMGET', key('delivery', id), 'kind', 'state'))
+        if kind ~= 'onbind' and state == 'queued' then
+            settle(id, 'abandoned', why, now)
+        end
+    end
+end
+
+-- End a pending invite; user_id and destination may be ''.  If there is a destination, an onbind is queued, due at `due`;
+-- but not for a user for whom it was signed.  Returns how it has ended.
+local function end_invite(token, how, user_id, destination, now, due)
     local invite = key('invite', token)
     local medium, address, room, sender = unpack(call('HMGET', invite, 'medium', 'address', 'room_id', 'sender'))
+    if signed_by(token)[user_id] then
+        how, destination = 'accepted', ''
+    end
     call('HSET', invite, 'ended', how, 'ended_at', now, 'ephemeral_private_key', '')
     if user_id ~= '' then
         call('HSET', invite, 'user_id', user_id)
@@ -124,15 +146,14 @@ local function end_invite(token, how, user_id, destination, now)
     call('ZREM', key('due'), due_member(address, medium, token))
     call('ZREM', key('pending'), token)
     call('ZADD', key('ended'), now, token)
-    for id in deliveries_of(token) do
-        local kind, state = unpack(call('HMGET', key('delivery', id), 'kind', 'state'))
-        if kind ~= 'onbind' and state == 'queued' then
-            settle(id, 'abandoned', 'the invite has ended: ' .. how, now)
-        end
+    if how == 'resolved' then
+        call('HSET', key('given-of', medium, address), sender .. ' ' .. room, token)
     end
+    abandon_messages(token, 'the invite has ended: ' .. how, now)
     if destination ~= '' then
-        queue('onbind', destination, medium, address, token, user_id, now)
+        queue('onbind', destination, medium, address, token, user_id, due)
     end
+    return how
 end
 
 -- The peppers under which bindings are indexed, as "<made at> <pepper>": those in use, and the prepared one last.
@@ -149,6 +170,16 @@ end
 local function has_pepper(entries, pepper)
     for _, entry in ipairs(entries) do
         if pepper_of(entry) == pepper then
+            return true
+        end
+    end
+    return false
+end
+
+-- Whether a source is one of those that can be listed.
+local function lists(source)
+    for _, name in ipairs(call('LRANGE', key('sources'), 0, -1)) do
+        if name == source then
             return true
         end
     end

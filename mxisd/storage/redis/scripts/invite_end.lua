@@ -3,5 +3,5 @@ local token, how, user_id, destination, now = unpack(ARGV)
 if not call('ZSCORE', key('pending'), token) then
     return nil
 end
-end_invite(token, how, user_id, destination, now)
+end_invite(token, how, user_id, destination, now, now)
 return call('HGETALL', key('invite', token))

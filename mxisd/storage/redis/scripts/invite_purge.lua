@@ -12,6 +12,11 @@ for _, token in ipairs(tokens) do
     if not queued then
         call('HDEL', key('ephemeral'), call('HGET', invite, 'ephemeral_public_key'))
         call('ZREM', key('ended'), token)
+        local medium, address, room, sender = unpack(call('HMGET', invite, 'medium', 'address', 'room_id', 'sender'))
+        local given = key('given-of', medium, address)
+        if call('HGET', given, sender .. ' ' .. room) == token then
+            call('HDEL', given, sender .. ' ' .. room)
+        end
         call('DEL', invite, unpack(deliveries))
         deleted = deleted + 1
     end

@@ -4,7 +4,7 @@ if call('EXISTS', key('occasions')) == 1 then
 end
 if tonumber(call('GET', key('schema')) or 0) < 3 then
     call('DEL', key('transactions'))
+    -- Addresses are rewritten in many small steps (respelling.py).
+    call('SET', key('respelling'), 1)
 end
--- Addresses are rewritten in many small steps (respelling.py).
-call('SET', key('respelling'), 1)
 call('SET', key('schema'), ARGV[1])
