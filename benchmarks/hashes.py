@@ -27,7 +27,8 @@ from mxisd.lookup.index import HashIndex
 from mxisd.lookup.source import Batch
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
-from mxisd.storage.contract import HashStorage, Storage
+from mxisd.storage.contract import Storage
+from mxisd.storage.hashed import HashStorage
 from mxisd.storage.records import Pepper
 from mxisd.storage.redis import RedisService
 from mxisd.storage.sqlite import SQLiteService

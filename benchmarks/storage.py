@@ -25,7 +25,8 @@ from mxisd.config.engine.section import Secret
 from mxisd.config.storage import Redis as Settings
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
-from mxisd.storage.contract import Portion, Storage
+from mxisd.storage.contract import Storage
+from mxisd.storage.hashed import Portion
 from mxisd.storage.records import Binding, Invite, Pepper, Session
 from mxisd.storage.redis import RedisService
 from mxisd.storage.redis.client import Redis

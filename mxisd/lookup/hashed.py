@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..matrix.error import MatrixError
 from ..matrix.threepid import fold
-from ..storage.contract import HashStorage
+from ..storage.hashed import HashStorage
 from .chain import Lookup
 from .index import HashIndex
 

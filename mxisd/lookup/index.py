@@ -16,7 +16,8 @@ from ..log import Logger
 from ..matrix.hashing import digest
 from ..matrix.threepid import ThreePid, spellings
 from ..services import almost
-from ..storage.contract import HashStorage, Portion, StorageUnavailable
+from ..storage.contract import StorageUnavailable
+from ..storage.hashed import HashStorage, Portion
 from ..storage.once import CooldownStorage
 from ..storage.records import Pepper
 from .source import Listing

@@ -18,7 +18,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from mxisd.matrix.hashing import digest, digests
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.buckets import SKEW, Charge
-from mxisd.storage.contract import Portion, Storage
+from mxisd.storage.contract import Storage
+from mxisd.storage.hashed import Portion
 from mxisd.storage.records import Account, Delivery, Invite, Kind, Pepper, Session, Taker, secret_digest
 from tests.make import ALICE, BOB, EMAIL, NOW, PHONE, binding, delivery, invite, session
 

@@ -15,7 +15,8 @@ from mxisd.config.engine.section import Secret
 from mxisd.config.storage import Redis as Settings
 from mxisd.matrix.hashing import digest
 from mxisd.storage.buckets import Charge
-from mxisd.storage.contract import Portion, StorageUnavailable
+from mxisd.storage.contract import StorageUnavailable
+from mxisd.storage.hashed import Portion
 from mxisd.storage.records import Kind, Pepper, Session, secret_digest, token_digest
 from mxisd.storage.redis import RedisService, peppers
 from tests.make import ALICE, EMAIL, NOW, binding, invite, session

@@ -14,7 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
-from mxisd.storage.contract import HashStorage, Portion, StorageUnavailable
+from mxisd.storage.contract import StorageUnavailable
+from mxisd.storage.hashed import HashStorage, Portion
 from mxisd.storage.records import Pepper
 from mxisd.storage.sqlite import SQLiteService, SQLiteStorage
 from mxisd.storage.sqlite.database import SQLiteDatabase

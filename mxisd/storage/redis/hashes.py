@@ -7,7 +7,7 @@ from itertools import chain
 
 from ...matrix.hashing import digests
 from ...waiting import gather
-from ..contract import Portion
+from ..hashed import Portion
 from ..records import Pepper
 from .bindings import threepid_of
 from .client import Redis
@@ -23,7 +23,7 @@ MAX_PER_SCRIPT = 2000
 
 
 class RedisHashes:
-    """:class:`mxisd.storage.contract.HashStorage` on Redis."""
+    """:class:`mxisd.storage.hashed.HashStorage` on Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

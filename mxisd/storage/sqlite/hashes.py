@@ -10,7 +10,7 @@ from msgspec import json
 
 from ...matrix.hashing import digests
 from ...matrix.threepid import ThreePid
-from ..contract import Portion
+from ..hashed import Portion
 from ..records import Pepper
 from .database import SQLiteDatabase
 from .sorter import STEP, Bound, Row, Sorter
@@ -23,7 +23,7 @@ TOMBSTONE = ""
 
 class SQLiteHashes:
     """
-    :class:`mxisd.storage.contract.HashStorage` on SQLite.
+    :class:`mxisd.storage.hashed.HashStorage` on SQLite.
 
     A listing is what one source lists under one pepper.  A new version of it is compared with the old one page by page,
     and only the differences are written.  The hashes of a deleted listing are deleted later, in small steps.
