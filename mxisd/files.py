@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import tempfile
@@ -23,6 +24,24 @@ def create(path: Path, content: bytes) -> bool:
         except FileExistsError:
             return False
     _sync_folder(path)
+    return True
+
+
+def fill(path: Path, content: bytes) -> bool:
+    """
+    Write into a file that is there and empty; ``False``, and no effect, if it is not empty, even since a moment ago.
+
+    It keeps its owner and its mode.  Raises :class:`OSError`.
+    """
+    with path.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if file.read().strip():
+            return False
+        file.seek(0)
+        file.write(content)
+        file.truncate()
+        file.flush()
+        os.fsync(file.fileno())
     return True
 
 

@@ -10,10 +10,11 @@ from twisted.internet.defer import maybeDeferred
 
 from ..config import Config
 from ..errors import StartError
+from ..keys.copy import KeyPlace, copy_keys
 from ..reactor import IReactor
 from ..storage.archive import Kept
 from ..storage.contract import StorageUnavailable
-from ..storage.copy import CopyFailed, Report, Summary, copy, copy_keys
+from ..storage.copy import CopyFailed, Report, Summary, copy
 from ..storage.engine import engine
 from .command import CommandFailed, ExitCode, Invocation, Subcommands, in_words, load_config
 
@@ -78,7 +79,7 @@ async def copy_storage(reactor: IReactor, source: Config, target: Config, report
             await each.ready()
         old, new = (each.storage for each in engines)
         summaries = await copy(old, new, report)
-        await copy_keys(source.key.path, old.keys, target.key.path, new.keys)
+        await copy_keys(KeyPlace(source.key.path, old.keys), KeyPlace(target.key.path, new.keys))
     finally:
         for each in engines:
             await maybeDeferred(each.stopService)

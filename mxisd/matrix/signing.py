@@ -37,11 +37,11 @@ class Signer:
     @cached_property
     def key_id(self) -> str:
         """The ID of the key that signs, ``ed25519:…``."""
-        return _key_id(self.keys[0])
+        return id_of(self.keys[0])
 
     @cached_property
     def _public_keys(self) -> dict[str, str]:
-        return {_key_id(key): encode_verify_key_base64(get_verify_key(key)) for key in self.keys}
+        return {id_of(key): encode_verify_key_base64(get_verify_key(key)) for key in self.keys}
 
     def public_key(self, key_id: str) -> str | None:
         """A public key in unpadded standard base64; ``None`` for an ID that is not ours."""
@@ -60,7 +60,7 @@ class Signer:
 
         Raises :class:`ValueError` for what canonical JSON cannot hold.
         """
-        named = [key for key in self.keys if _key_id(key) == key_id] if key_id else []
+        named = [key for key in self.keys if id_of(key) == key_id] if key_id else []
         return _signed(content, self.server_name, (named or self.keys)[0])
 
 
@@ -120,7 +120,8 @@ def verify(content: Mapping[str, object], server_name: str, key_id: str, public_
     return True
 
 
-def _key_id(key: SigningKey) -> str:
+def id_of(key: SigningKey) -> str:
+    """The ID of a key, ``ed25519:…``."""
     return f"{key.alg}:{key.version}"
 
 

@@ -10,14 +10,12 @@ from collections.abc import Callable
 from functools import reduce
 from hashlib import sha256
 from operator import xor
-from pathlib import Path
 from typing import TypeAlias
 
 from msgspec import Struct, msgpack
 
-from .. import files
 from .archive import END, KINDS, START, Archive, Kept
-from .contract import KeyStorage, Storage
+from .contract import Storage
 from .records import Session
 
 # Called as the copy goes on: the kind, how many records of it are copied, and how many there are.
@@ -108,41 +106,3 @@ def _compare(kind: type[Kept], source: Summary, target: Summary) -> None:
             f"{kind.__name__}: {missing} of {len(source.hashes)} records are missing or different in the copy, "
             f"and {surplus} are there that should not be; was one of the two in use?"
         )
-
-
-async def copy_keys(source: Path | None, keys: KeyStorage, target: Path | None, new_keys: KeyStorage) -> None:
-    """
-    Let the target sign with the same keys.
-
-    The paths are of the key files; ``None`` if the keys are kept by the engine, which is ``keys`` of the source and
-    ``new_keys`` of the target.  Raises :class:`CopyFailed`, :class:`OSError`.
-    """
-    content = await _signing_keys(source, keys)
-    if content is None:
-        return
-    if target is None:
-        found: bytes | None = await new_keys.signing_keys(lambda: content)
-    elif (found := _read(target)) is None:
-        files.create(target, content)
-        found = _read(target)
-    if found != content:
-        raise CopyFailed(f"{target or 'the target'} has other signing keys; remove them if nothing uses them")
-
-
-async def _signing_keys(path: Path | None, keys: KeyStorage) -> bytes | None:
-    def none() -> bytes:
-        raise LookupError
-
-    if path is not None:
-        return _read(path)
-    try:
-        return await keys.signing_keys(none)
-    except LookupError:
-        return None
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None

@@ -34,17 +34,15 @@ class KeyFileTests(SynchronousTestCase):
         self.assertEqual(Signer("domain", [key]).public_key("ed25519:0"), PUBLIC)
 
     def test_errors_name_the_file_and_not_the_key(self) -> None:
-        for content in ("", "\n", "ed25519 0", f"rsa 0 {SEED}", "ed25519 0 AAAA", f"ed25519 0 {SEED} x", "é"):
+        for content in ("ed25519", "ed25519 0", f"rsa 0 {SEED}", "ed25519 0 AAAA", f"ed25519 0 {SEED} x", "é"):
             self.path.write_text(content)
             error = self.assertRaises(KeyFileError, load_or_create, self.path)
             self.assertIn(str(self.path), str(error))
             self.assertNotIn(SEED, str(error))
             self.assertRaises(KeyFileError, load_for_check, self.path)
-        missing = self.path / "folder" / "key"
-        self.assertIn(str(missing), str(self.assertRaises(KeyFileError, load_or_create, missing)))
-        self.assertRaises(KeyFileError, load_or_create, self.path.parent)
-        self.assertRaises(KeyFileError, load_for_check, missing)
-        self.assertRaises(KeyFileError, load_for_check, self.path.parent)
+        below = self.path / "folder" / "key"
+        self.assertIn(str(below), str(self.assertRaises(KeyFileError, load_or_create, below)))
+        self.assertIn(str(below), str(self.assertRaises(KeyFileError, load_for_check, below)))
 
     def test_each_key_has_a_version_of_its_own(self) -> None:
         other = new_keys().decode().split()[2]

@@ -125,6 +125,15 @@ KEPT = {
     ),
     "a database that is a folder": Row({DATABASE: "folder"}, f"{DATABASE}: the database FOLDER/folder cannot be used"),
     "a database of another program": Row({DATABASE: "foreign.db"}, "foreign.db was not made by this mxisd"),
+    "a database of mxisd 1.x": Row(
+        {DATABASE: "mxisd-1.db"},
+        f"{DATABASE}: the database FOLDER/mxisd-1.db was not made by this mxisd; it is mxisd 1.x or ma1sd's: name a "
+        "new file here, and 'mxisd migrate --from FOLDER/mxisd-1.db --to mxisd.yaml' fills it with",
+    ),
+    "a database of Sydent": Row({DATABASE: "sydent.db"}, "'mxisd migrate --from FOLDER/sydent.db --to mxisd.yaml'"),
+    "a key among Sydent's settings": Row(
+        {"key.path": "sydent.conf"}, "key.path: FOLDER/sydent.conf is not a file of signing keys: expected lines"
+    ),
     "a database of another, marked": Row({DATABASE: "marked.db"}, "marked.db was not made by this mxisd"),
     "no database": Row({DATABASE: "garbage"}, "file is not a database"),
     "a database of a newer mxisd": Row({DATABASE: "newer.db"}, "has schema version 99, made by a newer mxisd"),
@@ -140,12 +149,8 @@ KEPT = {
     "postgresql": Row({"storage.backend": "postgresql"}, "storage.backend: postgresql is not supported"),
     "an unknown storage": Row({"storage.backend": "mongodb"}, "storage.backend: expected one of"),
     "a key of garbage": Row({"key.path": "garbage"}, "key.path: FOLDER/garbage is not a file of signing keys"),
-    "a key file without a key": Row({"key.path": "empty"}, "key.path: FOLDER/empty holds no signing key"),
     "a key of another kind": Row({"key.path": "key.pem"}, "key.path: FOLDER/key.pem is not a file of signing keys"),
-    "a key that is a folder": Row({"key.path": "folder"}, "key.path: cannot use the signing keys in FOLDER/folder: Is"),
-    "a key in a missing folder": Row(
-        {"key.path": "absent/key"}, "key.path: cannot use the signing keys in FOLDER/abse"
-    ),
+    "a key that is a folder of other things": Row({"key.path": "."}, "key.path: FOLDER is a folder without keys of"),
     "a key in what is no folder": Row(
         {"key.path": "page.html/key"}, "key.path: cannot use the signing keys in FOLDER/"
     ),

@@ -117,6 +117,7 @@ def _files() -> Path:
         "translated.de.eml": _MAIL,
         "parts.eml": "Subject: Hello\nContent-Type: multipart/mixed\n\nNo parts\n",
         "charset.eml": "Subject: Hello\nContent-Type: text/plain; charset=runes\n\nGood day\n",
+        "sydent.conf": f"[crypto]\ned25519.signingkey = ed25519 0 {'A' * 43}\n",
         "two.key": f"ed25519 0 {'A' * 43}\ned25519 1 {'B' * 42}A\n",
         **_certificates(),
     }
@@ -139,6 +140,8 @@ def _databases(folder: Path) -> None:
         "older.db": f"{migrations()[0]}; {ours}; PRAGMA user_version = 1",
         "old.db": f"{migrations()[0]}; {ours}; PRAGMA user_version = 1",
         "foreign.db": "CREATE TABLE a (b)",
+        "mxisd-1.db": "CREATE TABLE invite_3pid (id)",
+        "sydent.db": "CREATE TABLE local_threepid_associations (id); PRAGMA user_version = 5",
         "marked.db": "CREATE TABLE a (b); PRAGMA application_id = 1; PRAGMA user_version = 1",
         "newer.db": f"CREATE TABLE a (b); {ours}; PRAGMA user_version = 99",
     }

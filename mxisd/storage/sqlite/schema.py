@@ -25,6 +25,8 @@ log = Logger()
 # SQLite's application_id of all our databases, of whatever version: "mxis" in ASCII.
 APPLICATION_ID = 0x6D786973
 
+# Tables by which a database is known that an older identity server has left.
+FORMER = {"invite_3pid": "mxisd 1.x or ma1sd", "local_threepid_associations": "Sydent"}
 
 STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {3: respell}
 """By version: what is to be done after the script, in its transaction."""
@@ -121,7 +123,7 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
         return 0
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise UnusableDatabase(f"the database {path} was not made by this mxisd; name another file")
+        raise UnusableDatabase(f"the database {path} was not made by this mxisd; {_advice(connection, path)}")
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     newest = len(migrations())
     if version > newest:
@@ -129,6 +131,15 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
             f"the database {path} has schema version {version}, made by a newer mxisd; this one knows {newest}"
         )
     return version
+
+
+def _advice(connection: sqlite3.Connection, path: Path) -> str:
+    """What to do about a database that is not ours."""
+    for table, server in FORMER.items():
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
+            command = f"mxisd migrate --from {path} --to mxisd.yaml"
+            return f"it is {server}'s: name a new file here, and '{command}' fills it with what is in this one"
+    return "name another file"
 
 
 def _copy(connection: sqlite3.Connection, path: Path) -> None:
