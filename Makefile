@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 # Real servers for the tests, and what some Python packages are built with.  None of them has to run as a service.
-TEST_PACKAGES := redis-server nginx apache2 slapd ldap-utils postgresql mariadb-server postfix chromium systemd wrk \
+TEST_PACKAGES := redis-server nginx apache2 slapd ldap-utils postgresql pgbouncer mariadb-server postfix chromium systemd wrk \
 	gcc python3-dev python3-venv libldap2-dev libsasl2-dev
 
 # Modules of tests that start no server: they are told by what they import.

@@ -132,7 +132,7 @@ async def measure(reactor: Any, folder: Path, percent: int, invites: int) -> Non
         bulk_query="SELECT mxid AS uid, address FROM users WHERE medium = ? AND address IN (?)",
     )
     config = Sql(enabled=True, connection=Secret(folder / "users.db"), identity=identity)
-    store, threads = sql_store("sql", config, reactor, UserIds("example.org"))
+    store, threads = sql_store("sql", config, reactor, UserIds("example.org"), print)
     threads.setServiceParent(services)
     assert store.source is not None
     source = Counting(store.source)

@@ -115,7 +115,7 @@ def in_sql(name: str, where: tuple[str, str], connection: Any, mark: str, reacto
     type_, location = where
     identity = replace(databases.with_bulk(Sql()).identity, type="uid", query=SINGLE)
     config = Sql(enabled=True, type=type_, connection=Secret(location), identity=identity)  # type: ignore[arg-type]
-    store, threads = sql_store(name, config, reactor, UserIds(DOMAIN))
+    store, threads = sql_store(name, config, reactor, UserIds(DOMAIN), print)
     single, bulk = SINGLE.replace("?", mark), databases.BULK.replace("?", mark)
     cursor = connection.cursor()
 

@@ -88,6 +88,8 @@ class Core:
         self.services = Services()
         self.live: dict[str, Callable[[Config], object]] = {}
         """What takes values from a new configuration without a restart, by the key that it is about."""
+        self.warnings: list[str] = list(config.warnings)
+        """What the administrator should know at start: of the configuration, and of what the parts find out."""
 
         self.storage = self.run(ends.engine(config, reactor)).storage
         path = config.key.path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .accounts.build import build as build_accounts
 from .appservice.build import build as build_appservice
 from .clock import now
@@ -50,11 +52,12 @@ def build_parts(core: Core, notifier: MessageSender[Message]) -> Served:
     return Served(stores, lookups, policies, accounts, threepids, invites, appservice)
 
 
-def check(config: Config, reactor: IReactor) -> None:
+def check(config: Config, reactor: IReactor) -> Sequence[str]:
     """
-    Build the whole server as the start does, without making, changing or serving anything.
+    Build the whole server as the start does, without making, changing or serving anything; returns its warnings.
 
     Raises :class:`~mxisd.errors.StartError` exactly if the start would.
     """
     core = Core(config, reactor, DryEnds())
     core.ends.listen(core, build(core))
+    return core.warnings

@@ -68,7 +68,7 @@ def makeService(options: Options) -> IService:  # the name that twistd looks for
         ends.listen(core, server.build(core))
     except StartError as error:
         raise SystemExit(f"mxisd cannot start:\n{error}") from None
-    for warning in config.warnings:
+    for warning in core.warnings:
         log.warn("{caution}", caution=warning)
     bind = ", ".join(config.server.bind)
     log.info("mxisd {version} serves {url} at {bind}", version=__version__, url=config.server.public_url, bind=bind)

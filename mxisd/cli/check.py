@@ -36,12 +36,12 @@ def check(path: Path, processes: int, say: Callable[[str], object]) -> bool:
         config = load_config(path)
         if processes:
             workers.check(config)
-        server.check(config, installed_reactor())
+        warnings = server.check(config, installed_reactor())
     except StartError as error:
         for line in str(error).splitlines():
             say(line)
         return False
-    for warning in config.warnings:
+    for warning in warnings:
         say(f"warning: {warning}")
     say(f"{path} is good: mxisd would serve {config.server.public_url}")
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from .engine.hosts import BaseUrl
 from .engine.section import Finding, Secret, Section, Unfit, Value
@@ -66,6 +66,9 @@ class Sql(Section):
     profile: Profile = Profile()
     lookup: Query = Query()
 
+    built_in: ClassVar[bool] = False
+    """Whether there is a query for everything that is not set."""
+
     @property
     def used(self) -> bool:
         """Whether any feature is on."""
@@ -82,10 +85,17 @@ class Sql(Section):
     def cautions(self) -> Iterable[Finding]:
         if self.auth.enabled:
             yield Finding("auth.enabled", "passwords cannot be checked in a database: use rest, exec or ldap for that")
+        identity = self.identity
+        if self.offers(identity) and not (self.built_in or identity.query or identity.bulk_query or identity.medium):
+            yield Finding(
+                "identity.query", "not set: nobody is found by address; for Synapse's database use synapseSql"
+            )
 
 
 class SynapseSql(Sql):
     """``synapseSql``: users in Synapse's own database."""
+
+    built_in = True
 
     legacy_room_names: bool = False
 

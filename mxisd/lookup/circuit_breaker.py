@@ -12,7 +12,7 @@ from twisted.logger import LogLevel
 from ..log import Logger
 from ..matrix.ids import InvalidIdentifier, server_of
 from ..matrix.threepid import ThreePid
-from ..net.errors import NotJson, TooLarge
+from ..net.errors import NotJson, RequestRefused, TooLarge
 from ..waiting import within
 from .source import Source, Unavailable, Unusable
 
@@ -22,7 +22,7 @@ log = Logger()
 FAILURES = 3
 OPEN_FOR = 30.0
 # Answers that arrived: one bad record among many is no reason to ask for none of them.
-_ARRIVED = (Unusable, NotJson, TooLarge)
+_ARRIVED = (Unusable, NotJson, TooLarge, RequestRefused)
 
 
 class Counts(Struct):

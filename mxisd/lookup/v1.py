@@ -13,7 +13,7 @@ from ..cache import Cache
 from ..clock import now
 from ..matrix.signing import verify
 from ..matrix.threepid import ThreePid, fold, spellings
-from ..net.errors import NotJson, OutboundError
+from ..net.errors import NotJson, status_error
 from ..net.http_client import Http
 
 PATH = "/_matrix/identity/api/v1"
@@ -78,7 +78,7 @@ class V1:
         query = urlencode({"medium": asked.medium, "address": asked.address})
         answer = await self._http.request("GET", f"{base_url}{PATH}/lookup?{query}")
         if answer.status != 200:
-            raise OutboundError(f"{answer.url} answered with status {answer.status}")
+            raise status_error(answer.status, f"{answer.url} answered with status {answer.status}")
         association = answer.decode(_Association)
         if not association.mxid or fold(association.medium, association.address) != threepid:
             return None
@@ -92,7 +92,7 @@ class V1:
         asked = [spelling for threepid in threepids for spelling in spellings(threepid)]
         answer = await self._http.request("POST", f"{base_url}{PATH}/bulk_lookup", json={"threepids": asked})
         if answer.status != 200:
-            raise OutboundError(f"{answer.url} answered with status {answer.status}")
+            raise status_error(answer.status, f"{answer.url} answered with status {answer.status}")
         return {fold(medium, address): user_id for medium, address, user_id in answer.decode(_Associations).threepids}
 
     async def _check_signatures(self, base_url: str, association: _Association, content: Any) -> None:
@@ -111,7 +111,7 @@ class V1:
             if answer.status == 404:
                 return "", _HOUR
             if answer.status != 200:
-                raise OutboundError(f"{answer.url} answered with status {answer.status}")
+                raise status_error(answer.status, f"{answer.url} answered with status {answer.status}")
             return answer.decode(_Key).public_key, _HOUR
 
         return await self._keys.get((base_url, key_id), load)

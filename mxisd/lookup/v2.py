@@ -10,8 +10,8 @@ from msgspec import Struct
 from ..matrix.error import read_error
 from ..matrix.hashing import digests
 from ..matrix.threepid import ThreePid
-from ..net.errors import NotJson, OutboundError
-from ..net.http_client import Http, HttpResponse
+from ..net.errors import NotJson, OutboundError, RequestRefused, status_error
+from ..net.http_client import Http
 
 T = TypeVar("T")
 
@@ -29,11 +29,10 @@ class NotServed(OutboundError):
     """The server does not have version 2 of the API."""
 
 
-class _Refused(OutboundError):
-    def __init__(self, answer: HttpResponse) -> None:
-        error = read_error(answer.body)
-        super().__init__(f"{answer.url} answered with status {answer.status}, {error}")
-        self.errcode = error.errcode
+class _Refused(RequestRefused):
+    def __init__(self, message: str, errcode: str) -> None:
+        super().__init__(message)
+        self.errcode = errcode
 
 
 class _Account(Struct):
@@ -111,7 +110,7 @@ class V2:
             account = await self._request("POST", "/account/register", _Account, await self._open_id())
         except _Refused as refused:
             # Not for want of anything that would be done about it.
-            raise OutboundError(str(refused)) from None
+            raise RequestRefused(str(refused)) from None
         token = account.token or account.access_token
         if not token:
             raise NotJson(f"{self._base_url} registered us without telling the access token")
@@ -142,7 +141,9 @@ class V2:
         answer = await self._http.request(method, f"{self._base_url}{PATH}{path}", headers=headers, json=body)
         if answer.status == 200:
             return answer.decode(shape)
-        refused = _Refused(answer)
-        if answer.status in (404, 405) and refused.errcode in ("", "M_UNKNOWN", "M_UNRECOGNIZED", "M_NOT_FOUND"):
-            raise NotServed(str(refused))
-        raise refused
+        error = read_error(answer.body)
+        message = f"{answer.url} answered with status {answer.status}, {error}"
+        if answer.status in (404, 405) and error.errcode in ("", "M_UNKNOWN", "M_UNRECOGNIZED", "M_NOT_FOUND"):
+            raise NotServed(message)
+        failure = status_error(answer.status, message)
+        raise _Refused(message, error.errcode) if isinstance(failure, RequestRefused) else failure

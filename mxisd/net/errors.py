@@ -60,6 +60,16 @@ class NotJson(OutboundError):
     retryable = False
 
 
+class RequestRefused(OutboundError):
+    """The server is there, and answered this request with a status below 500 that is no success."""
+
+
+def status_error(status: int, message: str) -> OutboundError:
+    """The error of an answer whose status is no success."""
+    # Too many requests are not one too many of this kind.
+    return RequestRefused(message) if status < 500 and status != 429 else OutboundError(message)
+
+
 def explained(error: Exception, url: str) -> OutboundError:
     """Any failure of Twisted's HTTP client as one of ours; ``url`` is for the message."""
     causes = list(_causes(error))

@@ -112,19 +112,23 @@ class Reader:
         found = [entry for entry in _readable(self._entry, given) if entry is not None]
         return Entries(found[:limit], more=_true(answer.get("limited")) or len(found) > limit)
 
-    def login(self, user_id: str, auth: Fields, unsaid: bool = False) -> Profile | None:
+    def login(self, user_id: str, answer: Fields, unsaid: bool = False) -> Profile | None:
         """
         Whom a password has let in who said to be ``user_id``; ``unsaid`` is what it means if that is not told.
 
-        Raises :class:`BadAnswer`.
+        The profile may stand beside ``auth``.  Raises :class:`BadAnswer`.
         """
+        auth = _object(answer.get("auth"), "auth") or {}
+        if unsaid:
+            # Who has said yes already need not write ``auth`` at all.
+            auth = {**answer, **auth}
         success = auth.get("success")
         if not (unsaid if success is None else _true(success)):
             return None
         told = self.user_id(auth["id"]) if auth.get("id") else user_id
         if told is None:
             return None
-        profile = ProfileFields(auth)
+        profile = ProfileFields(auth if auth.get("profile") else answer)
         return Profile(told, profile.display_name, profile.addresses, frozenset(profile.roles))
 
     def _pair(self, given: object, what: str) -> tuple[ThreePid, str | None]:
@@ -138,11 +142,6 @@ class Reader:
         if user_id is None:
             return None
         return Entry(user_id, _text(fields.get("display_name")), _text(fields.get("avatar_url")))
-
-
-def auth_of(answer: Fields) -> Fields:
-    """What an answer says about a password.  Raises :class:`BadAnswer`."""
-    return _object(answer.get("auth"), "auth") or {}
 
 
 def _readable(read: Any, given: Iterable[tuple[str, object]]) -> Iterator[Any]:

@@ -27,7 +27,7 @@ def build(core: Core) -> Stores:
     Raises :class:`~mxisd.config.ConfigError`.
     """
     config, reactor, http = core.config, core.reactor, core.admin_http
-    user_ids = user_ids_of(config)
+    user_ids, warn = user_ids_of(config), core.warnings.append
     stores: list[Store] = []
 
     def add(store: Store, service: Service) -> None:
@@ -37,9 +37,10 @@ def build(core: Core) -> Stores:
     if config.memory.enabled:
         stores.append(_memory(core, user_ids))
     if config.sql.used:
-        add(*sql_store("sql", config.sql, reactor, user_ids))
+        add(*sql_store("sql", config.sql, reactor, user_ids, warn))
     if config.synapse_sql.used:
-        add(*synapse_store("synapseSql", config.synapse_sql, config.matrix.domain, reactor, user_ids))
+        domain = config.matrix.domain
+        add(*synapse_store("synapseSql", config.synapse_sql, domain, reactor, user_ids, warn))
     for key, section in ldap_sections(config):
         store, _, service = ldap_store(key, section, config.outbound.ca_file, reactor, user_ids)
         add(store, service)
@@ -48,7 +49,7 @@ def build(core: Core) -> Stores:
     if config.exec.used:
         stores.append(ExecStore(config.exec, reactor, core.environ, user_ids).offered())
     if config.wordpress.enabled:
-        add(*wordpress_store(config.wordpress, reactor, http, user_ids))
+        add(*wordpress_store(config.wordpress, reactor, http, user_ids, warn))
     # Who is asked first; the numbers are mxisd's.
     priorities = {"memory": math.inf, "wordpress": 15, "exec": config.exec.identity.priority or 0}
     stores.sort(key=lambda store: priorities.get(store.name, 20), reverse=True)

@@ -11,7 +11,7 @@ from ..log import Logger
 from ..matrix.threepid import ThreePid
 from ..net.http_client import Http, HttpResponse
 from .address import in_all_spellings, one_by_one
-from .bodies import BadAnswer, Fields, ProfileFields, Reader, auth_of, decoded, user_parts
+from .bodies import BadAnswer, Fields, ProfileFields, Reader, decoded, user_parts
 from .localpart import UserIds
 from .store import Entry, Profile, Store
 
@@ -94,7 +94,7 @@ class RestStore:
         if user is None:
             return None
         answer = await self._post("auth", {"auth": {**user, "password": password}}, nothing=_NOT_LET_IN)
-        return self._reader.login(user_id, auth_of(answer))
+        return self._reader.login(user_id, answer)
 
     async def _profile(self, endpoint: str, user_id: str) -> ProfileFields:
         user = user_parts(self._user_ids, user_id)

@@ -12,7 +12,7 @@ from ..reactor import IReactor
 from ..services import Service
 from .address import kept
 from .localpart import UserIds
-from .sql.build import database_of
+from .sql.build import Warn, database_of
 from .sql.query import Query
 from .sql.search import Search, search_of_parts
 from .sql.store import Queries, SqlStore
@@ -39,10 +39,12 @@ class _LoggedIn(Struct):
     user_display_name: str | None = None
 
 
-def wordpress_store(config: Wordpress, reactor: IReactor, http: Http, user_ids: UserIds) -> tuple[Store, Service]:
+def wordpress_store(
+    config: Wordpress, reactor: IReactor, http: Http, user_ids: UserIds, warn: Warn
+) -> tuple[Store, Service]:
     """The store, and its threads.  Raises :class:`~mxisd.config.ConfigError`."""
     sql = config.sql
-    database, threads = database_of("wordpress.sql", sql.type, sql.connection or "", reactor)
+    database, threads = database_of("wordpress.sql", sql.type, sql.connection or "", reactor, warn)
 
     def query(text: str) -> Query:
         return database.query(text.replace(_PREFIX, sql.table_prefix))

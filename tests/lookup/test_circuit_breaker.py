@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mxisd.lookup.circuit_breaker import FAILURES, OPEN_FOR, CircuitBreaker
 from mxisd.lookup.source import Unavailable, Unusable
 from mxisd.matrix.threepid import ThreePid
-from mxisd.net.errors import NotJson, TooLarge
+from mxisd.net.errors import NotJson, TooLarge, status_error
 from tests.lookup.book import ALICE, BOB, Book, email
 
 ANNA, BERT = email("anna"), email("bert")
@@ -84,14 +84,24 @@ class CircuitBreakerTests(SynchronousTestCase):
         self.assertEqual(self.guarded.counts.skipped, 2)
 
     def test_answers_that_cannot_be_used_do_not_break_it(self) -> None:
-        for error in (Unusable("no user"), NotJson("no JSON"), TooLarge("too large")):
+        for error in (Unusable("no user"), NotJson("no JSON"), TooLarge("too large"), status_error(404, "status 404")):
             self.book.before = lambda error=error: fail(error)
             for _ in range(FAILURES):
                 self.assertFalse(self.works())
         self.book.before = None
         self.assertTrue(self.works())
-        self.assertEqual(self.guarded.counts.failed, 3 * FAILURES)
+        self.assertEqual(self.guarded.counts.failed, 4 * FAILURES)
         self.assertIn("an answer of book cannot be used: no user", self.lines())
+
+    def test_statuses_that_concern_the_server_break_it(self) -> None:
+        for status in (429, 500, 503):
+            self.book.before = lambda status=status: fail(status_error(status, f"status {status}"))
+            for _ in range(FAILURES):
+                self.assertFalse(self.works())
+            self.book.before = None
+            self.assertFalse(self.works())
+            self.clock.advance(OPEN_FOR)
+            self.assertTrue(self.works())
 
     def test_an_answer_that_cannot_be_used_shows_that_a_source_is_back(self) -> None:
         self.break_()

@@ -123,13 +123,13 @@ STORES = {
         sql("mysql", "postgresql://a/b"), "sql.connection: expected a database of the"
     ),
     "sql with a bad option": Row(
-        sql("postgresql", "//a/b?prepareThreshold=x"), "sql.connection: preparethreshold has a value"
+        sql("postgresql", "//a/b?prepareThreshold=x"), "sql.connection: prepareThreshold: expected a whole number"
     ),
     "sql with missing authorities": Row(
-        sql("mysql", "//a/b?serverSslCert=FOLDER/absent"), "sql.connection: serversslcert: FOLDER/absent"
+        sql("mysql", "//a/b?serverSslCert=FOLDER/absent"), "sql.connection: serverSslCert: FOLDER/absent"
     ),
     "sql with authorities of garbage": Row(
-        sql("mysql", "//a/b?serverSslCert=FOLDER/garbage"), "sql.connection: serversslcert: FOLDER/garbage"
+        sql("mysql", "//a/b?serverSslCert=FOLDER/garbage"), "sql.connection: serverSslCert: FOLDER/garbage"
     ),
     "postgresql without its library": Row(
         sql("postgresql", "//a/b"), "sql.type: the library psycopg is not installed", without="psycopg"

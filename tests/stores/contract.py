@@ -38,6 +38,7 @@ class StoreCase(TestCase):
 
     async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
         self.user_ids = UserIds(DOMAIN)
+        self.warnings: list[str] = []
         self.store = await self.build()
 
 

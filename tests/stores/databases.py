@@ -108,7 +108,7 @@ class SqlCase(contract.StoreCase):
     async def build(self) -> Store:
         type_, connection = self.make()
         config = replace(self.config, type=type_, connection=Secret(connection))
-        return self.started(*sql_store("sql", config, reactor, self.user_ids))
+        return self.started(*sql_store("sql", config, reactor, self.user_ids, self.warnings.append))
 
 
 class SqlContract(

@@ -78,7 +78,7 @@ class SynapseCase(contract.StoreCase):
     async def build(self) -> Store:
         type_, connection = self.make()
         config = replace(self.config, type=type_, connection=Secret(connection))
-        return self.started(*synapse_store("synapseSql", config, DOMAIN, reactor, self.user_ids))
+        return self.started(*synapse_store("synapseSql", config, DOMAIN, reactor, self.user_ids, self.warnings.append))
 
 
 class SynapseContract(

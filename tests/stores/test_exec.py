@@ -14,6 +14,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.config.exec import Auth, Directory, Exec, Exit, Format, Identity, Lookup, Process, Profile, Search
+from mxisd.lookup.source import Unusable
 from mxisd.matrix.threepid import EMAIL, ThreePid
 from mxisd.reactor import installed_reactor
 from mxisd.stores.bodies import BadAnswer
@@ -153,9 +154,9 @@ class ProgramTests(ExecCase):
             assert store.authentication
             self.assertIsNone(await store.authentication.authenticate(ALICE.user_id, "x"))
             self.assertIsNone(await self.look_up(store))
-        with self.assertRaisesRegex(ProgramFailed, "exit code 2"):
+        with self.assertRaisesRegex(Unusable, "exit code 2"):
             await self.look_up(self.with_shell("exit 2", exit=exits))
-        with self.assertRaisesRegex(ProgramFailed, "signal"):
+        with self.assertRaisesRegex(Unusable, "signal"):
             await self.look_up(self.with_shell("kill -9 $$"))
 
     async def test_the_exit_code_decides_where_json_says_nothing_else(self) -> None:
@@ -166,15 +167,19 @@ class ProgramTests(ExecCase):
             ('{"auth":{"success":null}}', None),
             ('{"auth":{"success":"true"}}', None),
             ('{"auth":{"profile":{"display_name":"Alice"}}}', "Alice"),
+            ('{"profile":{"display_name":"Alice"}}', "Alice"),
+            ('{"auth":{"success":true},"profile":{"display_name":"Alice"}}', "Alice"),
+            ('{"success":true,"profile":{"display_name":"Alice"}}', "Alice"),
         ):
             for code, profile in ((0, StoreProfile(ALICE.user_id, name)), (1, None)):
                 store = self.with_shell(f"printf '%s' '{output}'; exit {code}", output=JSON)
                 assert store.authentication
                 found = await store.authentication.authenticate(ALICE.user_id, "x")
                 self.assertEqual(found, profile, output)
-        store = self.with_shell("""printf '%s' '{"auth":{"success":false}}'""", output=JSON)
-        assert store.authentication
-        self.assertIsNone(await store.authentication.authenticate(ALICE.user_id, "x"))
+        for output in ('{"auth":{"success":false}}', '{"success":false}', '{"success":true,"auth":{"success":false}}'):
+            store = self.with_shell(f"printf '%s' '{output}'", output=JSON)
+            assert store.authentication
+            self.assertIsNone(await store.authentication.authenticate(ALICE.user_id, "x"))
 
     async def test_input_has_no_end_of_a_line_that_nobody_typed(self) -> None:
         store = self.with_shell(

@@ -64,15 +64,15 @@ class LocationTests(SynchronousTestCase):
     def test_reads_the_form_of_mxisd(self) -> None:
         self.assertEqual(
             parse("//db.example.org:5433/people?user=mxisd&password=s%26cret+&sslMode=require", "postgresql"),
-            Location("db.example.org", 5433, "people", "mxisd", "s&cret+", {"sslmode": "require"}),
+            Location([("db.example.org", 5433)], "people", "mxisd", "s&cret+", {"sslmode": "require"}, "s&cret "),
         )
-        self.assertEqual(parse("//[::1]/people", "mysql"), Location("::1", None, "people", None, None, {}))
+        self.assertEqual(parse("//[::1]/people", "mysql"), Location([("::1", None)], "people", None, None, {}))
 
     def test_reads_urls(self) -> None:
-        expected = Location("localhost", 3306, "people", "me", "p@ss", {})
+        expected = Location([("localhost", 3306)], "people", "me", "p@ss", {})
         self.assertEqual(parse("mysql://me:p%40ss@localhost:3306/people", "mysql"), expected)
         self.assertEqual(parse("jdbc:mariadb://localhost:3306/people?user=me&password=p@ss", "mysql"), expected)
-        self.assertEqual(parse("postgres:///people", "postgresql").host, "localhost")
+        self.assertEqual(parse("postgres:///people", "postgresql").hosts, [("localhost", None)])
 
     def test_refuses_everything_else_without_repeating_it(self) -> None:
         for text in ("", "people", "//host", "//host/", "//ho st:x/people?password=hidden", "oracle://host/hidden"):

@@ -90,7 +90,7 @@ class WordpressTests(contract.StoreCase):
             sql=WordpressSql(connection=Secret(database()), table_prefix="blog_"),
         )
         http = HttpClient(reactor, Resolver(reactor, [("127.0.0.1", 9)]), Trust(), ANYWHERE)
-        return self.started(*wordpress_store(config, reactor, http, self.user_ids))
+        return self.started(*wordpress_store(config, reactor, http, self.user_ids, self.warnings.append))
 
     async def test_finds_users_by_their_address(self) -> None:
         assert self.store.source

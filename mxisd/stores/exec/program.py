@@ -15,6 +15,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from ...log import Logger
+from ...lookup.source import Unusable
 from ...reactor import IReactor
 from ...waiting import within
 
@@ -26,7 +27,11 @@ _SETSID = shutil.which("setsid") or "/usr/bin/setsid"
 
 
 class ProgramFailed(Exception):
-    """A program that did not do what it is there for."""
+    """A program that cannot be run, or takes too long."""
+
+
+class ProgramCrashed(Unusable):
+    """A program that ended in a way that is no answer: another question may go well."""
 
 
 class Ended(Struct, frozen=True):
@@ -42,10 +47,11 @@ async def run(
     """
     Run a program, which is looked for in ``PATH``, with its arguments and all of its environment.
 
-    After ``timeout`` it is killed, and so is what it has started.  Raises :class:`ProgramFailed`.
+    After ``timeout`` it is killed, and so is what it has started.  Raises :class:`ProgramFailed` and
+    :class:`ProgramCrashed`.
     """
     if any("\0" in text for text in (*command, *environment.values())):
-        raise ProgramFailed("NUL cannot be passed to a program")
+        raise ProgramCrashed("NUL cannot be passed to a program")
     program = _Program(command[0], input_)
     # In a session of its own it can be killed with everything that belongs to it.
     reactor.spawnProcess(program, _SETSID, ["setsid", "--", *command], env=dict(environment))
@@ -74,7 +80,7 @@ class _Program(ProcessProtocol):
     def outReceived(self, data: bytes) -> None:
         self._output += data
         if len(self._output) > MAX_OUTPUT_BYTES and not self.done.called:
-            self.done.errback(ProgramFailed(f"{self._name} was killed: it wrote too much"))
+            self.done.errback(ProgramCrashed(f"{self._name} was killed: it wrote too much"))
             self._kill()
 
     def errReceived(self, data: bytes) -> None:
@@ -87,7 +93,7 @@ class _Program(ProcessProtocol):
         if self.done.called:
             return
         if code is None:
-            self.done.errback(ProgramFailed(f"{self._name} was ended by a signal"))
+            self.done.errback(ProgramCrashed(f"{self._name} was ended by a signal"))
         else:
             self.done.callback(Ended(code, bytes(self._output)))
 

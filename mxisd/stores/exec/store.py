@@ -11,14 +11,16 @@ from ...lookup.source import Batch
 from ...matrix.threepid import ThreePid
 from ...reactor import IReactor
 from ..address import in_all_spellings, one_by_one
-from ..bodies import BadAnswer, Fields, ProfileFields, Reader, auth_of, decoded, user_parts
+from ..bodies import BadAnswer, Fields, ProfileFields, Reader, decoded, user_parts
 from ..localpart import UserIds
 from ..store import Entry, Profile, Store
-from .program import ProgramFailed, run
+from .program import ProgramCrashed, ProgramFailed, run
 from .request import Request
 
 # Programs at the same time: each is a process to be started.
 _AT_ONCE = 8
+# Exit codes by which setsid says that a program cannot be run, or is not there.
+_NOT_THERE = (126, 127)
 
 
 class ExecStore:
@@ -97,9 +99,10 @@ class ExecStore:
         if process.output.type is None or not output:
             return self._reader.login(user_id, {}, unsaid=True)
         if process.output.type == "json":
-            return self._reader.login(user_id, auth_of(decoded(output)), unsaid=True)
+            return self._reader.login(user_id, decoded(output), unsaid=True)
         said, name = _lines(output)
-        return self._reader.login(user_id, {"success": said or "true", "profile": {"display_name": name or None}})
+        auth = {"success": said or "true", "profile": {"display_name": name or None}}
+        return self._reader.login(user_id, {"auth": auth})
 
     async def _lookup_one(self, threepid: ThreePid) -> str | None:
         process = self._config.identity.lookup.single
@@ -144,7 +147,8 @@ class ExecStore:
             return result.output.rstrip()
         if result.code in process.exit.failure:
             return None
-        raise ProgramFailed(f"{process.command} ended with the exit code {result.code}")
+        failed = ProgramFailed if result.code in _NOT_THERE else ProgramCrashed
+        raise failed(f"{process.command} ended with the exit code {result.code}")
 
 
 def _request(values: Mapping[str, str], plain: str) -> Request:

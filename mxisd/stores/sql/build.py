@@ -7,7 +7,6 @@ from typing import Any
 
 from ...config.engine.problems import ConfigError
 from ...config.sql import Sql, TypedQuery
-from ...log import Logger
 from ...reactor import IReactor
 from ...services import Service
 from ..library import MissingLibrary
@@ -22,19 +21,20 @@ from .search import Search, search, search_of_parts
 from .store import Queries, SqlStore, Typed
 from .synapse import synapse_queries
 
-log = Logger()
+Warn = Callable[[str], object]
+"""Takes what the administrator should know at start, beginning with the key."""
 
 
-def sql_store(key: str, config: Sql, reactor: IReactor, user_ids: UserIds) -> tuple[Store, Service]:
+def sql_store(key: str, config: Sql, reactor: IReactor, user_ids: UserIds, warn: Warn) -> tuple[Store, Service]:
     """
-    The store of a section, by the key of which it is called, and its threads.
+    The store of a section, by the key of which it is called, and its threads; ``warn`` is told what might surprise.
 
     Raises :class:`ConfigError`.
     """
-    database, threads = database_of(key, config.type, config.connection or "", reactor)
+    database, threads = database_of(key, config.type, config.connection or "", reactor, warn)
     queries = _queries(key, config, database, search)
     if config.offers(config.directory):
-        _tell_of_parts(key, queries)
+        _tell_of_parts(key, queries, warn)
 
     async def constant() -> Queries:
         return queries
@@ -43,15 +43,17 @@ def sql_store(key: str, config: Sql, reactor: IReactor, user_ids: UserIds) -> tu
     return _offering(config, store, lists=queries.listing is not None), threads
 
 
-def synapse_store(key: str, config: Sql, domain: str, reactor: IReactor, user_ids: UserIds) -> tuple[Store, Service]:
+def synapse_store(
+    key: str, config: Sql, domain: str, reactor: IReactor, user_ids: UserIds, warn: Warn
+) -> tuple[Store, Service]:
     """The same for the database of the Synapse that serves ``domain``."""
-    database, threads = database_of(key, config.type, config.connection or "", reactor)
+    database, threads = database_of(key, config.type, config.connection or "", reactor, warn)
     queries = synapse_queries(key, database, domain, _queries(key, config, database, search_of_parts))
     store = SqlStore(key, database, queries, user_ids)
     return _offering(config, store, lists=True), threads
 
 
-def database_of(key: str, type_: str, connection: str, reactor: IReactor) -> tuple[SqlDatabase, Service]:
+def database_of(key: str, type_: str, connection: str, reactor: IReactor, warn: Warn) -> tuple[SqlDatabase, Service]:
     """The database that ``type`` and ``connection`` of a section describe.  Raises :class:`ConfigError`."""
     try:
         found = driver(type_, connection)
@@ -59,6 +61,8 @@ def database_of(key: str, type_: str, connection: str, reactor: IReactor) -> tup
         raise ConfigError([f"{key}.connection: {error}"]) from None
     except MissingLibrary as error:
         raise ConfigError([f"{key}.type: {error}"]) from None
+    for caution in found.cautions:
+        warn(f"{key}.connection: {caution}")
     pool: ThreadedPool[Any] = ThreadedPool(key, found, reactor)
     return SqlDatabase(pool, found), pool
 
@@ -75,10 +79,10 @@ def _offering(config: Sql, store: SqlStore, lists: bool) -> Store:
     )
 
 
-def _tell_of_parts(key: str, queries: Queries) -> None:
+def _tell_of_parts(key: str, queries: Queries, warn: Warn) -> None:
     for name, query in (("name", queries.by_name), ("threepid", queries.by_threepid)):
         if query and query.finds_parts:
-            log.info("{key}.directory.query.{name}: LIKE ? finds parts of names and addresses", key=key, name=name)
+            warn(f"{key}.directory.query.{name}: LIKE ? finds parts of names and addresses")
 
 
 def _queries(

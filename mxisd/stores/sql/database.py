@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import closing
 from typing import Any
 
 from msgspec import Struct
 
+from ...log import Logger
+from ...lookup.source import Unusable
 from ...waiting import gather
 from ..pool import ThreadedPool
 from .drivers import Driver
 from .query import Dialect, Query
 
+log = Logger()
+
 _BATCH = 5_000
+
+
+class QueryFailed(Unusable):
+    """The database has answered a query with an error; the message quotes no value."""
 
 
 class SqlTable(Struct):
@@ -24,13 +31,13 @@ class SqlTable(Struct):
     rows: Sequence[Sequence[Any]]
 
     def column(self, name: str) -> int:
-        """Where a column is; the only one there is may have any name.  Raises :class:`LookupError`."""
+        """Where a column is; the only one there is may have any name.  Raises :class:`QueryFailed`."""
         if len(self.columns) == 1:
             return 0
         try:
             return self.columns.index(name)
         except ValueError:
-            raise LookupError(f"the query has no column {name}: it has {', '.join(self.columns)}") from None
+            raise QueryFailed(f"the query has no column {name}: it has {', '.join(self.columns)}") from None
 
 
 class SqlDatabase:
@@ -48,14 +55,15 @@ class SqlDatabase:
         return Query(text, self.dialect)
 
     async def find(self, sql: str, values: Sequence[str]) -> SqlTable:
-        """What one query finds."""
-        return await self._pool.run(lambda connection: _find(connection, sql, values))
+        """What one query finds.  Raises :class:`QueryFailed`, and whatever the client library does."""
+        (table,) = await self._pool.run(self._each(sql, [values]))
+        return table
 
     async def find_each(self, sql: str, many: Sequence[Sequence[str]]) -> list[SqlTable]:
         """What a query finds for each of many values, shared out among all connections."""
         share = -(-len(many) // self._pool.size)
         results = await gather(
-            self._pool.run(_each(sql, many[start : start + share])) for start in range(0, len(many), share)
+            self._pool.run(self._each(sql, many[start : start + share])) for start in range(0, len(many), share)
         )
         return [table for tables in results for table in tables]
 
@@ -70,15 +78,23 @@ class SqlDatabase:
 
         return self._pool.stream(batches)
 
+    def _each(self, sql: str, many: Sequence[Sequence[str]]) -> Callable[[Any], list[SqlTable]]:
+        def find(cursor: Any, values: Sequence[str]) -> SqlTable:
+            cursor.execute(sql, values)
+            return SqlTable(_columns(cursor), cursor.fetchall())
 
-def _find(connection: Any, sql: str, values: Sequence[str]) -> SqlTable:
-    with closing(connection.cursor()) as cursor:
-        cursor.execute(sql, values)
-        return SqlTable(_columns(cursor), cursor.fetchall())
+        def find_each(connection: Any) -> list[SqlTable]:
+            try:
+                with self._driver.cursor(connection) as cursor:
+                    return [find(cursor, values) for values in many]
+            except Exception as error:
+                code = None if self._driver.is_lost(connection, error) else self._driver.answered(error)
+                if code is None:
+                    raise
+                log.debug("a query has failed: {error}", error=error)
+                raise QueryFailed(f"a query has failed: {type(error).__name__} ({code})") from error
 
-
-def _each(sql: str, many: Sequence[Sequence[str]]) -> Callable[[Any], list[SqlTable]]:
-    return lambda connection: [_find(connection, sql, values) for values in many]
+        return find_each
 
 
 def _columns(cursor: Any) -> list[str]:

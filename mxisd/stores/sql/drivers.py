@@ -1,32 +1,38 @@
-"""The client libraries, imported when they are needed: all but SQLite's are optional."""
+"""The kinds of databases.  Client libraries are imported when they are needed: all but SQLite's are optional."""
 
 from __future__ import annotations
 
 import sqlite3
-import ssl
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
-from importlib import import_module
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any, Protocol
 
-from ...log import Logger
-from ..library import library
 from ..pool import ThreadConnector
-from .location import BadLocation, Location, parse
+from .location import parse
+from .mysql import MySQL
+from .options import CONNECT_TIMEOUT
+from .postgresql import PostgreSQL
 from .query import Dialect
-
-log = Logger()
-
-# Seconds.  Nobody waits longer for a lookup.
-CONNECT_TIMEOUT = 5
-QUERY_TIMEOUT = 10
 
 
 class Driver(ThreadConnector[Any], Protocol):
     """How to connect to one database; connections are those of DB-API 2.0 (PEP 249)."""
 
     dialect: Dialect
+
+    @property
+    def cautions(self) -> Sequence[str]:
+        """What the administrator should know of the options of the connection."""
+        ...
+
+    def answered(self, error: Exception) -> str | None:
+        """The code of an error by which the database has answered one query, and could answer another."""
+        ...
+
+    def cursor(self, connection: Any) -> AbstractContextManager[Any]:
+        """A cursor to ask with, once or several times."""
+        ...
 
     def cursor_for_many(self, connection: Any) -> AbstractContextManager[Any]:
         """A cursor that does not hold all rows in memory."""
@@ -37,7 +43,8 @@ def driver(kind: str, connection: str) -> Driver:
     """
     How to connect to a database of a kind: ``sqlite``, ``postgresql``, ``mariadb`` or ``mysql``.
 
-    Raises :class:`~mxisd.stores.library.MissingLibrary`, and :class:`BadLocation` for a connection that cannot be.
+    Raises :class:`~mxisd.stores.library.MissingLibrary`, and :class:`~.location.BadLocation` for a connection that
+    cannot be.
     """
     if kind == "sqlite":
         return SQLite(connection)
@@ -50,6 +57,7 @@ class SQLite:
     """A file, which is only read."""
 
     dialect: Dialect = "sqlite"
+    cautions = ()
 
     def __init__(self, path: str) -> None:
         for prefix in ("jdbc:", "sqlite:"):
@@ -63,127 +71,19 @@ class SQLite:
     def is_lost(self, connection: Any, error: Exception) -> bool:
         return False
 
+    def answered(self, error: Exception) -> str | None:
+        # The rest is about locks, the file and the disk.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if not isinstance(error, sqlite3.Error):
+            return None
+        known = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE}
+        return getattr(error, "sqlite_errorname", "SQLITE_ERROR") if code in known else None
+
     def close(self, connection: Any) -> None:
         connection.close()
+
+    def cursor(self, connection: Any) -> AbstractContextManager[Any]:
+        return closing(connection.cursor())
 
     def cursor_for_many(self, connection: Any) -> AbstractContextManager[Any]:
         return closing(connection.cursor())
-
-
-class PostgreSQL:
-    """Options are those of libpq, and of the JDBC driver where both mean the same."""
-
-    dialect: Dialect = "postgresql"
-
-    def __init__(self, location: Location) -> None:
-        self._psycopg = library("psycopg", "postgresql")
-        # As the JDBC driver does: a value without a type is not enough for functions that take several.
-        self._text = import_module("psycopg.types.string").StrDumperVarchar
-        self._arguments: dict[str, Any] = {
-            "host": location.host,
-            "port": location.port,
-            "dbname": location.database,
-            "user": location.user,
-            "password": location.password,
-            "connect_timeout": CONNECT_TIMEOUT,
-            "application_name": "mxisd",
-            "client_encoding": "UTF8",
-            "options": f"-c statement_timeout={QUERY_TIMEOUT}s",
-            **_understood(location.options, self._option),
-        }
-
-    @staticmethod
-    def _option(name: str, value: str) -> dict[str, Any] | None:
-        if name in {"host", "sslmode", "sslrootcert", "sslcert", "sslkey"}:
-            return {name: value}
-        if name == "ssl":
-            return {"sslmode": "verify-full", "sslrootcert": "system"} if value in {"", "true"} else {}
-        if name == "preparethreshold":
-            return {"prepare_threshold": int(value) or None}
-        return None
-
-    def connect(self) -> Any:
-        connection = self._psycopg.connect(**self._arguments, autocommit=True)
-        connection.adapters.register_dumper(str, self._text)
-        return connection
-
-    def is_lost(self, connection: Any, error: Exception) -> bool:
-        return bool(connection.closed)
-
-    def close(self, connection: Any) -> None:
-        connection.close()
-
-    @contextmanager
-    def cursor_for_many(self, connection: Any) -> Iterator[Any]:
-        # A cursor of the server's, which lives in a transaction.
-        with connection.transaction(), connection.cursor(name="mxisd") as cursor:
-            yield cursor
-
-
-class MySQL:
-    """MySQL or MariaDB.  Once TLS is asked for, by whichever of the JDBC drivers' options, it is verified in full."""
-
-    dialect: Dialect = "mysql"
-
-    def __init__(self, location: Location) -> None:
-        self._pymysql = library("pymysql", "mysql")
-        self._many = import_module("pymysql.cursors").SSCursor
-        self._arguments: dict[str, Any] = {
-            "host": location.host,
-            "port": location.port or 3306,
-            "database": location.database,
-            "user": location.user,
-            "password": location.password or "",
-            "charset": "utf8mb4",
-            "connect_timeout": CONNECT_TIMEOUT,
-            "read_timeout": QUERY_TIMEOUT,
-            "write_timeout": QUERY_TIMEOUT,
-            **_understood(location.options, self._option),
-        }
-        authority = self._arguments.pop("authority", None)
-        if self._arguments.pop("tls", authority is not None):
-            try:
-                self._arguments["ssl"] = ssl.create_default_context(cafile=authority)
-            except OSError:
-                raise BadLocation(f"serversslcert: {authority} holds no certificates, or cannot be read") from None
-
-    @staticmethod
-    def _option(name: str, value: str) -> dict[str, Any] | None:
-        if name in {"unixsocket", "localsocket"}:
-            return {"unix_socket": value}
-        if name in {"usessl", "requiressl"}:
-            return {"tls": value == "true"}
-        if name == "sslmode":
-            return {"tls": value.lower() not in {"disable", "disabled", "preferred"}}
-        if name == "serversslcert":
-            return {"authority": value}
-        return None
-
-    def connect(self) -> Any:
-        return self._pymysql.connect(**self._arguments, autocommit=True)
-
-    def is_lost(self, connection: Any, error: Exception) -> bool:
-        return not connection.open
-
-    def close(self, connection: Any) -> None:
-        if connection.open:
-            connection.close()
-
-    def cursor_for_many(self, connection: Any) -> AbstractContextManager[Any]:
-        return closing(connection.cursor(self._many))
-
-
-def _understood(options: Mapping[str, str], read: Callable[[str, str], dict[str, Any] | None]) -> dict[str, Any]:
-    arguments: dict[str, Any] = {}
-    for name, value in options.items():
-        try:
-            read_as = read(name, value)
-        except ValueError:
-            raise BadLocation(f"{name} has a value that it cannot have") from None
-        if read_as is None:
-            # Without a value it may be the end of a password.
-            shown = name if value else "without a value (or an & in one, which is written %26)"
-            log.warn("the option {option} of a database connection has no meaning here", option=shown)
-        else:
-            arguments |= read_as
-    return arguments

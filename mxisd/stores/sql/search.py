@@ -29,7 +29,11 @@ _ENDS = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_WHOLE = re.compile(r"\s*\?(?:\s*collate\s+\S+)?", re.IGNORECASE)
+# One value, perhaps in brackets, and in functions that change its letters only.
+_WHOLE = re.compile(
+    r"(?:\s*(?:\b(?:lower|upper|lcase|ucase|unaccent)\s*)?\()*\s*\?\s*(?:::\s*\w+\s*)?[\s)]*(?:collate\s+\S+\s*)?[\s)]*",
+    re.IGNORECASE,
+)
 _REPLACE = re.compile(r"\b(?:regexp_)?replace\s*\(", re.IGNORECASE)
 _ESCAPE = re.compile(r"\s*escape\b(?:\s*\w?(?P<string>'+))?", re.IGNORECASE)
 # No term has it, and no pattern that somebody would write.
