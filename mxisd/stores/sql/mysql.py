@@ -10,7 +10,7 @@ from typing import Any
 
 from ..library import library
 from .location import BadLocation, Location
-from .options import CONNECT_TIMEOUT, QUERY_TIMEOUT, Options
+from .options import CONNECT_TIMEOUT, QUERY_TIMEOUT, ConnectionOptions
 from .query import Dialect
 
 _TLS_MODES = {
@@ -49,7 +49,7 @@ class MySQL:
         self._pymysql = library("pymysql", "mysql")
         self._many = import_module("pymysql.cursors").SSCursor
         self._hosts = location.hosts
-        options = Options(location.options)
+        options = ConnectionOptions(location.options)
         options.refuse(_REFUSED)
         self.cautions: list[str] = []
         self._arguments: dict[str, Any] = {
@@ -67,7 +67,7 @@ class MySQL:
         }
         self.cautions += options.without_effect()
 
-    def _tls(self, options: Options) -> ssl.SSLContext | None:
+    def _tls(self, options: ConnectionOptions) -> ssl.SSLContext | None:
         authorities = options.take("serverSslCert")
         mode = options.choice("sslMode", _TLS_MODES)
         wanted = [options.flag("useSSL"), options.flag("requireSSL"), authorities is not None or None]
@@ -123,14 +123,14 @@ class MySQL:
         return closing(connection.cursor(self._many))
 
 
-def _collation(options: Options) -> str | None:
+def _collation(options: ConnectionOptions) -> str | None:
     collation = options.take("connectionCollation")
     if collation is not None and not re.fullmatch(r"utf8mb4_\w+", collation):
         raise BadLocation("connectionCollation: expected one of utf8mb4, which everything is compared in")
     return collation
 
 
-def _first_statement(options: Options) -> str | None:
+def _first_statement(options: ConnectionOptions) -> str | None:
     """What has to be said before the first query."""
     settings = [options.take("sessionVariables")]
     rows = options.number("maxRows")

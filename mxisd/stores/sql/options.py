@@ -14,7 +14,7 @@ CONNECT_TIMEOUT = 5
 QUERY_TIMEOUT = 10
 
 
-class Options:
+class ConnectionOptions:
     """Options whose names have any case: each is taken by whoever honours it, and what is left has no effect."""
 
     def __init__(self, given: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from ...log import Logger
 from ..library import library
 from .location import BadLocation, Location
-from .options import CONNECT_TIMEOUT, QUERY_TIMEOUT, Options
+from .options import CONNECT_TIMEOUT, QUERY_TIMEOUT, ConnectionOptions
 from .query import Dialect
 
 log = Logger()
@@ -76,7 +76,7 @@ class PostgreSQL:
 
     def __init__(self, location: Location) -> None:
         self._psycopg = library("psycopg", "postgresql")
-        options = Options(location.options)
+        options = ConnectionOptions(location.options)
         options.refuse(_REFUSED)
         self.cautions: list[str] = []
         self._settings = {"statement_timeout": f"{QUERY_TIMEOUT}s", **_settings(options), _MARK: "yes"}
@@ -100,7 +100,7 @@ class PostgreSQL:
         }
         self.cautions += options.without_effect()
 
-    def _tls(self, options: Options) -> dict[str, str]:
+    def _tls(self, options: ConnectionOptions) -> dict[str, str]:
         mode = options.choice("sslMode", _TLS_MODES)
         if mode is None and options.flag("ssl"):
             mode = "verify-full"
@@ -184,7 +184,7 @@ class PostgreSQL:
             yield
 
 
-def _settings(options: Options) -> dict[str, str]:
+def _settings(options: ConnectionOptions) -> dict[str, str]:
     """The settings of the server's that are asked for."""
     settings = {}
     text = (options.take("options") or "").strip()
@@ -207,7 +207,7 @@ def _start_up(settings: Mapping[str, str]) -> str:
     return " ".join(f"-c {name}={value}" for name, value in escaped.items())
 
 
-def _preparing(options: Options) -> dict[str, None]:
+def _preparing(options: ConnectionOptions) -> dict[str, None]:
     """Whether statements are prepared, which some poolers cannot stand."""
     extended = ("extended", "extendedforprepared", "extendedcacheeverything")
     simple = options.choice("preferQueryMode", {"simple": True, **dict.fromkeys(extended, False)})
@@ -216,7 +216,7 @@ def _preparing(options: Options) -> dict[str, None]:
     return {"prepare_threshold": None} if simple or never or kept_none else {}
 
 
-def _servers(options: Options) -> dict[str, str]:
+def _servers(options: ConnectionOptions) -> dict[str, str]:
     """Which of several servers is asked, and what has to be agreed with it."""
     choices = {
         "target_session_attrs": options.choice("targetServerType", _ROLES),
