@@ -9,13 +9,13 @@ SHELL := /bin/bash
 
 # Real servers for the tests, and what some Python packages are built with.  None of them has to run as a service.
 TEST_PACKAGES := redis-server nginx apache2 slapd ldap-utils postgresql pgbouncer mariadb-server postfix chromium systemd wrk \
-	gcc python3-dev python3-venv libldap2-dev libsasl2-dev
+	gcc python3-dev python3-venv dpkg-dev libldap2-dev libsasl2-dev
 
 # Modules of tests that start no server: they are told by what they import.
 FAST_TESTS = $$(grep -rLE --include='test_*.py' 'tests\.(integration|servers|start|storage\.copies)|databases import|databases as' tests)
 TRIAL := $(BIN)/python -u -m twisted.trial --reporter=timing
 
-.PHONY: run test test-fast lint types bench changelog clean
+.PHONY: run test test-fast lint types bench deb changelog clean
 
 run: $(BIN)/.installed mxisd.yaml
 	@echo "mxisd will be at http://localhost:8090"
@@ -37,6 +37,10 @@ types: $(BIN)/.installed-dev
 
 bench: .cache/packages $(BIN)/.installed-dev
 	$(BIN)/python -m benchmarks
+
+# A Debian package for the release of this machine.
+deb: .cache/packages
+	@contrib/debian/build
 
 # Shows what the next version's part of CHANGELOG.md would be.
 changelog: $(BIN)/.installed-dev
