@@ -10,6 +10,7 @@ from .clock import now
 from .config import Config
 from .core import Core, DryEnds
 from .invites.build import build as build_invites
+from .limits.build import build as build_limits
 from .lookup.build import build as build_lookups
 from .notify import Message, MessageSender
 from .notify.build import build as build_notifier
@@ -41,15 +42,16 @@ def build_parts(core: Core, notifier: MessageSender[Message]) -> Served:
     """
     cooldowns = core.storage.cooldowns
     core.run(PeriodicService("purge of cooldowns", lambda: cooldowns.purge(now(core.reactor)), HOURLY, core.reactor))
+    limits = build_limits(core)
     stores = build_stores(core)
     lookups = build_lookups(core, stores.sources, stores.listings)
     policies = build_policies(core, stores)
     outboxes = build_outboxes(core, notifier)
-    accounts = build_accounts(core)
-    threepids = build_threepids(core, notifier, outboxes.onbind)
-    invites, lifecycle = build_invites(core, policies, lookups.recursion, lookups.pending, outboxes)
-    appservice = build_appservice(core, stores, notifier, lifecycle, lookups.for_us)
-    return Served(stores, lookups, policies, accounts, threepids, invites, appservice)
+    accounts = build_accounts(core, limits)
+    threepids = build_threepids(core, notifier, outboxes.onbind, limits)
+    invites, lifecycle = build_invites(core, policies, lookups.recursion, lookups.pending, outboxes, limits)
+    appservice = build_appservice(core, stores, notifier, lifecycle, lookups.for_us, limits)
+    return Served(stores, lookups, policies, accounts, threepids, invites, appservice, limits)
 
 
 def check(config: Config, reactor: IReactor) -> Sequence[str]:

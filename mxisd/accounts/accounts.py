@@ -7,6 +7,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import Random, now, token
+from ..limits.limits import RateLimits, Requester
 from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, split_server_name
 from ..storage.contract import AccountStorage as Store
@@ -25,20 +26,28 @@ class Accounts:
     """Gives out access tokens and knows whose they are."""
 
     def __init__(
-        self, store: Store, openid: OpenID, clock: IReactorTime, random: Random, only_domain: str | None
+        self,
+        store: Store,
+        openid: OpenID,
+        clock: IReactorTime,
+        random: Random,
+        only_domain: str | None,
+        limits: RateLimits,
     ) -> None:
         self._store = store
         self._openid = openid
         self._clock = clock
         self._random = random
         self._only_domain = only_domain
+        self._limits = limits
 
-    async def register(self, server_name: str, openid_token: str) -> str:
+    async def register(self, server_name: str, openid_token: str, by: Requester) -> str:
         """
         Exchange an OpenID token of a homeserver for an access token.
 
         Raises :class:`MatrixError`: ``M_INVALID_PARAM`` for what is no server name, before anything is asked of
-        it, ``M_FORBIDDEN`` for servers that are not served here, and what the homeserver's answer leads to.
+        it, ``M_FORBIDDEN`` for servers that are not served here, ``M_LIMIT_EXCEEDED``, and what the homeserver's
+        answer leads to.
         """
         try:
             split_server_name(server_name)
@@ -46,6 +55,7 @@ class Accounts:
             raise MatrixError(400, "M_INVALID_PARAM", f"matrix_server_name: {error}") from None
         if self._only_domain is not None and server_name != self._only_domain:
             raise MatrixError(403, "M_FORBIDDEN", f"Only users of {self._only_domain} have accounts here")
+        await self._limits.register(server_name, by)
         user_id = await self._openid.userinfo(server_name, openid_token)
         access_token = token(self._random)
         await self._store.register(digest(access_token), user_id, now(self._clock))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..core import Core
+from ..limits.limits import RateLimits
 from .accounts import Accounts
 from .terms import Terms
 
@@ -16,11 +17,11 @@ class AccountParts(NamedTuple):
     terms: Terms
 
 
-def build(core: Core) -> AccountParts:
+def build(core: Core, limits: RateLimits) -> AccountParts:
     """Accounts for the users whom the configuration lets have one."""
     config, storage = core.config, core.storage.accounts
     only_domain = config.matrix.domain if config.account.allow_only_trust_domains else None
     return AccountParts(
-        Accounts(storage, core.federation, core.reactor, core.random, only_domain),
+        Accounts(storage, core.federation, core.reactor, core.random, only_domain, limits),
         Terms(config.policy.policies, storage, core.reactor),
     )

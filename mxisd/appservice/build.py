@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ..core import Core
 from ..invites.lifecycle import InviteLifecycle
+from ..limits.limits import RateLimits
 from ..lookup.source import AddressLookup
 from ..matrix.homeserver import Homeserver
 from ..notify import Message, MessageSender
@@ -31,7 +32,12 @@ class ApplicationService(NamedTuple):
 
 
 def build(
-    core: Core, stores: Stores, notifier: MessageSender[Message], lifecycle: InviteLifecycle, lookup: AddressLookup
+    core: Core,
+    stores: Stores,
+    notifier: MessageSender[Message],
+    lifecycle: InviteLifecycle,
+    lookup: AddressLookup,
+    limits: RateLimits,
 ) -> ApplicationService | None:
     """The application service, if it is enabled.  Raises :class:`~.registration.RegistrationError`."""
     config, domain, storage, clock = core.config.appsvc, core.config.matrix.domain, core.storage, core.reactor
@@ -49,7 +55,7 @@ def build(
     if config.rejects_expired:
         reactions.append(core.run(ExpiryUser(homeserver, users, expiry, main, clock)))
     if config.feature.invite_by_id:
-        reactions.append(InviteMail(homeserver, stores, notifier, clock, domain, {main, expiry}))
+        reactions.append(InviteMail(homeserver, stores, notifier, clock, domain, {main, expiry}, limits))
     transactions = Transactions(storage.transactions, reactions, clock)
     core.run(PeriodicService("purge of transactions", transactions.purge, HOURLY, clock))
     return ApplicationService(transactions, users, str(config.endpoint.to_as.token))

@@ -9,10 +9,12 @@ import msgspec
 from twisted.internet import task
 from twisted.internet.interfaces import IReactorTime
 
+from ..limits.limits import RateLimits
 from ..log import Logger
+from ..matrix.error import MatrixError
 from ..matrix.homeserver import Homeserver, HomeserverRefused, StrippedEvent
 from ..matrix.ids import is_user_of
-from ..matrix.threepid import EMAIL
+from ..matrix.threepid import EMAIL, ThreePid
 from ..net.errors import OutboundError
 from ..notify import MatrixIdInvite, MessageSender, SendFailed
 from ..stores.store import UserAddresses
@@ -36,6 +38,7 @@ class InviteMail:
         clock: IReactorTime,
         domain: str,
         own_users: Collection[str],
+        limits: RateLimits,
     ) -> None:
         """``own_users`` are those of the application service: nobody reads their mail."""
         self._homeserver = homeserver
@@ -44,6 +47,7 @@ class InviteMail:
         self._clock = clock
         self._domain = domain
         self._own_users = own_users
+        self._limits = limits
 
     async def see(self, event: Event) -> None:
         """See :class:`~mxisd.appservice.events.Reaction`; sends by itself, since a mail server can take long."""
@@ -61,7 +65,8 @@ class InviteMail:
         )
 
     async def _write(self, event: Event, user_id: str) -> None:
-        addresses = [threepid for threepid in await self._profiles.threepids(user_id) if threepid.medium == EMAIL]
+        known = [threepid for threepid in await self._profiles.threepids(user_id) if threepid.medium == EMAIL]
+        addresses = [threepid for threepid in known if await self._may_write(threepid, event)]
         if not addresses:
             return
         sender_name = await self._sender_name(event)
@@ -79,6 +84,13 @@ class InviteMail:
                     room_type=room_type,
                 )
             )
+
+    async def _may_write(self, to: ThreePid, event: Event) -> bool:
+        try:
+            await self._limits.told_of_invite(to, event.sender)
+        except MatrixError:
+            return False
+        return True
 
     async def _send(self, message: MatrixIdInvite) -> None:
         for delay in (*RETRIES, None):

@@ -25,6 +25,7 @@ from .invite import Invite
 from .ldap import Ldap
 from .lookup import Forward, Hashing, Lookup
 from .matrix import Account, Matrix, Policies
+from .rate_limit import RateLimit
 from .server import Dns, Internal, Logging, Outbound, Server
 from .session import Session, View
 from .sql import Sql, SynapseSql, Wordpress
@@ -57,6 +58,7 @@ class Sections(Section):
     policy: Policies = Policies()
     account: Account = Account()
     hashing: Hashing = Hashing()
+    rate_limit: RateLimit = RateLimit()
     outbound: Outbound = Outbound()
     notification: Notification = Notification()
     lookup: Lookup = Lookup()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 from msgspec import field
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, SUPPORTED_REGIONS
 
 from .engine.hosts import Host, Port, SecretUrl
 from .engine.section import Alias, Finding, Secret, Section, Unfit, Value
@@ -119,11 +120,27 @@ class MsisdnConnectors(Section):
     http: HttpGateway = HttpGateway()
 
 
+def country(text: str) -> str:
+    code = text.removeprefix("+")
+    if code.isascii() and code.isdecimal() and int(code) in COUNTRY_CODE_TO_REGION_CODE:
+        return f"+{int(code)}"
+    if text.upper() in SUPPORTED_REGIONS:
+        return text.upper()
+    raise Unfit("a country such as DE, or a calling code such as +49")
+
+
+Country = Annotated[str, Value(country)]
+
+
 class Msisdn(Section):
+    """``allow_countries``: if there are any, these and no others."""
+
     connector: Literal["twilio", "http", "log", "none"] = "twilio"
     generator: Literal["template"] = "template"
     connectors: MsisdnConnectors = MsisdnConnectors()
     generators: Generators = Generators()
+    allow_countries: tuple[Country, ...] = ()
+    deny_countries: tuple[Country, ...] = ()
 
     def mistakes(self) -> Iterable[Finding]:
         if self.connector == "http" and not self.connectors.http.url:

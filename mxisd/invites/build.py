@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ..clock import milliseconds, now
 from ..core import Core
+from ..limits.limits import RateLimits
 from ..lookup.recursion import Recursion
 from ..lookup.source import Source
 from ..outbox.build import Outboxes
@@ -25,7 +26,12 @@ class InviteParts(NamedTuple):
 
 
 def build(
-    core: Core, policies: Policies, recursion: Recursion, pending: Sequence[Source], outboxes: Outboxes
+    core: Core,
+    policies: Policies,
+    recursion: Recursion,
+    pending: Sequence[Source],
+    outboxes: Outboxes,
+    limits: RateLimits,
 ) -> InviteParts:
     """``pending`` are asked again and again about the addresses of pending invites."""
     config, storage, clock = core.config.invite, core.storage, core.reactor
@@ -53,6 +59,7 @@ def build(
             clock,
             core.random,
             core.config.matrix.domain,
+            limits,
             config.remind_after,
         ),
         lifecycle,

@@ -7,6 +7,7 @@ from datetime import timedelta
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import MINUTE, Random, milliseconds, now, token
+from ..limits.limits import RateLimits, Requester
 from ..lookup.recursion import Recursion
 from ..matrix import signing
 from ..matrix.error import MatrixError
@@ -37,6 +38,7 @@ class Invites:
         clock: IReactorTime,
         random: Random,
         domain: str,
+        limits: RateLimits,
         remind_after: timedelta | None = None,
     ) -> None:
         """
@@ -53,6 +55,7 @@ class Invites:
         self._clock = clock
         self._random = random
         self._domain = domain
+        self._limits = limits
         self._remind_after = None if remind_after is None else milliseconds(remind_after)
 
     async def store(
@@ -69,7 +72,8 @@ class Invites:
         Keep an invite and queue its message; the one that is there, if it was sent before.
 
         ``account`` is the user whose access token came with it, if any, and ``requester`` the IP address it came from.
-        Raises :class:`MatrixError`: ``M_INVALID_PARAM``, ``M_FORBIDDEN``, ``M_THREEPID_IN_USE`` with the ``mxid``.
+        Raises :class:`MatrixError`: ``M_INVALID_PARAM``, ``M_FORBIDDEN``, ``M_LIMIT_EXCEEDED``, ``M_THREEPID_IN_USE``
+        with the ``mxid``.
         """
         try:
             check_room_id(room_id)
@@ -83,6 +87,7 @@ class Invites:
         # Once more: not every homeserver has us in front of it.
         attempt = Attempt(sender, room_id, threepid)
         await self._policy.require(attempt)
+        await self._limits.invite(threepid, sender, Requester(account, requester))
         user_id = await self._recursion.of(requester).find(threepid)
         if user_id is not None:
             raise MatrixError(400, "M_THREEPID_IN_USE", "The address belongs to a user already", mxid=user_id)

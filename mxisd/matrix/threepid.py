@@ -161,6 +161,15 @@ def international(threepid: ThreePid) -> str:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
+def country(threepid: ThreePid) -> str:
+    """Where a phone number is from (ISO 3166-1 alpha-2), or its calling code, as ``+881``, if that is no country's."""
+    parsed = phonenumbers.parse(f"+{threepid.address}")
+    # Numbers that are given out to nobody, for tests, are at least of a country.
+    code = parsed.country_code or 0
+    region = phonenumbers.region_code_for_number(parsed) or phonenumbers.region_code_for_country_code(code)
+    return f"+{code}" if region == phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY else region
+
+
 def canonical(medium: str, address: str) -> ThreePid:
     """
     Read an address of any medium, as it stands in lookups, invites and unbinds.

@@ -34,6 +34,10 @@ class SessionStorage(Protocol):
 
     async def get(self, sid: str) -> Session | None: ...
 
+    async def alive(self, secret_digest: str, *, alive_since: int, max_guesses: int) -> Session | None:
+        """The session that :meth:`open` would return instead of a new one."""
+        ...
+
     async def claim_attempt(self, sid: str, send_attempt: int, next_link: str | None, token_digest: str) -> bool:
         """If this attempt is higher than all before, record it and its token (see ``token_digests``): ``True``."""
         ...

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..core import Core
+from ..limits.limits import RateLimits
 from ..notify import Message, MessageSender
 from ..outbox.courier import Outbox
 from ..services import HOURLY, PeriodicService
 from .binding import Bindings
+from .destinations import Destinations
 from .next_link import NextLinks
 from .unbind_notices import UnbindNotices
 from .validation import ValidationSessions
@@ -21,12 +23,16 @@ class ThreePids(NamedTuple):
     bindings: Bindings
 
 
-def build(core: Core, notifier: MessageSender[Message], onbind: Outbox) -> ThreePids:
+def build(core: Core, notifier: MessageSender[Message], onbind: Outbox, limits: RateLimits) -> ThreePids:
     """``onbind`` tells homeservers of new bindings.  Sessions that have expired are forgotten every hour."""
     config, storage, clock = core.config, core.storage, core.reactor
     policy = config.session.policy
     next_links = NextLinks(policy.next_link.allowed)
-    sessions = ValidationSessions(storage.sessions, notifier, clock, core.random, config.server.public_url, next_links)
+    phones = config.threepid.medium.msisdn
+    destinations = Destinations(phones.allow_countries, phones.deny_countries)
+    sessions = ValidationSessions(
+        storage.sessions, notifier, clock, core.random, config.server.public_url, next_links, destinations, limits
+    )
     notices = UnbindNotices(policy.unbind, storage.bindings, storage.cooldowns, notifier, clock)
     core.run(PeriodicService("purge of sessions", sessions.purge, HOURLY, clock))
     return ThreePids(sessions, Bindings(storage.bindings, sessions, onbind, notices, core.signer, clock, policy))

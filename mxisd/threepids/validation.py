@@ -11,12 +11,14 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import DAY, Random, now, token
+from ..limits.limits import RateLimits, Requester
 from ..log import Logger
 from ..matrix.error import MatrixError
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid
 from ..notify import MessageSender, SendFailed, Validation
 from ..storage.contract import SessionStorage
 from ..storage.records import SESSIONS_REMEMBERED, Session, secret_digest, token_digest
+from .destinations import Destinations
 from .next_link import NextLink, NextLinks
 
 log = Logger()
@@ -51,6 +53,8 @@ class ValidationSessions:
         random: Random,
         public_url: str,
         next_links: NextLinks,
+        destinations: Destinations,
+        limits: RateLimits,
     ) -> None:
         self._sessions = sessions
         self._messages = messages
@@ -58,6 +62,8 @@ class ValidationSessions:
         self._random = random
         self._public_url = public_url
         self._next_links = next_links
+        self._destinations = destinations
+        self._limits = limits
 
     async def request_token(
         self,
@@ -67,17 +73,24 @@ class ValidationSessions:
         next_link: str | None,
         submit_path: str,
         accept_language: str = "",
+        *,
+        by: Requester,
     ) -> str:
         """
         Send a token to an address, in a new session or a living one, unless this attempt was made before.
 
         ``submit_path`` is where the link in the message leads to.  Returns the session's ID.  Raises
-        :class:`MatrixError`: ``M_INVALID_PARAM``, or ``M_EMAIL_SEND_ERROR`` and ``M_SEND_ERROR``, after which the
+        :class:`MatrixError`: ``M_INVALID_PARAM``, ``M_DESTINATION_REJECTED``, those of
+        :class:`~mxisd.limits.limits.RateLimits`, or ``M_EMAIL_SEND_ERROR`` and ``M_SEND_ERROR``, after which the
         same attempt can be made again.
         """
         check_opaque("client_secret", client_secret)
         if next_link:
             self._next_links.check(next_link)
+        if threepid.medium == MSISDN:
+            self._destinations.check(threepid)
+        if not await self._was_sent(threepid, client_secret, send_attempt):
+            await self._limits.validation(threepid, by)
         # Clients put it there, to go on with when they are opened by the link.
         kept_link = next_link and next_link.replace(client_secret, _LEFT_OUT)
         session = await self._open(threepid, client_secret)
@@ -117,6 +130,8 @@ class ValidationSessions:
         session = await self._living(sid, client_secret)
         if session.threepid.medium != medium:
             raise _no_session()
+        if session.guesses < MAX_GUESSES:
+            await self._limits.submit_token(session.threepid)
         # Counted before it is compared, so that many submitted at once are not all free.
         if await self._sessions.take_guess(sid) > MAX_GUESSES:
             raise MatrixError(400, "M_SESSION_EXPIRED", "Too many wrong tokens: please request a new one")
@@ -157,6 +172,12 @@ class ValidationSessions:
             modified=current,
         )
         return await self._sessions.open(session, alive_since=current - LIFE + 1, max_guesses=MAX_GUESSES)
+
+    async def _was_sent(self, threepid: ThreePid, client_secret: str, send_attempt: int) -> bool:
+        """Whether a message was sent for this attempt, so that none is for another request with it."""
+        digest, alive_since = secret_digest(*threepid, client_secret), now(self._clock) - LIFE + 1
+        session = await self._sessions.alive(digest, alive_since=alive_since, max_guesses=MAX_GUESSES)
+        return session is not None and session.send_attempt >= send_attempt
 
     def _next_link(self, session: Session, client_secret: str) -> NextLink | None:
         if not session.next_link:

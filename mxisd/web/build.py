@@ -11,6 +11,7 @@ from ..appservice.build import ApplicationService
 from ..config import Config
 from ..core import Core
 from ..invites.invites import Invites
+from ..limits.limits import RateLimits
 from ..lookup.build import Lookups
 from ..lookup.identifiers import Identifiers
 from ..matrix.threepid import readable, redacted
@@ -55,6 +56,7 @@ class Served(NamedTuple):
     threepids: ThreePids
     invites: Invites
     appservice: ApplicationService | None
+    limits: RateLimits
 
 
 def build(core: Core, parts: Served) -> Site:
@@ -79,10 +81,13 @@ def _identity(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint
     config, public_url = core.config, core.config.server.public_url
     shown = readable if config.invite.full_display_name else redacted
     on = identity.IdentityEndpoints(
-        account=AccountEndpoints(*parts.accounts),
-        lookup=LookupEndpoints(parts.lookups.recursion, parts.lookups.hashed, clients, bulk=config.lookup.bulk.enabled),
+        account=AccountEndpoints(*parts.accounts, clients),
+        lookup=LookupEndpoints(
+            parts.lookups.recursion, parts.lookups.hashed, clients, parts.limits, bulk=config.lookup.bulk.enabled
+        ),
         validate=ValidateEndpoints(
             parts.threepids.sessions,
+            clients,
             Pages(config.view),
             config.session.policy.validation,
             _newcomers(config, parts.policies),

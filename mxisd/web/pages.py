@@ -10,13 +10,14 @@ from html import escape
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..config.session import View
 from ..errors import about
 from ..matrix.error import MatrixError
 from ..notify.template import TemplateError, Translations, check, fill, placeholders, read
 from ..threepids.next_link import NextLink
-from .endpoint import Answer
+from .endpoint import Answer, retry_after
 
 _BUILT_IN = Path(__file__).parent / "templates"
 
@@ -98,7 +99,8 @@ class Pages:
 
     def failure(self, error: MatrixError, accept_language: str = "") -> Answer:
         """It is not: whatever the reason, what is left to do is to ask for a new link."""
-        return _answer(error.status, self._failure.best(accept_language))
+        answer = _answer(error.status, self._failure.best(accept_language))
+        return replace(answer, headers={**answer.headers, **retry_after(error)})
 
 
 def _load(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from mxisd.appservice.mail import RETRIES, InviteMail
+from mxisd.config.rate_limit import RateLimit
+from mxisd.limits.limits import RateLimits
 from mxisd.matrix.threepid import ThreePid
 from mxisd.notify import MatrixIdInvite, SendFailed
 from tests.appservice.case import Case
 from tests.appservice.homeserver import EXPIRY, MAIN
+from tests.storage.inline import storage_in_memory
 
 ALICE, BOB = "@alice:example.org", "@bob:example.org"
 ROOM = "!room:example.org"
@@ -29,7 +32,10 @@ class InviteMailTests(Case):
     def setUp(self) -> None:
         super().setUp()
         self.post = Post()
-        self.mail = InviteMail(self.homeserver, self.people, self.post, self.clock, "example.org", {MAIN, EXPIRY})
+        limits = RateLimits(RateLimit().limits(), storage_in_memory().buckets, self.clock, (), "example.org")
+        self.mail = InviteMail(
+            self.homeserver, self.people, self.post, self.clock, "example.org", {MAIN, EXPIRY}, limits
+        )
         self.people.addresses[BOB] = [ThreePid("msisdn", "15551234567"), ThreePid("email", "bob@example.com")]
         self.room = self.fake.room(ROOM, alice="join")
         self.room.state["m.room.name", ""] = {"name": "Spring"}

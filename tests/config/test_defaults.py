@@ -154,6 +154,8 @@ DEFAULTS = {
                 "generators": TEMPLATES,
             },
             "msisdn": {
+                "allowCountries": (),
+                "denyCountries": (),
                 "connector": "twilio",
                 "generator": "template",
                 "connectors": {
@@ -182,6 +184,23 @@ DEFAULTS = {
         "algorithms": (),
         "refresh": timedelta(seconds=600),
         "rotation": None,
+    },
+    "rateLimit": {
+        "enabled": True,
+        "exempt": (),
+        "mailPerAddress": {"burst": 5, "per": timedelta(minutes=10)},
+        "mailPerClient": {"burst": 20, "per": timedelta(minutes=1)},
+        "mailPerDomain": {"burst": 200, "per": timedelta(seconds=2)},
+        "mailTotal": {"burst": 1000, "per": timedelta(seconds=1)},
+        "smsPerNumber": {"burst": 5, "per": timedelta(hours=1)},
+        "smsPerCountry": {"burst": 50, "per": timedelta(minutes=1)},
+        "smsPerClient": {"burst": 10, "per": timedelta(minutes=10)},
+        "smsTotal": {"burst": 200, "per": timedelta(seconds=10)},
+        "invitePerSender": {"burst": 30, "per": timedelta(minutes=1)},
+        "invitePerAddress": {"burst": 10, "per": timedelta(minutes=10)},
+        "lookup": {"burst": 20000, "per": timedelta(milliseconds=5)},
+        "register": {"burst": 30, "per": timedelta(seconds=2)},
+        "submitToken": {"burst": 30, "per": timedelta(minutes=5)},
     },
     "outbound": {"allowedNetworks": (), "caFile": None, "insecureServers": (), "nameservers": ()},
     "notification": {

@@ -19,6 +19,7 @@ from mxisd.config.invite import Invite, Rule
 from mxisd.config.invite import Policy as InviteRules
 from mxisd.config.lookup import Lookup, Recursive
 from mxisd.config.matrix import Account, Matrix, Policies, TermsPolicy
+from mxisd.config.rate_limit import RateLimit
 from mxisd.config.server import Server
 from mxisd.config.session import Bind, OnTokenSubmit, Session, SessionPages, SessionPolicy, View
 from mxisd.matrix.error import MatrixError
@@ -98,7 +99,12 @@ class App:
     """One server, with a clock to turn."""
 
     def __init__(
-        self, policies: Mapping[str, TermsPolicy], session_policy: SessionPolicy, *, asking_first: bool = True
+        self,
+        policies: Mapping[str, TermsPolicy],
+        session_policy: SessionPolicy,
+        rate_limit: RateLimit,
+        *,
+        asking_first: bool = True,
     ) -> None:
         self.clock = clock_at()
         self.mailbox = Mailbox()
@@ -110,6 +116,7 @@ class App:
             session=Session(policy=session_policy),
             policy=Policies(policies=policies),
             invite=Invite(policy=InviteRules(rules=(Rule(action="deny", address=("*@forbidden.example",)),))),
+            rate_limit=rate_limit,
             lookup=Lookup(recursive=Recursive(enabled=False)),
             view=View(session=SessionPages(on_token_submit=OnTokenSubmit(confirm=asking_first))),
         )
@@ -127,10 +134,11 @@ class AppTestCase(SynchronousTestCase):
 
     policies: Mapping[str, TermsPolicy] = {}
     session_policy = SessionPolicy(bind=Bind(domains=(DOMAIN,)))
+    rate_limit = RateLimit()
     asking_first = True
 
     def setUp(self) -> None:
-        self.app = App(self.policies, self.session_policy, asking_first=self.asking_first)
+        self.app = App(self.policies, self.session_policy, self.rate_limit, asking_first=self.asking_first)
         self.deliveries = Bell()
         self.patch(OutboxWorker, "wake", lambda _: self.deliveries.wake())
 

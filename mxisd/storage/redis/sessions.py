@@ -33,6 +33,10 @@ class RedisSessions:
         answer = await self._redis.command("HGETALL", self._redis.key("session", sid))
         return read_session(answer) if answer else None
 
+    async def alive(self, secret_digest: str, *, alive_since: int, max_guesses: int) -> Session | None:
+        known = await self._redis.run("session_alive", secret_digest, alive_since, max_guesses)
+        return read_session(known) if known else None
+
     async def claim_attempt(self, sid: str, send_attempt: int, next_link: str | None, token_digest: str) -> bool:
         link = [] if next_link is None else [next_link]
         return bool(

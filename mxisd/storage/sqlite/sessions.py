@@ -21,6 +21,9 @@ class SQLiteSessions:
     async def get(self, sid: str) -> Session | None:
         return await self._database.read(_get, sid)
 
+    async def alive(self, secret_digest: str, *, alive_since: int, max_guesses: int) -> Session | None:
+        return await self._database.read(_alive, secret_digest, alive_since, max_guesses)
+
     async def claim_attempt(self, sid: str, send_attempt: int, next_link: str | None, token_digest: str) -> bool:
         return await self._database.write(_claim_attempt, sid, send_attempt, next_link, token_digest)
 
@@ -38,20 +41,24 @@ class SQLiteSessions:
 
 
 def _open(db: sqlite3.Connection, session: Session, alive_since: int, max_guesses: int) -> Session:
-    row = db.execute(
-        """SELECT * FROM sessions
-            WHERE secret_digest = ? AND modified >= ? AND guesses < ?
-            ORDER BY modified DESC LIMIT 1""",
-        (session.secret_digest, alive_since, max_guesses),
-    ).fetchone()
-    if row:
-        return read(Session, row)
+    if alive := _alive(db, session.secret_digest, alive_since, max_guesses):
+        return alive
     db.execute(
         """INSERT INTO sessions VALUES (:sid, :secret_digest, :medium, :address, :token_digests, :modified,
                :send_attempt, :next_link, :validated_at, :guesses)""",
         parameters(session),
     )
     return session
+
+
+def _alive(db: sqlite3.Connection, secret_digest: str, since: int, max_guesses: int) -> Session | None:
+    row = db.execute(
+        """SELECT * FROM sessions
+            WHERE secret_digest = ? AND modified >= ? AND guesses < ?
+            ORDER BY modified DESC LIMIT 1""",
+        (secret_digest, since, max_guesses),
+    ).fetchone()
+    return read(Session, row) if row else None
 
 
 def _get(db: sqlite3.Connection, sid: str) -> Session | None:

@@ -6,6 +6,8 @@ from msgspec import Struct
 
 from ...accounts.accounts import Accounts
 from ...accounts.terms import Terms
+from ...limits.limits import Requester
+from ..client import Clients
 from ..endpoint import Call, Handler
 
 
@@ -21,9 +23,10 @@ class TermsParameters(Struct):
 
 
 class AccountEndpoints:
-    def __init__(self, accounts: Accounts, terms: Terms) -> None:
+    def __init__(self, accounts: Accounts, terms: Terms, clients: Clients) -> None:
         self._accounts = accounts
         self._terms = terms
+        self._clients = clients
 
     def with_token(self, handler: Handler) -> Handler:
         """Let only requests with a good access token through; credentials are judged before anything else."""
@@ -48,7 +51,8 @@ class AccountEndpoints:
     async def register(self, call: Call) -> object:
         """Exchange an OpenID token for an access token."""
         openid = call.body(OpenIDParameters)
-        access_token = await self._accounts.register(openid.matrix_server_name, openid.access_token)
+        by = Requester(None, self._clients.address(call.request))
+        access_token = await self._accounts.register(openid.matrix_server_name, openid.access_token, by)
         # "access_token" is not in the specification: Sydent sends both, and clients came to read it.
         return {"token": access_token, "access_token": access_token}
 

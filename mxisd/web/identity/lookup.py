@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Raw, Struct
 
+from ...limits.limits import RateLimits, Requester
 from ...lookup.chain import Lookup
 from ...lookup.hashed import HashedLookup
 from ...lookup.recursion import Recursion
@@ -34,24 +35,28 @@ class HashLookup(Struct):
 class LookupEndpoints:
     """``bulk`` is whether v1 looks up many addresses at once; if not, it answers that none of them is known."""
 
-    def __init__(self, recursion: Recursion, hashed: HashedLookup, clients: Clients, *, bulk: bool = True) -> None:
+    def __init__(
+        self, recursion: Recursion, hashed: HashedLookup, clients: Clients, limits: RateLimits, *, bulk: bool = True
+    ) -> None:
         self._recursion = recursion
         self._hashed = hashed
         self._clients = clients
+        self._limits = limits
         self._bulk = bulk
 
     async def single(self, call: Call) -> object:
         """v1: the signed association of an address; ``{}`` when there is none."""
         asked = call.query(SingleLookup)
-        signed = await self._lookup(call).signed(fold(asked.medium, asked.address))
+        lookup = await self._lookup(call, 1)
+        signed = await lookup.signed(fold(asked.medium, asked.address))
         return {} if signed is None else Raw(signed)
 
     async def bulk(self, call: Call) -> object:
         """v1: medium, address and user ID of each address that is known, as they were asked."""
         asked = call.body(BulkLookup).threepids
-        _check_number(len(asked))
+        lookup = await self._lookup(call, len(asked))
         folded = {(medium, address): fold(medium, address) for medium, address in asked}
-        found = await self._lookup(call).find_many(list(dict.fromkeys(folded.values()))) if self._bulk else {}
+        found = await lookup.find_many(list(dict.fromkeys(folded.values()))) if self._bulk else {}
         return {
             "threepids": [
                 (medium, address, found[threepid])
@@ -67,14 +72,13 @@ class LookupEndpoints:
     async def hashed(self, call: Call) -> object:
         """v2: user IDs by hashed address."""
         asked = call.body(HashLookup)
-        _check_number(len(asked.addresses))
-        plain = self._lookup(call)
+        plain = await self._lookup(call, len(asked.addresses))
         return {"mappings": await self._hashed.find(asked.algorithm, asked.pepper, asked.addresses, plain)}
 
-    def _lookup(self, call: Call) -> Lookup:
-        return self._recursion.of(self._clients.address(call.request))
-
-
-def _check_number(number: int) -> None:
-    if number > MAX_ADDRESSES:
-        raise MatrixError(400, "M_INVALID_PARAM", f"At most {MAX_ADDRESSES} addresses can be looked up at once")
+    async def _lookup(self, call: Call, addresses: int) -> Lookup:
+        """What to look so many addresses up in, if the one who asks may."""
+        if addresses > MAX_ADDRESSES:
+            raise MatrixError(400, "M_INVALID_PARAM", f"At most {MAX_ADDRESSES} addresses can be looked up at once")
+        client = self._clients.address(call.request)
+        await self._limits.lookup(addresses, Requester(call.user_id, client))
+        return self._recursion.of(client)

@@ -8,12 +8,14 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ...config.session import Validation
+from ...limits.limits import Requester
 from ...matrix import threepid
 from ...matrix.error import MatrixError
 from ...matrix.threepid import InvalidAddress, ThreePid
 from ...policies.newcomers import Newcomers
 from ...threepids.next_link import NextLink
 from ...threepids.validation import ValidationSessions
+from ..client import Clients
 from ..endpoint import Answer, Call, Handler
 from ..pages import Pages, Proof
 
@@ -55,6 +57,7 @@ class ValidateEndpoints:
     def __init__(
         self,
         sessions: ValidationSessions,
+        clients: Clients,
         pages: Pages,
         policy: Validation,
         newcomers: Newcomers | None = None,
@@ -70,6 +73,7 @@ class ValidateEndpoints:
         self._asking_first = asking_first
         self._policy = policy
         self._sessions = sessions
+        self._clients = clients
         self._pages = pages
         self._newcomers = newcomers
 
@@ -101,7 +105,13 @@ class ValidateEndpoints:
         beside = call.path().removesuffix("requestToken") + "submitToken"
         path = f"{CONFIRM}/{to.medium}" if self._asking_first else beside
         sid = await self._sessions.request_token(
-            to, asked.client_secret, asked.send_attempt, asked.next_link or None, path, call.accept_language()
+            to,
+            asked.client_secret,
+            asked.send_attempt,
+            asked.next_link or None,
+            path,
+            call.accept_language(),
+            by=Requester(call.user_id, self._clients.address(call.request)),
         )
         return {"sid": sid, "success": True}
 

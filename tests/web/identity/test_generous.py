@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from mxisd.config.rate_limit import RateLimit
 from tests.web.app import DOMAIN, V1, V2, AppTestCase
 
 
 class ScalarTests(AppTestCase):
+    rate_limit = RateLimit(enabled=False)
+
     def request_token(self, **changes: Any) -> int:
         body = {"client_secret": "secret", "email": "alice@example.com", "send_attempt": 1, **changes}
         return self.post(f"{V1}/validate/email/requestToken", json=body).status

@@ -56,7 +56,9 @@ class RequesterTests(SynchronousTestCase):
         core.admin_http = FakeHttp()
         core.admin_http.answers["GET", ASKED] = answer({"medium": "email", "address": ANNA.address, "mxid": ALICE})
         parts = build_parts(core, Mailbox())
-        endpoints = LookupEndpoints(parts.lookups.recursion, parts.lookups.hashed, Clients(trusted), bulk=bulk)
+        endpoints = LookupEndpoints(
+            parts.lookups.recursion, parts.lookups.hashed, Clients(trusted), parts.limits, bulk=bulk
+        )
         inviting = InviteEndpoints(parts.invites, Clients(trusted), core.signer, "https://id.example.org")
         self.client: Any = StubTreq(
             tree(

@@ -101,6 +101,16 @@ local function settle(id, state, answer, now)
     note_due(kind, destination)
 end
 
+-- The fields of the session of a secret digest, if it is alive.
+local function living_session(digest, since, max_guesses)
+    local known = call('GET', key('session-of', digest))
+    local session = known and key('session', known)
+    local modified, guesses = unpack(session and call('HMGET', session, 'modified', 'guesses') or {})
+    if modified and tonumber(modified) >= tonumber(since) and tonumber(guesses) < tonumber(max_guesses) then
+        return call('HGETALL', session)
+    end
+end
+
 -- Add an invite to all indexes.
 local function index_invite(token)
     local medium, address, room, sender, created, due, public_key, ended_at = unpack(call('HMGET', key('invite', token),

@@ -2,17 +2,12 @@
 -- of the session.
 -- Returns the living session of the same digest if there is one; otherwise the new one is kept.
 local digest, alive_since, max_guesses, remember = unpack(ARGV, 1, 4)
-local index = key('session-of', digest)
-local known = call('GET', index)
+local known = living_session(digest, alive_since, max_guesses)
 if known then
-    local session = key('session', known)
-    local modified, guesses = unpack(call('HMGET', session, 'modified', 'guesses'))
-    if modified and tonumber(modified) >= tonumber(alive_since) and tonumber(guesses) < tonumber(max_guesses) then
-        return call('HGETALL', session)
-    end
+    return known
 end
 local sid = ARGV[6] -- the first field is the sid
 local session = key('session', sid)
 call('HSET', session, unpack(ARGV, 5))
 call('PEXPIRE', session, remember)
-call('SET', index, sid, 'PX', remember)
+call('SET', key('session-of', digest), sid, 'PX', remember)

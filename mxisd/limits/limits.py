@@ -1,0 +1,160 @@
+"""What is limited, and what counts as one and the same somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import NamedTuple
+
+from twisted.internet.interfaces import IReactorTime
+
+from ..cache import OldestOut
+from ..clock import MINUTE, milliseconds, now
+from ..config.rate_limit import Limit
+from ..log import Logger
+from ..matrix.error import MatrixError
+from ..matrix.threepid import EMAIL, ThreePid, country
+from ..net.networks import Network, is_within
+from ..storage.buckets import BucketStorage, Charge
+
+log = Logger()
+
+# Addresses of which it is known where they belong, and buckets of which it was told that they are empty.
+_REMEMBERED = 10_000
+
+
+class Requester(NamedTuple):
+    """Who asks: a user, known by an access token, or else whoever is at an IP address."""
+
+    account: str | None
+    address: str
+
+
+class RateLimits:
+    """
+    Each method counts one request against all limits that it touches, before anything else is done about it.
+
+    All raise :class:`MatrixError` ``M_LIMIT_EXCEEDED``, with nothing counted, if one of the limits is reached, and
+    :class:`~mxisd.storage.contract.StorageUnavailable`: whoever cannot be counted is not let through.
+    """
+
+    def __init__(
+        self,
+        limits: Mapping[str, Limit],
+        buckets: BucketStorage,
+        clock: IReactorTime,
+        exempt: Collection[Network],
+        domain: str,
+    ) -> None:
+        """``limits`` by their names, as in the configuration; ``domain`` is that of our users."""
+        self._limits = {name: (milliseconds(limit.per), limit.burst) for name, limit in limits.items()}
+        self._buckets = buckets
+        self._clock = clock
+        self._domain = domain
+        self._place = lru_cache(_REMEMBERED)(lambda address: None if is_within(address, exempt) else network(address))
+        self._told: OldestOut[str, int] = OldestOut(_REMEMBERED)
+
+    async def validation(self, to: ThreePid, by: Requester) -> None:
+        """A token is to be sent to an address."""
+        if to.medium == EMAIL:
+            touched = {"mailPerAddress": mailbox(to), "mailPerClient": self._client(by), **_mail(to)}
+        else:
+            touched = {
+                "smsPerNumber": to.address,
+                "smsPerCountry": country(to),
+                "smsPerClient": self._client(by),
+                "smsTotal": "",
+            }
+        await self._take(touched, self._name(by))
+
+    async def invite(self, to: ThreePid, sender: str, by: Requester) -> None:
+        """
+        An address is to be invited.
+
+        Without an access token anybody may claim to be the sender: that must not keep the real one from inviting, nor
+        let a client invite as one sender after the other.
+        """
+        touched = {"invitePerAddress": mailbox(to), **_mail(to)}
+        if by.account is not None:
+            await self._take({"invitePerSender": sender, **touched}, sender)
+        else:
+            unproven = {"invitePerSender": f"unproven {sender}", "invitePerSender from": self._client(by)}
+            await self._take({**unproven, **touched}, f"{sender}, without a token, from {by.address}")
+
+    async def told_of_invite(self, to: ThreePid, sender: str) -> None:
+        """A local user, invited by a user ID, is to be told of it by mail."""
+        await self._take({"invitePerSender": sender, "mailPerAddress": mailbox(to), **_mail(to)}, sender)
+
+    async def lookup(self, addresses: int, by: Requester) -> None:
+        """So many addresses are to be looked up; more than there may be at once are ``M_INVALID_PARAM``."""
+        if "lookup" in self._limits and addresses > (most := self._limits["lookup"][1]):
+            raise MatrixError(400, "M_INVALID_PARAM", f"At most {most} addresses can be looked up at once")
+        if addresses:
+            await self._take({"lookup": self._client(by)}, self._name(by), addresses)
+
+    async def register(self, server_name: str, by: Requester) -> None:
+        """
+        An access token is to be given out to a user of a homeserver, which is asked who that is.
+
+        Our own is not limited: by that, any one client could keep all our users away.
+        """
+        server = None if server_name == self._domain else server_name
+        await self._take({"register": self._client(by), "register at": server}, self._name(by))
+
+    async def submit_token(self, threepid: ThreePid) -> None:
+        """A token that was sent to an address is to be judged, in whichever session."""
+        await self._take({"submitToken": f"{threepid.medium} {threepid.address}"}, "a client")
+
+    def _client(self, by: Requester) -> str | None:
+        return by.account or self._place(by.address)
+
+    def _name(self, by: Requester) -> str:
+        return by.account or by.address or "a client of a Unix socket"
+
+    async def _take(self, touched: Mapping[str, str | None], who: str, count: int = 1) -> None:
+        """Count against limits, by name and what each is kept apart by; ``None`` is not limited."""
+        charges: list[tuple[str, Charge]] = []
+        for bucket, of in touched.items():
+            name = bucket.partition(" ")[0]
+            if of is not None and name in self._limits:
+                per, burst = self._limits[name]
+                charges.append((name, Charge(f"{bucket} {of}", count * per, burst * per)))
+        if not charges:
+            return
+        current = now(self._clock)
+        waits = await self._buckets.take([charge for _, charge in charges], current)
+        wait, (name, charge) = max(zip(waits, charges, strict=True), key=lambda found: found[0])
+        if wait:
+            self._tell(name, charge.bucket, who, current)
+            raise MatrixError(429, "M_LIMIT_EXCEEDED", f"Too many requests ({name})", retry_after_ms=wait)
+
+    def _tell(self, name: str, bucket: str, who: str, current: int) -> None:
+        """Once a minute: a flood must not go on in the log."""
+        if self._told.get(bucket, 0) + MINUTE <= current:
+            self._told[bucket] = current
+            log.warn("rateLimit.{limit} is reached: {who} is refused", limit=name, who=who)
+            log.debug("it is the limit of {bucket}", bucket=bucket)
+
+
+def _mail(to: ThreePid) -> dict[str, str]:
+    return {"mailPerDomain": to.address.rpartition("@")[2], "mailTotal": ""}
+
+
+def mailbox(threepid: ThreePid) -> str:
+    """
+    What is the same for most spellings of an address that lead to one mailbox: without dots, and what follows a plus.
+
+    Where they are different mailboxes, it does no harm that two of them share a limit.
+    """
+    local, _, domain = threepid.address.rpartition("@")
+    return f"{local.partition('+')[0].replace('.', '')}@{domain}"
+
+
+def network(address: str) -> str:
+    """What one client has: a single IPv4 address, or a /64 of IPv6, in which everybody has as many as they like."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address
