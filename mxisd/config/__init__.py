@@ -25,6 +25,7 @@ from .invite import Invite
 from .ldap import Ldap
 from .lookup import Forward, Hashing, Lookup
 from .matrix import Account, Matrix, Policies
+from .moved import differences, is_moved
 from .rate_limit import RateLimit
 from .server import Dns, Internal, Logging, Outbound, Server
 from .session import Session, View
@@ -175,7 +176,9 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Config:
     path = Path(path)
     sections, given, cautions = read(Sections, path, environ)
     fields: dict[str, Any] = {name: getattr(sections, name) for name in sections.__struct_fields__}
-    config = Config(**fields, warnings=(*unbuilt(given), *cautions)).resolved(path.absolute().parent)
+    fields["synapse_sql"] = sections.synapse_sql.resolved(sections.matrix.v1, is_moved(given))
+    warnings = (*unbuilt(given), *cautions, *differences(sections, given))
+    config = Config(**fields, warnings=warnings).resolved(path.absolute().parent)
     return replace(config, warnings=(*config.warnings, *_open_files(config)))
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar, Literal
 
+from msgspec.structs import replace
+
 from .engine.hosts import BaseUrl
 from .engine.section import Finding, Secret, Section, Unfit, Value
 
@@ -97,7 +99,13 @@ class SynapseSql(Sql):
 
     built_in = True
 
+    published: Literal["only", "all"] | None = None
+    """Whether lookups find only what users have published, or all addresses of their accounts; set by ``resolved``."""
     legacy_room_names: bool = False
+
+    def resolved(self, v1: bool, moved: bool) -> SynapseSql:
+        """``v1`` is whether anybody may look up, ``moved`` whether the file was written for mxisd 1.x or ma1sd."""
+        return self if self.published else replace(self, published="only" if v1 or moved else "all")
 
     def mistakes(self) -> Iterable[Finding]:
         yield from Sql.mistakes(self)

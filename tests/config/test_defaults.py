@@ -257,7 +257,7 @@ DEFAULTS = {
     "stores": {"localparts": "map"},
     "memory": {"enabled": False, "hashEnabled": False, "identities": ()},
     "sql": SQL,
-    "synapseSql": SQL | {"legacyRoomNames": False},
+    "synapseSql": SQL | {"published": "only", "legacyRoomNames": False},
     "ldap": (LDAP,),
     "netiq": (LDAP,),
     "rest": {

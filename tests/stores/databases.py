@@ -137,11 +137,11 @@ def in_postgresql(people: Sequence[Person] = PEOPLE) -> tuple[str, str]:
     return "postgresql", f"//127.0.0.1:{postgresql().port}/{name}?user=postgres&password=any"
 
 
-def new_in_postgresql() -> str:
-    """The name of an empty database."""
+def new_in_postgresql(template: str = "template0") -> str:
+    """The name of a new database, which is empty, or a copy of another."""
     name = f"people_{uuid4().hex}"
     with postgresql_admin() as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     return name
 
 

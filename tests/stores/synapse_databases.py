@@ -69,7 +69,7 @@ def fill(cursor: Any, mark: str) -> None:
 
 
 class SynapseCase(contract.StoreCase):
-    config = SynapseSql(enabled=True)
+    config = SynapseSql(enabled=True, published="all")
 
     def make(self) -> tuple[str, str]:
         """Type and connection of a database of a Synapse."""
@@ -108,6 +108,12 @@ def in_sqlite(path: str) -> tuple[str, str]:
 def in_postgresql() -> tuple[str, str]:
     """The same, on the server of the tests."""
     return "postgresql", f"postgresql://postgres:any@127.0.0.1:{postgresql().port}/{_on_server()}"
+
+
+def in_new_postgresql() -> tuple[str, str]:
+    """The same, for tests that write to it."""
+    name = databases.new_in_postgresql(_on_server())
+    return "postgresql", f"postgresql://postgres:any@127.0.0.1:{postgresql().port}/{name}"
 
 
 @cache

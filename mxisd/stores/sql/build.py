@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...config.engine.problems import ConfigError
-from ...config.sql import Sql, TypedQuery
+from ...config.sql import Sql, SynapseSql, TypedQuery
 from ...reactor import IReactor
 from ...services import Service
 from ..library import MissingLibrary
@@ -19,7 +19,7 @@ from .location import BadLocation
 from .query import Dialect, Query
 from .search import Search, search, search_of_parts
 from .store import Queries, SqlStore, Typed
-from .synapse import synapse_queries
+from .synapse import SynapseStore, synapse_queries
 
 Warn = Callable[[str], object]
 """Takes what the administrator should know at start, beginning with the key."""
@@ -44,12 +44,13 @@ def sql_store(key: str, config: Sql, reactor: IReactor, user_ids: UserIds, warn:
 
 
 def synapse_store(
-    key: str, config: Sql, domain: str, reactor: IReactor, user_ids: UserIds, warn: Warn
+    key: str, config: SynapseSql, domain: str, reactor: IReactor, user_ids: UserIds, warn: Warn
 ) -> tuple[Store, Service]:
     """The same for the database of the Synapse that serves ``domain``."""
     database, threads = database_of(key, config.type, config.connection or "", reactor, warn)
-    queries = synapse_queries(key, database, domain, _queries(key, config, database, search_of_parts))
-    store = SqlStore(key, database, queries, user_ids)
+    configured = _queries(key, config, database, search_of_parts)
+    queries = synapse_queries(key, database, domain, configured, published=config.published != "all")
+    store = SynapseStore(key, database, queries, user_ids, reactor)
     return _offering(config, store, lists=True), threads
 
 

@@ -46,6 +46,10 @@ class Queries(Struct, frozen=True):
     threepids: Query | None = None
     """Medium and address."""
     roles: Typed | None = None
+    unindexed: Query | None = None
+    """Medium, address and user ID of what ``identity`` does not find, in no time that many lookups could take."""
+    still: Query | None = None
+    """Whether there is such a row, the values of which it binds."""
     listing: Query | None = None
     """Columns ``mxid``, ``medium`` and ``address``."""
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
+from twisted.internet.interfaces import IReactorTime
 
+from ...cache import Cache
 from ...log import Logger
+from ...matrix.threepid import ThreePid
+from ..address import findable, kept
+from ..localpart import UserIds
 from .database import SqlDatabase
 from .query import Dialect, Query
 from .search import Search, search_of_parts
-from .store import Queries, Typed
+from .store import Queries, SqlStore, Typed
 
 log = Logger()
 
@@ -25,6 +31,25 @@ _LOCALPART = {
     "sqlite": "substr(u.name, 2, instr(u.name, ':') - 2)",
     "postgresql": "substr(u.name, 2, strpos(u.name, ':') - 2)",
 }
+# Addresses that may not be as we would write them: older versions of Synapse kept them as they were typed.
+_ODD = {
+    "sqlite": "a.address <> lower(a.address) OR a.address GLOB '*[^!-~]*' OR a.medium = 'msisdn'"
+    " AND a.address GLOB '*[^0-9]*'",
+    "postgresql": "a.address <> lower(a.address) OR a.address ~ '[^!-~]' OR a.medium = 'msisdn'"
+    " AND a.address ~ '[^0-9]'",
+}
+# Users publish on any identity server.  Where they did is found by user only; by address there is an index of what they
+# have added to their accounts, which is mostly the same.
+_PUBLISHED = (
+    "EXISTS (SELECT 1 FROM user_threepid_id_server s"
+    " WHERE s.user_id = a.user_id AND s.medium = a.medium AND s.address = a.address)"
+)
+_NOT_ADDED = (
+    "NOT EXISTS (SELECT 1 FROM user_threepids s"
+    " WHERE s.user_id = a.user_id AND s.medium = a.medium AND s.address = a.address)"
+)
+# For so many seconds at least they are good.
+_LEAST = 10.0
 # Guests, users of application services and those who have left are nobody to be found.
 _BY_NAME = """
     SELECT u.name, p.displayname, p.avatar_url FROM users u LEFT JOIN profiles p ON {profile} = u.name
@@ -36,6 +61,9 @@ _BY_THREEPID = """
     WHERE lower(t.address) LIKE lower(?) ESCAPE '\\' LIMIT 200"""
 
 
+_LOOKUP = {"identity", "bulk", "unindexed", "still"}
+
+
 class _Way(NamedTuple):
     """A query, and the columns without which it does not work."""
 
@@ -43,9 +71,18 @@ class _Way(NamedTuple):
     text: str
 
 
-def _ways(dialect: Dialect, domain: str) -> Mapping[str, Sequence[_Way]]:
+def _ways(dialect: Dialect, domain: str, published: bool) -> Mapping[str, Sequence[_Way]]:
     """By the name that a query has in :class:`Queries`: the ways to ask, best first."""
     threepids = frozenset({"user_threepids.user_id", "user_threepids.medium", "user_threepids.address"})
+    by_address = threepids
+    parts = {"{asked}": "user_threepids", "{only}": "", "{odd}": _ODD[dialect]}
+    if published:
+        by_address |= {column.replace("user_threepids", "user_threepid_id_server") for column in threepids}
+        parts = {
+            "{asked}": "user_threepid_id_server",
+            "{only}": f" AND {_PUBLISHED}",
+            "{odd}": f"{_ODD[dialect]} OR {_NOT_ADDED}",
+        }
     users = frozenset({"users.name", "users.is_guest", "users.appservice_id", "users.deactivated"})
     full = frozenset({"profiles.full_user_id", "profiles.displayname", "profiles.avatar_url"})
     # Before Synapse 1.84 profiles were those of localparts only.  A server name has no quotation marks in it.
@@ -56,11 +93,18 @@ def _ways(dialect: Dialect, domain: str) -> Mapping[str, Sequence[_Way]]:
         # Neither of these has come from outside.
         return text.replace("{profile}", profile).replace("{localpart}", _LOCALPART[dialect])
 
+    def looking_up(text: str) -> Sequence[_Way]:
+        for name, part in parts.items():
+            text = text.replace(name, part)
+        return [_Way(by_address, text)]
+
     return {
-        "identity": [_Way(threepids, "SELECT user_id AS uid FROM user_threepids WHERE medium = ? AND address = ?")],
-        "bulk": [
-            _Way(threepids, "SELECT user_id AS uid, address FROM user_threepids WHERE medium = ? AND address IN (?)")
-        ],
+        "identity": looking_up("SELECT user_id AS uid FROM user_threepids a WHERE medium = ? AND address = ?{only}"),
+        "bulk": looking_up(
+            "SELECT user_id AS uid, address FROM user_threepids a WHERE medium = ? AND address IN (?){only}"
+        ),
+        "unindexed": looking_up("SELECT medium, address, user_id FROM {asked} a WHERE {odd} ORDER BY user_id"),
+        "still": looking_up("SELECT 1 FROM {asked} WHERE medium = ? AND address = ? AND user_id = ?"),
         "by_name": [_Way(users | full, by(_BY_NAME, "p.full_user_id")), _Way(users | old, by(_BY_NAME, old_id))],
         "by_threepid": [
             _Way(threepids | full, by(_BY_THREEPID, "p.full_user_id")),
@@ -78,17 +122,18 @@ def _ways(dialect: Dialect, domain: str) -> Mapping[str, Sequence[_Way]]:
                 "SELECT DISTINCT group_id FROM group_users WHERE user_id = ?",
             )
         ],
-        "listing": [_Way(threepids, "SELECT user_id AS mxid, medium, address FROM user_threepids")],
+        "listing": looking_up("SELECT DISTINCT user_id AS mxid, medium, address FROM {asked}"),
     }
 
 
 def synapse_queries(
-    name: str, database: SqlDatabase, domain: str, configured: Queries
+    name: str, database: SqlDatabase, domain: str, configured: Queries, published: bool
 ) -> Callable[[], Awaitable[Queries]]:
     """
     Completes the queries that are configured by those that the Synapse at hand understands.
 
     It is asked for its tables once, when first needed.  What it does not have is not asked for, with a line in the log.
+    ``published`` is whether only addresses are looked up that users have published.
     """
     known: list[Queries] = []
 
@@ -97,7 +142,7 @@ def synapse_queries(
             columns = {
                 f"{table}.{column}" for table, column in (await database.find(_COLUMNS[database.dialect], ())).rows
             }
-            built_in = _choose(name, database, domain, columns, configured)
+            built_in = _choose(name, database, _ways(database.dialect, domain, published), columns, configured)
             known.append(replace(configured, **built_in))
         return known[0]
 
@@ -105,17 +150,18 @@ def synapse_queries(
 
 
 def _choose(
-    name: str, database: SqlDatabase, domain: str, columns: set[str], configured: Queries
+    name: str, database: SqlDatabase, known: Mapping[str, Sequence[_Way]], columns: set[str], configured: Queries
 ) -> dict[str, Query | Typed | Search]:
     chosen: dict[str, Any] = {}
-    # The two ways to look up have to agree.
+    # The ways to look up have to agree.
     own_lookup = configured.identity or configured.bulk
-    for part, ways in _ways(database.dialect, domain).items():
-        if getattr(configured, part) is not None or (own_lookup and part in {"identity", "bulk"}):
+    for part, ways in known.items():
+        if getattr(configured, part) is not None or (own_lookup and part in _LOOKUP):
             continue
         way = next((way for way in ways if way.needs <= columns), None)
         if way is None:
-            log.info("{store}: this Synapse has no tables for {part}", store=name, part=part.replace("_", " "))
+            lacking = sorted(ways[0].needs - columns)
+            log.info("{store}: no {part}: {lacking} cannot be read", store=name, part=part, lacking=", ".join(lacking))
             continue
         if part in {"by_name", "by_threepid"}:
             chosen[part] = search_of_parts(way.text, database.dialect, "mxid")
@@ -123,3 +169,45 @@ def _choose(
         query = database.query(way.text)
         chosen[part] = Typed(query, "mxid") if part == "roles" else query
     return chosen
+
+
+class SynapseStore(SqlStore):
+    """
+    Finds users by addresses in any spelling, too.
+
+    Those that no index leads to are few: all of them are read now and then, and who is found among them is asked for
+    once more.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        database: SqlDatabase,
+        queries: Callable[[], Awaitable[Queries]],
+        user_ids: UserIds,
+        clock: IReactorTime,
+    ) -> None:
+        super().__init__(name, database, queries, user_ids)
+        self._clock = clock
+        self._known: Cache[Query, Mapping[ThreePid, Sequence[str]]] = Cache(clock, 1)
+
+    async def lookup(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
+        found = await super().lookup(threepids)
+        queries = await self._queries()
+        if queries.unindexed is None or queries.still is None:
+            return found
+        rows = await self._known.get(queries.unindexed, partial(self._load, queries.unindexed))
+        for threepid in findable(threepids):
+            row = rows.get(threepid)
+            if threepid not in found and row and (await self._database.find(queries.still.sql, row)).rows:
+                found[threepid] = row[-1]
+        return found
+
+    async def _load(self, query: Query, _: object) -> tuple[Mapping[ThreePid, Sequence[str]], float]:
+        start = self._clock.seconds()
+        rows: dict[ThreePid, Sequence[str]] = {}
+        async for table in self._database.stream(query.sql):
+            for medium, address, user_id in table.rows:
+                rows.setdefault(kept(medium, address), (medium, address, user_id))
+        # However large the tables are, this is one hundredth of the work at most.
+        return rows, max(_LEAST, 100 * (self._clock.seconds() - start))

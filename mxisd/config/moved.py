@@ -1,0 +1,77 @@
+"""
+Files that were written for mxisd 1.x or ma1sd: what means something else here, or does more, is told at the start.
+
+docs/coming-from.md has all of it in one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import Sections
+
+# Keys that the old servers did not know, each with what is below it.
+OURS = (
+    "matrix.homeserver",
+    "server.bind",
+    "server.trustedProxies",
+    "storage.provider.redis",
+    "session.policy.nextLink",
+    "session.policy.bind",
+    "invite.delivery",
+    "invite.history",
+    "invite.reminder",
+    "invite.policy.rules",
+    "invite.policy.token",
+    "threepid.medium.msisdn.connectors.http",
+    "view.session.onTokenSubmit.confirm",
+    "hashing.refresh",
+    "hashing.rotation",
+    "outbound",
+    "lookup.timeout",
+    "lookup.recursive.timeout",
+    "lookup.recursive.federation",
+    "lookup.recursive.cache",
+    "forward.account",
+    "auth.login",
+    "auth.checkCredentials",
+    "directory.enabled",
+    "profile.enabled",
+    "profile.public",
+    "logging.format",
+    "stores",
+    "synapseSql.published",
+    "exec.timeout",
+)
+
+
+def is_moved(given: Collection[str]) -> bool:
+    """Whether a file that has these keys may be one of an old server: none of them is ours alone."""
+    return not any(key == ours or key.startswith((f"{ours}.", f"{ours}[")) for key in given for ours in OURS)
+
+
+def differences(config: Sections, given: Collection[str]) -> Iterator[str]:
+    """A line, which begins with the key, for each difference that touches safety and that this file does not decide."""
+    yield from _published(config, is_moved(given))
+
+
+def _published(config: Sections, moved: bool) -> Iterator[str]:
+    synapse = config.synapse_sql
+    if not synapse.offers(synapse.identity) or synapse.published:
+        return
+    if config.matrix.v1:
+        why = "with matrix.v1 anybody may look addresses up"
+    elif moved:
+        why = "as in ma1sd, whose file this may be"
+    else:
+        yield (
+            "synapseSql.published: not set: lookups find all addresses of accounts (all), since only users may look up,"
+            " by hash; only finds those that users have published"
+        )
+        return
+    yield (
+        f"synapseSql.published: not set: lookups find only addresses that users have published (only): {why};"
+        " all finds every address of an account"
+    )
