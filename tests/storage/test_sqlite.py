@@ -18,14 +18,15 @@ from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.buckets import Charge
 from mxisd.storage.contract import StorageUnavailable
 from mxisd.storage.records import Session, secret_digest, token_digest
-from mxisd.storage.sqlite import SQLiteService, hashes, schema
+from mxisd.storage.sqlite import SQLiteService, database, hashes, schema
 from mxisd.storage.sqlite.buckets import FEW, SQLiteBuckets
+from mxisd.storage.sqlite.database import SQLiteDatabase
 from mxisd.storage.sqlite.schema import UnusableDatabase, open_connection, upgrade
-from mxisd.storage.sqlite.worker import Job, ThreadWorker, run_writes
+from mxisd.storage.sqlite.worker import Job, ThreadWorker, run_reads, run_writes
 from tests.make import BOB, EMAIL, NOW, binding, result, session
 from tests.storage import contract
 from tests.storage.contract import together
-from tests.storage.inline import storage_in_memory, storage_of
+from tests.storage.inline import InlineWorker, storage_in_memory, storage_of
 
 REACTOR: Any = reactor
 
@@ -57,6 +58,78 @@ class OnDiskTests(contract.StorageContract):
     async def restart(self) -> None:
         await self.service.stopService()
         self.start()
+
+
+class InTheReactorsThreadTests(OnDiskTests):
+    """The contract as it is when the disk keeps up: what is little is read without a thread."""
+
+    def setUp(self) -> None:
+        self.patch(database, "PROOFS", 0)
+        super().setUp()
+
+
+class WhereToReadTests(SynchronousTestCase):
+    """Little is read in the reactor's thread, unless it would have to wait for the disk."""
+
+    def setUp(self) -> None:
+        self.worker = Asked(open_connection(":memory:"), run_reads)
+        self.database = SQLiteDatabase(self.worker, self.worker)
+        self.database.start(open_connection(":memory:"))
+        self.addCleanup(self.database.stop)
+        self.disk_reads = 0
+        self.patch(database, "_disk_reads", lambda: self.disk_reads)
+
+    def look_up(self, times: int, *, on_disk: bool = False) -> int:
+        """How many of so many look-ups the worker does."""
+        self.worker.asked = 0
+        for _ in range(times):
+            result(self.database.look_up(self.something, on_disk))
+        return self.worker.asked
+
+    def something(self, _: sqlite3.Connection, on_disk: bool) -> None:
+        self.disk_reads += on_disk
+
+    def test_the_worker_finds_out_that_the_disk_is_not_needed(self) -> None:
+        self.assertEqual(self.look_up(1000), database.PROOFS)
+        self.assertEqual(self.look_up(1000), 0)
+
+    def test_the_worker_goes_on_while_the_disk_is_needed(self) -> None:
+        for _ in range(10):
+            self.look_up(database.PROOFS - 1)
+            self.assertEqual(self.look_up(1, on_disk=True), 1)
+        self.assertEqual(self.look_up(1000), database.PROOFS)
+
+    def test_after_one_that_took_long_the_worker_is_back(self) -> None:
+        self.look_up(database.PROOFS)
+        self.patch(database, "PATIENCE", -1.0)
+        self.assertEqual(self.look_up(1), 0)
+        self.assertEqual(self.look_up(database.PROOFS), database.PROOFS)
+
+    def test_what_cannot_be_read_at_once_is_left_to_the_worker(self) -> None:
+        self.look_up(database.PROOFS)
+        failures = [sqlite3.OperationalError("database is locked")]
+
+        def read(_: sqlite3.Connection) -> str:
+            if failures:
+                raise failures.pop()
+            return "read"
+
+        self.assertEqual(result(self.database.look_up(read)), "read")
+
+    def test_after_the_end_the_worker_answers(self) -> None:
+        self.look_up(database.PROOFS)
+        self.database.stop()
+        self.assertEqual(self.look_up(1), 1)
+
+
+class Asked(InlineWorker):
+    """A worker that counts its jobs."""
+
+    asked = 0
+
+    def run(self, job: Job) -> Deferred[Any]:
+        self.asked += 1
+        return super().run(job)
 
 
 class ThreadTests(TestCase):

@@ -18,7 +18,7 @@ from .hashes import SQLiteHashes
 from .invites import SQLiteInvites
 from .keys import SQLiteKeys
 from .outbox import SQLiteOutbox
-from .schema import open_connection
+from .schema import open_connection, open_to_read
 from .sessions import SQLiteSessions
 from .sorter import Sorter, open_sorter
 from .transactions import SQLiteTransactions
@@ -44,7 +44,7 @@ class SQLiteStorage:
 
 class SQLiteService(Service):
     """
-    The threads of a database file: one writes, one reads, and one sorts.
+    The threads of a database file: one writes, one reads, and one sorts; little is read in the reactor's thread.
 
     The file has to exist already, in the current schema: see :func:`~mxisd.storage.sqlite.schema.upgrade`.
     """
@@ -52,21 +52,25 @@ class SQLiteService(Service):
     name = "sqlite"
 
     def __init__(self, path: Path, reactor: IReactorFromThreads) -> None:
+        self._path = path
         self._writer = ThreadWorker("sqlite-writer", lambda: open_connection(path), reactor, run_writes)
-        self._reader = ThreadWorker("sqlite-reader", lambda: open_connection(path), reactor, run_reads)
+        self._reader = ThreadWorker("sqlite-reader", lambda: open_to_read(path), reactor, run_reads)
         self._sorter = ThreadWorker("sqlite-sorter", open_sorter, reactor, run_reads)
-        self.storage = SQLiteStorage(SQLiteDatabase(self._reader, self._writer), Sorter(self._sorter))
+        self._database = SQLiteDatabase(self._reader, self._writer)
+        self.storage = SQLiteStorage(self._database, Sorter(self._sorter))
 
     def startService(self) -> None:
         super().startService()
         self._writer.start()
         self._reader.start()
         self._sorter.start()
+        self._database.start(open_to_read(self._path))
 
     async def ready(self) -> None:
         """Return at once: the file is in the current schema."""
 
     def stopService(self) -> Deferred[list[tuple[bool, None]]]:
         super().stopService()
+        self._database.stop()
         # Everything queued before is still written.
         return DeferredList([self._writer.stop(), self._reader.stop(), self._sorter.stop()])

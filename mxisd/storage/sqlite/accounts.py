@@ -21,7 +21,7 @@ class SQLiteAccounts:
         await self._database.write(_register, token_hash, user_id, now)
 
     async def account_of(self, token_hash: str) -> Account | None:
-        return (await self._database.find(_accounts_of, [token_hash])).get(token_hash)
+        return await self._database.look_up(_account_of, token_hash)
 
     async def logout(self, token_hash: str) -> bool:
         return await self._database.write(_logout, token_hash)
@@ -34,17 +34,16 @@ def _register(db: sqlite3.Connection, token_hash: str, user_id: str, now: int) -
     db.execute("INSERT INTO access_tokens VALUES (?, ?, ?)", (token_hash, user_id, now))
 
 
-def _accounts_of(db: sqlite3.Connection, token_hashes: list[str]) -> dict[str, Account]:
-    rows = db.execute(
-        """SELECT digest, user_id,
+def _account_of(db: sqlite3.Connection, token_hash: str) -> Account | None:
+    row = db.execute(
+        """SELECT user_id,
                (SELECT json_group_array(url) FROM accepted_terms WHERE user_id = access_tokens.user_id) AS urls
-           FROM json_each(?) AS asked CROSS JOIN access_tokens ON digest = asked.value""",
-        (json.encode(token_hashes).decode(),),
-    )
-    return {
-        row["digest"]: Account(user_id=row["user_id"], accepted_terms=json.decode(row["urls"], type=frozenset[str]))
-        for row in rows
-    }
+           FROM access_tokens WHERE digest = ?""",
+        (token_hash,),
+    ).fetchone()
+    if row is None:
+        return None
+    return Account(user_id=row["user_id"], accepted_terms=json.decode(row["urls"], type=frozenset[str]))
 
 
 def _logout(db: sqlite3.Connection, token_hash: str) -> bool:

@@ -9,7 +9,7 @@ from msgspec import json
 
 from ...matrix.threepid import ThreePid
 from ..records import Binding, Invite
-from .database import SQLiteDatabase
+from .database import FEW, SQLiteDatabase
 from .hashes import forget_binding, index_binding
 from .invites import end_invite, pending_invites
 from .outbox import queue
@@ -23,21 +23,11 @@ class SQLiteBindings:
         self._database = database
 
     async def get(self, threepid: ThreePid) -> Binding | None:
-        found = await self._database.find(_bindings, [threepid.address], threepid.medium)
-        return found.get(threepid.address)
+        return await self._database.look_up(_get, threepid)
 
     async def users_of(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
-        by_medium: dict[str, list[str]] = {}
-        for medium, address in threepids:
-            by_medium.setdefault(medium, []).append(address)
-        users = {
-            medium: await self._database.find(_users_of, addresses, medium) for medium, addresses in by_medium.items()
-        }
-        return {
-            threepid: users[threepid.medium][threepid.address]
-            for threepid in threepids
-            if threepid.address in users[threepid.medium]
-        }
+        run = self._database.look_up if len(threepids) <= FEW else self._database.read
+        return await run(_users_of, threepids)
 
     async def bind(self, binding: Binding, destination: str) -> list[Invite]:
         return await self._database.write(_bind, binding, destination)
@@ -46,21 +36,25 @@ class SQLiteBindings:
         return await self._database.write(_unbind, threepid, user_id)
 
 
-# With json_each one prepared statement takes any number of addresses.  CROSS JOIN makes SQLite search the table for
-# each address, and not the other way round.
+def _get(db: sqlite3.Connection, threepid: ThreePid) -> Binding | None:
+    row = db.execute("SELECT * FROM bindings WHERE medium = ? AND address = ?", threepid).fetchone()
+    return read(Binding, row) if row else None
 
 
-def _bindings(db: sqlite3.Connection, addresses: list[str], medium: str) -> dict[str, Binding]:
-    rows = db.execute(
-        """SELECT bindings.* FROM json_each(?) AS asked
-           CROSS JOIN bindings ON address = asked.value AND medium = ?""",
-        (json.encode(addresses).decode(), medium),
-    )
-    return {row["address"]: read(Binding, row) for row in rows}
+def _users_of(db: sqlite3.Connection, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
+    by_medium: dict[str, list[str]] = {}
+    for medium, address in threepids:
+        by_medium.setdefault(medium, []).append(address)
+    return {
+        ThreePid(medium, address): user_id
+        for medium, addresses in by_medium.items()
+        for address, user_id in _users_by_address(db, medium, addresses).items()
+    }
 
 
-def _users_of(db: sqlite3.Connection, addresses: list[str], medium: str) -> dict[str, str]:
-    # One row: for each fetched row the thread has to wait for the GIL.
+def _users_by_address(db: sqlite3.Connection, medium: str, addresses: Sequence[str]) -> dict[str, str]:
+    # With json_each one prepared statement takes any number of addresses.  CROSS JOIN makes SQLite search the table for
+    # each address, and not the other way round.  One row: for each fetched row a thread has to wait for the GIL.
     row = db.execute(
         """SELECT json_group_object(address, user_id) FROM json_each(?) AS asked
            CROSS JOIN bindings ON address = asked.value AND medium = ?""",

@@ -20,7 +20,7 @@ class SQLiteCooldowns:
         return await self._database.write(_end, name, now)
 
     async def is_running(self, name: str, now: int) -> bool:
-        return await self._database.read(_is_running, name, now)
+        return await self._database.look_up(_is_running, name, now)
 
     async def purge(self, now: int) -> int:
         return await self._database.write(_purge, now)

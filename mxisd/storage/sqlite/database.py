@@ -3,48 +3,98 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from resource import RUSAGE_THREAD, getrusage
+from time import perf_counter
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 
-from .worker import Find, StatementWorker
+from .worker import StatementWorker
 
 P = ParamSpec("P")
 T = TypeVar("T")
-K = TypeVar("K")
+
+# What is read at once from the reactor's thread: so many keys take a tenth of a millisecond.
+FEW = 200
+# Longer than this the reactor shall not wait for a disk.  Seconds.
+PATIENCE = 0.005
+# After it had to, so many reads without the disk show that it would not have to any more.
+PROOFS = 100
 
 
 class SQLiteDatabase:
-    """Runs functions that take a connection, on two workers: one for those that only read, one for those that write."""
+    """
+    Runs functions that take a connection: on two workers, one for those that only read and one for those that write.
+
+    Once it has been started, it looks up in the reactor's thread what takes less time than the way to another thread:
+    that is what is in memory.  Nobody knows beforehand what is.  So it begins on the worker, and goes back to it after
+    each look-up that took long, until there have been many for which the disk was not needed.
+    """
 
     def __init__(self, reader: StatementWorker, writer: StatementWorker) -> None:
         self._reader = reader
         self._writer = writer
+        self._here: sqlite3.Connection | None = None
+        self._proofs = 0
+
+    def start(self, connection: sqlite3.Connection) -> None:
+        """Look up by this connection, in the reactor's thread."""
+        # Who has to wait for a lock waits in the worker.
+        connection.execute("PRAGMA busy_timeout = 0")
+        self._here = connection
+
+    def stop(self) -> None:
+        """Close the connection."""
+        if self._here is not None:
+            self._here.close()
+            self._here = None
+
+    async def look_up(
+        self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a function that reads little: what belongs to some :data:`FEW` keys at most."""
+        if self._here is not None and self._proofs >= PROOFS:
+            begin = perf_counter()
+            try:
+                return function(self._here, *args, **kwargs)
+            except sqlite3.OperationalError:
+                # The worker has the time to wait for what it is, or the words for it.
+                self._proofs = 0
+            finally:
+                if perf_counter() - begin > PATIENCE:
+                    self._proofs = 0
+        found, without_disk = await self.read(_observed, function, *args, **kwargs)
+        self._proofs = self._proofs + 1 if without_disk else 0
+        return found
 
     def read(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Deferred[T]:
-        """Run a function that only reads."""
+        """Run a function that only reads, as much as it likes."""
         return cast("Deferred[T]", self._reader.run(lambda connection: function(connection, *args, **kwargs)))
-
-    def find(
-        self,
-        find: Callable[Concatenate[sqlite3.Connection, list[K], P], T],
-        keys: Sequence[K],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> Deferred[T]:
-        """
-        Find things by their keys, with a function that takes any number of keys.
-
-        Calls with the same function and arguments that are waiting at the same time become one call, so the result may
-        contain keys that others asked for.
-        """
-        return cast("Deferred[T]", self._reader.run(Find(find, keys, args)))
 
     def write(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Deferred[T]:
         """Run a function in a transaction; the result comes when the transaction is on disk."""
         return cast("Deferred[T]", self._writer.run(lambda connection: function(connection, *args, **kwargs)))
+
+
+def _observed(
+    db: sqlite3.Connection,
+    function: Callable[Concatenate[sqlite3.Connection, P], T],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> tuple[T, bool]:
+    """What a function returns, and whether it did without the disk."""
+    # Not by the time it takes: a thread that is not the reactor's waits for Python's lock, and longer than for a disk.
+    before = _disk_reads()
+    return function(db, *args, **kwargs), _disk_reads() == before
+
+
+def _disk_reads() -> int:
+    """How often this thread has waited for a disk: blocks that it read, pages of mapped files that were not there."""
+    usage = getrusage(RUSAGE_THREAD)
+    return usage.ru_inblock + usage.ru_majflt

@@ -12,7 +12,7 @@ from ...matrix.hashing import digests
 from ...matrix.threepid import ThreePid
 from ..hashed import Portion
 from ..records import Pepper
-from .database import SQLiteDatabase
+from .database import FEW, SQLiteDatabase
 from .sorter import STEP, Bound, Row, Sorter
 
 # The name of our own bindings in the list of sources.
@@ -34,7 +34,7 @@ class SQLiteHashes:
         self._sorter = sorter
 
     async def peppers(self) -> list[Pepper]:
-        return await self._database.read(_peppers)
+        return await self._database.look_up(_peppers)
 
     async def prepare(self, pepper: Pepper, *, after: str | None) -> bool:
         listing = await self._database.write(_prepare, pepper, after)
@@ -59,8 +59,8 @@ class SQLiteHashes:
         return published
 
     async def find(self, pepper: str, digests: Sequence[str]) -> dict[str, str] | None:
-        found = await self._database.find(_find, digests, pepper)
-        return None if found is None else {digest: found[digest] for digest in digests if digest in found}
+        run = self._database.look_up if len(digests) <= FEW else self._database.read
+        return await run(_find, digests, pepper)
 
     async def arrange(self, sources: Sequence[str]) -> None:
         await self._database.write(_arrange, sources)
@@ -190,7 +190,7 @@ def _publish(db: sqlite3.Connection, pepper: str, keep: int) -> bool:
     return bool(published)
 
 
-def _find(db: sqlite3.Connection, digests: list[str], pepper: str) -> dict[str, str] | None:
+def _find(db: sqlite3.Connection, digests: Sequence[str], pepper: str) -> dict[str, str] | None:
     # One row each: for each fetched row the thread has to wait for the GIL.
     listings = json.decode(
         db.execute(

@@ -28,13 +28,13 @@ class SQLiteInvites:
         return await self._database.write(_add, invite, resend_before, reminder_due)
 
     async def get(self, token: str) -> Invite | None:
-        return await self._database.read(_get, token)
+        return await self._database.look_up(_get, token)
 
     async def pending(self, threepid: ThreePid) -> list[Invite]:
-        return await self._database.read(pending_invites, threepid)
+        return await self._database.look_up(pending_invites, threepid)
 
     async def has_ephemeral_key(self, public_key: str) -> bool:
-        return await self._database.read(_has_ephemeral_key, public_key)
+        return await self._database.look_up(_has_ephemeral_key, public_key)
 
     async def claim_due(self, now: int, next_due: int, limit: int) -> list[Invite]:
         return await self._database.write(_claim_due, now, next_due, limit)

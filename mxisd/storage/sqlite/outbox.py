@@ -34,7 +34,7 @@ class SQLiteOutbox:
         return await self._database.write(_close, delivery, state, answer, now)
 
     async def of_invite(self, token: str) -> list[Delivery]:
-        return await self._database.read(_of_invite, token)
+        return await self._database.look_up(_of_invite, token)
 
 
 def queue(

@@ -19,7 +19,7 @@ class SQLiteSessions:
         return await self._database.write(_open, session, alive_since, max_guesses)
 
     async def get(self, sid: str) -> Session | None:
-        return await self._database.read(_get, sid)
+        return await self._database.look_up(_get, sid)
 
     async def alive(self, secret_digest: str, *, alive_since: int, max_guesses: int) -> Session | None:
         return await self._database.read(_alive, secret_digest, alive_since, max_guesses)

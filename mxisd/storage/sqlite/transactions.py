@@ -14,7 +14,7 @@ class SQLiteTransactions:
         self._database = database
 
     async def is_done(self, txn_id: str, digest: str) -> bool:
-        return await self._database.read(_is_done, txn_id, digest)
+        return await self._database.look_up(_is_done, txn_id, digest)
 
     async def done(self, txn_id: str, digest: str, now: int) -> None:
         await self._database.write(_done, txn_id, digest, now)

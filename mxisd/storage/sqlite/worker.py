@@ -31,40 +31,10 @@ Batch: TypeAlias = Callable[[sqlite3.Connection, Sequence[Entry]], Iterable[list
 MAX_BATCH = 256
 
 
-class Find:
-    """
-    A job that finds things by their keys: ``find(connection, keys, *arguments)``.
-
-    In a batch, all of these with the same function and arguments become one call.  Each caller gets the whole result,
-    and picks its own keys.
-    """
-
-    __slots__ = ("arguments", "find", "keys")
-
-    def __init__(self, find: Callable[..., Any], keys: Sequence[Any], arguments: tuple[Any, ...]) -> None:
-        self.find = find
-        self.keys = keys
-        self.arguments = arguments
-
-    def __call__(self, connection: sqlite3.Connection) -> Any:
-        return self.find(connection, self.keys, *self.arguments)
-
-
 def run_reads(connection: sqlite3.Connection, entries: Sequence[Entry]) -> Iterator[list[Outcome]]:
     """Run jobs that only read; yields each outcome as soon as it is known."""
-    sought: dict[tuple[Any, ...], list[tuple[Find, Deferred[Any]]]] = {}
     for job, result in entries:
-        if isinstance(job, Find):
-            sought.setdefault((job.find, job.arguments), []).append((job, result))
-        else:
-            yield [(result, _outcome(job, connection))]
-    for (find, arguments), jobs in sought.items():
-        found = _outcome(Find(find, [key for job, _ in jobs for key in job.keys], arguments), connection)
-        if isinstance(found, Failure):
-            # Run them one by one, so that one bad key does not make the others fail.
-            yield [(result, _outcome(job, connection)) for job, result in jobs]
-        else:
-            yield [(result, found) for _, result in jobs]
+        yield [(result, _outcome(job, connection))]
 
 
 def run_writes(connection: sqlite3.Connection, entries: Sequence[Entry]) -> Iterator[list[Outcome]]:
