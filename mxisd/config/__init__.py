@@ -131,10 +131,16 @@ class Sections(Section):
             for key, section in unused.items():
                 if section != type(section)():
                     yield Finding(key, f"without effect: {missing}")
-            if self.invite.policy.if_sender.has_role or self.invite.policy.rules:
+            if self.invite.policy.judges:
                 yield Finding(
                     "invite.policy", f"invites are judged only when the homeserver stores them here: {missing}"
                 )
+        elif not self.invite.policy.judges:
+            yield Finding(
+                "invite.policy",
+                "not set: everybody may invite addresses; mxisd 1.x refused what a proxy led to it, which is written"
+                " ifSender: {hasRole: []} here",
+            )
         expiration = self.invite.expiration
         rejecting = self.appsvc.expiry_user(self.matrix.domain)
         heir = expiration.resolve_to or rejecting

@@ -51,7 +51,13 @@ class Reminder(Section):
 
 
 class IfSender(Section):
-    has_role: tuple[str, ...] = ()
+    """``has_role``: who has none of these may not invite; if it is empty nobody may, if it is unset everybody."""
+
+    has_role: tuple[str, ...] | None = None
+
+    def cautions(self) -> Iterable[Finding]:
+        if self.has_role == ():
+            yield Finding("hasRole", "empty: nobody may invite an address")
 
 
 class Rule(Section):
@@ -72,6 +78,11 @@ class Policy(Section):
     if_sender: IfSender = IfSender()
     rules: tuple[Rule, ...] = ()
     token: Secret | None = None
+
+    @property
+    def judges(self) -> bool:
+        """Whether any invite could be refused."""
+        return self.if_sender.has_role is not None or bool(self.rules)
 
 
 class Invite(Section):

@@ -54,7 +54,35 @@ def is_moved(given: Collection[str]) -> bool:
 
 def differences(config: Sections, given: Collection[str]) -> Iterator[str]:
     """A line, which begins with the key, for each difference that touches safety and that this file does not decide."""
-    yield from _published(config, is_moved(given))
+    moved = is_moved(given)
+    yield from _published(config, moved)
+    for name, policy in config.policy.policies.items():
+        if not policy.regexp:
+            yield f"policy.policies.{name}.regexp: not set: all of v2 needs these terms; in ma1sd nothing did"
+    if not moved:
+        return
+    if not config.matrix.v1:
+        yield "matrix.v1: nobody is looked up, invited or bound by v1; ma1sd went on looking up"
+    if config.matrix.v2 and "hashing.enabled" not in given and (listed := _listed(config)):
+        yield f"hashing.enabled: not set: users can look up hashes of what {', '.join(listed)} list; off in ma1sd"
+    here = config.server.hostname in {"127.0.0.1", "::1", "localhost"} or config.server.hostname.startswith("/")
+    if config.lookup.recursive.enabled and not here:
+        yield (
+            "server.trustedProxies: not set: only a proxy on this machine is believed whose request it passes on (mxisd"
+            " 1.x believed everybody); the clients of any other count as the proxy, in lookup.recursive.allowedCidr too"
+        )
+
+
+def _listed(config: Sections) -> list[str]:
+    """The stores that list their users for hashed lookups."""
+    stores = {
+        "memory": config.memory.enabled and config.memory.hash_enabled,
+        "sql": config.sql.offers(config.sql.identity) and config.sql.lookup.query,
+        "synapseSql": config.synapse_sql.offers(config.synapse_sql.identity),
+        "ldap": any(each.enabled and (each.lookup or each.identity.lookup) for each in (*config.ldap, *config.netiq)),
+        "exec": config.exec.offers(config.exec.identity.enabled) and config.exec.identity.hash_enabled,
+    }
+    return [name for name, lists in stores.items() if lists]
 
 
 def _published(config: Sections, moved: bool) -> Iterator[str]:

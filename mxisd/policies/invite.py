@@ -77,9 +77,10 @@ class InvitePolicy:
         steps: list[str] = []
         if self._asks_for_roles:
             steps.append(f"the sender's roles: {_list(sorted(roles))}")
-        if self._required:
+        if self._required is not None:
             if roles.isdisjoint(self._required):
-                steps.append(f"ifSender.hasRole: refused, since the sender has none of {_list(self._required)}")
+                why = f"the sender has none of {_list(self._required)}" if self._required else "the list is empty"
+                steps.append(f"ifSender.hasRole: refused, since {why}")
                 return Decision(False, tuple(steps))
             steps.append(f"ifSender.hasRole: the sender has one of {_list(self._required)}")
         facts = _facts(attempt, roles)

@@ -139,7 +139,7 @@ DEFAULTS = {
         "delivery": {"giveUpAfter": timedelta(days=7), "concurrency": 4},
         "history": {"days": timedelta(days=90)},
         "reminder": {"before": None},
-        "policy": {"ifSender": {"hasRole": ()}, "rules": (), "token": None},
+        "policy": {"ifSender": {"hasRole": None}, "rules": (), "token": None},
         "fullDisplayName": False,
     },
     "threepid": {
@@ -314,6 +314,11 @@ DEFAULTS = {
         (
             "invite.expiration: invites that expire are given to @_mxisd_invite-expired:example.org, and nothing "
             "rejects them: for that there is appsvc"
+        ),
+        (
+            "server.trustedProxies: not set: only a proxy on this machine is believed whose request it passes on "
+            "(mxisd 1.x believed everybody); the clients of any other count as the proxy, in "
+            "lookup.recursive.allowedCidr too"
         ),
     ),
 }

@@ -8,12 +8,44 @@ from mxisd.config.moved import OURS
 from tests.config.case import ConfigCase
 
 SYNAPSE = "synapseSql: {enabled: true, type: sqlite, connection: homeserver.db}\n"
+MEMORY = "memory: {enabled: true, hashEnabled: true}\n"
 OWN = "stores: {localparts: map}\n"
 
 
 class OursTests(ConfigCase):
     def test_keys_exist(self) -> None:
         self.assertEqual(set(OURS) - set(known_keys(Sections)), set())
+
+
+class DifferenceTests(ConfigCase):
+    def told(self, text: str, v1: str = "true") -> list[str]:
+        config = self.whole(f"matrix: {{domain: example.org, v1: {v1}}}\n{text}")
+        return [each.partition(": ")[0] for each in config.warnings]
+
+    def test_what_may_open_something_is_told(self) -> None:
+        for key, text, decided in (
+            ("hashing.enabled", MEMORY, MEMORY + "hashing: {enabled: true}"),
+            ("hashing.enabled", SYNAPSE, "memory: {enabled: true}"),
+            ("server.trustedProxies", "", "lookup: {recursive: {enabled: false}}"),
+            ("server.trustedProxies", "server: {hostname: 0.0.0.0}", "server: {hostname: 127.0.0.1}"),
+            ("server.trustedProxies", "server: {name: example.org}", "server: {trustedProxies: 10.1.2.3/32}"),
+            ("synapseSql.published", SYNAPSE, f"{SYNAPSE[:-2]}, published: all}}"),
+        ):
+            self.assertIn(key, self.told(text))
+            self.assertNotIn(key, self.told(decided))
+
+    def test_v1_is_off_where_it_says_so(self) -> None:
+        self.assertIn("matrix.v1", self.told("", "false"))
+        self.assertNotIn("matrix.v1", self.told("", "true"))
+        self.assertNotIn("matrix.v1", self.told(OWN, "false"))
+
+    def test_terms_bind_everything_where_they_name_no_paths(self) -> None:
+        terms = "policy: {policies: {tos: {version: 1, terms: {en: {name: a, url: 'https://x.org'}}%s}}}"
+        self.assertIn("policy.policies.tos.regexp", self.told(terms % ""))
+        self.assertNotIn("policy.policies.tos.regexp", self.told(terms % ", regexp: [/lookup]"))
+
+    def test_a_file_of_this_mxisds_is_told_less(self) -> None:
+        self.assertFalse({"hashing.enabled", "server.trustedProxies"} & set(self.told(OWN + MEMORY)))
 
 
 class PublishedTests(ConfigCase):

@@ -50,6 +50,12 @@ class PolicyTests(SynchronousTestCase):
         self.assertFalse(self.allows(policy, attempt(), alice={"users"}))
         self.assertFalse(self.allows(policy, attempt()))
 
+    def test_an_empty_list_of_roles_is_nobodys(self) -> None:
+        policy = Policy(if_sender=IfSender(has_role=()), rules=(Rule(action="allow"),))
+        decision = self.decide(policy, attempt(), alice={"staff"})
+        self.assertFalse(decision.allowed)
+        self.assertEqual(decision.steps, ("ifSender.hasRole: refused, since the list is empty",))
+
     def test_the_refusal_is_forbidden(self) -> None:
         policy = InvitePolicy(Policy(if_sender=IfSender(has_role=("staff",))), Profiles())
         error = self.assertRaises(MatrixError, result, policy.require(attempt()))
