@@ -132,6 +132,8 @@ def configuration(port: int, folder: Path) -> dict[str, Any]:
         "matrix": {"domain": "example.org"},
         "server": {"bind": [f"tcp:{port}:interface=127.0.0.1:backlog=1024"]},
         "threepid": {"medium": {"email": {"identity": {"from": "mxisd@example.org"}, "connectors": connectors}}},
+        # One client is to have as much as it can take.
+        "rateLimit": {"enabled": False},
         # What is measured is this server, not the name servers of unknown addresses.
         "lookup": {"recursive": {"enabled": False, "federation": {"enabled": False}}},
     }

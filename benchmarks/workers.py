@@ -82,6 +82,7 @@ def mxisd(folder: Path, workers: int, redis: RedisServer) -> Server:
                 "server": {"bind": [f"tcp:{port}:interface=127.0.0.1:backlog=1024"]},
                 "storage": {"backend": "redis", "provider": {"redis": {"url": redis.url}}},
                 "threepid": {"medium": {"email": {"connector": "none"}}},
+                "rateLimit": {"enabled": False},
                 "lookup": {"recursive": {"federation": {"enabled": False}}},
             }
         )

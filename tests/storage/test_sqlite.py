@@ -72,12 +72,12 @@ class WhereToReadTests(SynchronousTestCase):
     """Little is read in the reactor's thread, unless it would have to wait for the disk."""
 
     def setUp(self) -> None:
+        self.disk_reads = 0
+        self.patch(database, "_disk_reads", lambda: self.disk_reads)
         self.worker = Asked(open_connection(":memory:"), run_reads)
         self.database = SQLiteDatabase(self.worker, self.worker)
         self.database.start(open_connection(":memory:"))
         self.addCleanup(self.database.stop)
-        self.disk_reads = 0
-        self.patch(database, "_disk_reads", lambda: self.disk_reads)
 
     def look_up(self, times: int, *, on_disk: bool = False) -> int:
         """How many of so many look-ups the worker does."""
@@ -99,11 +99,16 @@ class WhereToReadTests(SynchronousTestCase):
             self.assertEqual(self.look_up(1, on_disk=True), 1)
         self.assertEqual(self.look_up(1000), database.PROOFS)
 
-    def test_after_one_that_took_long_the_worker_is_back(self) -> None:
+    def test_after_one_that_took_the_disk_long_the_worker_is_back(self) -> None:
         self.look_up(database.PROOFS)
         self.patch(database, "PATIENCE", -1.0)
-        self.assertEqual(self.look_up(1), 0)
+        self.assertEqual(self.look_up(1, on_disk=True), 0)
         self.assertEqual(self.look_up(database.PROOFS), database.PROOFS)
+
+    def test_what_takes_long_without_the_disk_is_no_reason(self) -> None:
+        self.look_up(database.PROOFS)
+        self.patch(database, "PATIENCE", -1.0)
+        self.assertEqual(self.look_up(10), 0)
 
     def test_what_cannot_be_read_at_once_is_left_to_the_worker(self) -> None:
         self.look_up(database.PROOFS)

@@ -13,7 +13,7 @@ from .database import FEW, SQLiteDatabase
 from .hashes import forget_binding, index_binding
 from .invites import end_invite, pending_invites
 from .outbox import queue
-from .rows import parameters, read
+from .rows import parameters
 
 
 class SQLiteBindings:
@@ -37,8 +37,12 @@ class SQLiteBindings:
 
 
 def _get(db: sqlite3.Connection, threepid: ThreePid) -> Binding | None:
-    row = db.execute("SELECT * FROM bindings WHERE medium = ? AND address = ?", threepid).fetchone()
-    return read(Binding, row) if row else None
+    row = db.execute(
+        "SELECT user_id, bound_at, signed FROM bindings WHERE medium = ? AND address = ?", threepid
+    ).fetchone()
+    if row is None:
+        return None
+    return Binding(threepid=threepid, user_id=row["user_id"], bound_at=row["bound_at"], signed=row["signed"])
 
 
 def _users_of(db: sqlite3.Connection, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
