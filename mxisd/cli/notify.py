@@ -109,7 +109,7 @@ async def try_out(
 
     Raises :class:`~mxisd.notify.template.TemplateError`.
     """
-    notifier = build_notifier(config, reactor, _PrintingHttp(http, output.line), random, output.line)
+    notifier = build_notifier(config, reactor, _PrintingHttp(http, output.line), random, output.line, output.line)
     output.line("the configuration is good, and so are all templates")
     connector = _connector(config, to.medium)
     output.line(f"the connector is {connector}", connector=connector)
@@ -127,8 +127,8 @@ async def try_out(
 def _connector(config: Config, medium: str) -> str:
     if medium == MSISDN:
         return config.threepid.medium.msisdn.connector
-    handler = config.notification.handler.email
-    return config.threepid.medium.email.connector if handler == "raw" else handler
+    handler = config.notification.sends(EMAIL)
+    return config.threepid.medium.email.connector if handler == "raw" else handler or "none"
 
 
 class _PrintingHttp:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from msgspec.structs import replace
 
 from .. import files
 from ..masking import masked
 from .appsvc import AppService
-from .engine.problems import ConfigError
+from .engine.problems import ConfigError, slip
 from .engine.reader import read
-from .engine.section import Finding, Section
+from .engine.section import Alias, Finding, Section
 from .exec import Exec
 from .interception import Auth, Directory, Profile, Register
 from .invite import Invite
@@ -32,7 +32,8 @@ from .session import Session, View
 from .sql import Sql, SynapseSql, Wordpress
 from .storage import Key, Storage
 from .stores import Firebase, Memory, Rest, Stores
-from .threepid import Notification, ThreePid
+from .strays import STRAYS
+from .threepid import Msisdn, Notification, ThreePid
 
 __all__ = ["NOT_BUILT", "Config", "ConfigError", "Sections", "load", "unbuilt"]
 
@@ -57,7 +58,7 @@ class Sections(Section):
     threepid: ThreePid = ThreePid()
     view: View = View()
     policy: Policies = Policies()
-    account: Account = Account()
+    account: Annotated[Account, Alias("accountConfig")] = Account()
     hashing: Hashing = Hashing()
     rate_limit: RateLimit = RateLimit()
     outbound: Outbound = Outbound()
@@ -103,10 +104,24 @@ class Sections(Section):
         configured = bool(self.dns.overwrite.homeserver.client) or section != type(section)()
         return configured if enabled is None else enabled
 
+    @property
+    def forwards_to(self) -> tuple[str, ...]:
+        """The URLs of the identity servers that are asked about what is known nowhere else."""
+        servers = self.matrix.identity.servers
+        return tuple(url for label in self.forward.servers for url in servers.get(label, ()))
+
+    def unused(self) -> Iterable[str]:
+        if self.notification.sends("email") != "raw":
+            email = "threepid.medium.email"
+            yield from (f"{email}.{key}" for key in ("identity", "connector", "connectors"))
+            kinds = ("invite", "reminder", "session", "generic")
+            yield from (f"{email}.generators.template.{key}" for key in kinds)
+
     def mistakes(self) -> Iterable[Finding]:
         labels = self.matrix.identity.servers
         for label in self.forward.servers:
-            if label not in labels:
+            # Where no label has servers, lookups failed in mxisd, and nobody was told anything.
+            if label not in labels and (slip(label, labels) or not labels.keys().isdisjoint(self.forward.servers)):
                 yield Finding(
                     "forward.servers",
                     f"expected a label of matrix.identity.servers ({', '.join(labels)}), found {masked(label)!r}",
@@ -117,9 +132,15 @@ class Sections(Section):
 
     def cautions(self) -> Iterable[Finding]:
         email = self.threepid.medium.email
-        by_smtp = self.notification.handler.email == "raw" and email.connector == "smtp"
+        by_smtp = self.notification.sends("email") == "raw" and email.connector == "smtp"
         if by_smtp and not email.connectors.smtp.host:
             yield Finding("threepid.medium.email.connectors.smtp.host", "not set: no email can be sent")
+        unset = "has no handler, as in mxisd, where those that are set replaced the defaults: nothing is sent to"
+        if "email" not in self.notification.handler:
+            yield Finding("notification.handler", f"email {unset} it; write email: raw")
+        if "msisdn" not in self.notification.handler and self.threepid.medium.msisdn != Msisdn():
+            yield Finding("notification.handler", f"msisdn {unset} it; write msisdn: raw")
+        yield from self._forwarding()
         if not self.matrix.homeserver.url and not self.dns.overwrite.homeserver.client:
             missing = "without matrix.homeserver.url mxisd does not stand in front of the homeserver"
             unused = {
@@ -148,6 +169,22 @@ class Sections(Section):
             yield Finding(
                 "invite.expiration",
                 f"invites that expire are given to {heir}, and nothing rejects them: for that there is appsvc",
+            )
+
+    def _forwarding(self) -> Iterator[Finding]:
+        labels = self.forward.servers
+        if self.forwards_to:
+            yield Finding(
+                "forward.servers",
+                f"addresses that are looked up here and not known are told to {', '.join(labels)}:"
+                " that is, whom your users know",
+            )
+        elif labels:
+            known = ", ".join(self.matrix.identity.servers)
+            yield Finding(
+                "forward.servers",
+                f"nobody is asked, since matrix.identity.servers has no servers for {', '.join(map(masked, labels))}:"
+                f" write a label of it ({known}), or the URLs there below a label of your own",
             )
 
 
@@ -180,7 +217,7 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Config:
     Raises :class:`ConfigError`, which lists everything that is wrong.
     """
     path = Path(path)
-    sections, given, cautions = read(Sections, path, environ)
+    sections, given, cautions = read(Sections, path, environ, STRAYS)
     fields: dict[str, Any] = {name: getattr(sections, name) for name in sections.__struct_fields__}
     fields["synapse_sql"] = sections.synapse_sql.resolved(sections.matrix.v1, is_moved(given))
     warnings = (*unbuilt(given), *cautions, *differences(sections, given))

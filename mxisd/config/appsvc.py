@@ -81,6 +81,9 @@ class AppService(Section):
         """Whether administrators can chat with the main user."""
         return self.enabled and self.feature.admin.enabled is not False
 
+    def unused(self) -> Iterable[str]:
+        return () if self.enabled else ("",)
+
     def mistakes(self) -> Iterable[Finding]:
         if self.enabled:
             needed = {"toHS": self.endpoint.to_hs, "toAS": self.endpoint.to_as}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from msgspec import field
 
-from .engine.section import Finding, Section
+from .engine.section import Alias, Finding, Section
 from .engine.values import Duration
 
 Token = Literal["localpart", "domain", "mxid", "password", "medium", "address", "type", "query"]
@@ -64,7 +64,7 @@ class Lookup(Section):
 class Identity(Section):
     enabled: bool | None = None
     priority: int | None = None
-    hash_enabled: bool = False
+    hash_enabled: Annotated[bool, Alias("hashLookup")] = False
     lookup: Lookup = Lookup()
 
 
@@ -96,6 +96,17 @@ class Exec(Section):
     def offers(self, enabled: bool | None) -> bool:
         """Whether a feature is on."""
         return self.enabled if enabled is None else enabled
+
+    def unused(self) -> Iterable[str]:
+        if not self.used:
+            yield ""
+        features = {
+            "auth": self.auth.enabled,
+            "directory": self.directory.enabled,
+            "identity": self.identity.enabled,
+            "profile": self.profile.enabled,
+        }
+        yield from (name for name, enabled in features.items() if not self.offers(enabled))
 
     def mistakes(self) -> Iterable[Finding]:
         search, lookup, profile = self.directory.search, self.identity.lookup, self.profile

@@ -17,6 +17,9 @@ class Expiration(Section):
     after: Minutes = timedelta(days=7)
     resolve_to: UserId = ""
 
+    def unused(self) -> Iterable[str]:
+        return () if self.enabled else ("",)
+
 
 class Resolution(Section):
     recursive: bool = True

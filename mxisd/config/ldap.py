@@ -89,6 +89,9 @@ class Ldap(Section):
     identity: Identity = Identity()
     profile: Profile = Profile()
 
+    def unused(self) -> Iterable[str]:
+        return () if self.enabled else ("",)
+
     def mistakes(self) -> Iterable[Finding]:
         if not self.enabled:
             return

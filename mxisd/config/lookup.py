@@ -7,7 +7,7 @@ from datetime import timedelta
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from .engine.hosts import BaseUrl, Cidr, Url
+from .engine.hosts import BaseUrl, CidrAround, Url
 from .engine.section import Finding, Secret, Section, Value
 from .engine.values import Duration, Positive, ServerName, within
 
@@ -27,6 +27,9 @@ class Bridge(Section):
     recursive_only: bool = True
     server: BaseUrl | None = None
     mappings: Mapping[str, BaseUrl] = {}
+
+    def unused(self) -> Iterable[str]:
+        return () if self.enabled else ("",)
 
     def mistakes(self) -> Iterable[Finding]:
         if self.enabled and not self.server and not self.mappings:
@@ -53,7 +56,7 @@ class Recursive(Section):
 
     enabled: bool = True
     timeout: Duration = timedelta(seconds=10)
-    allowed_cidr: tuple[Cidr, ...] = PRIVATE
+    allowed_cidr: tuple[CidrAround, ...] = PRIVATE
     bridge: Bridge = Bridge()
     federation: Federation = Federation()
     cache: Cache = Cache()
@@ -92,14 +95,6 @@ class Forward(Section):
 
     servers: tuple[str, ...] = ()
     account: ForwardAccount = ForwardAccount()
-
-    def cautions(self) -> Iterable[Finding]:
-        if self.servers:
-            yield Finding(
-                "servers",
-                f"addresses that are looked up here and not known are told to {', '.join(self.servers)}:"
-                " that is, whom your users know",
-            )
 
 
 class Hashing(Section):
@@ -141,6 +136,14 @@ class Hashing(Section):
         """How often to see what is to be done."""
         return min(self.refresh, self.time_per_pepper or self.refresh)
 
+    def unused(self) -> Iterable[str]:
+        if not self.enabled:
+            yield ""
+        if self.rotation_policy != "per_seconds":
+            yield "delay"
+        if self.rotation_policy != "per_requests":
+            yield "requests"
+
     def mistakes(self) -> Iterable[Finding]:
         if self.refresh < SECOND:
             yield Finding("refresh", "expected at least 1s")
@@ -148,5 +151,7 @@ class Hashing(Section):
             yield Finding("delay", "expected at least 1s")
 
     def cautions(self) -> Iterable[Finding]:
+        if self.hash_storage_type == "sql":
+            yield Finding("hashStorageType", "has no effect: hashes are kept in storage.backend")
         if "sha256" not in self.understood:
             yield Finding("enabled" if not self.enabled else "algorithms", "clients send addresses in the clear")

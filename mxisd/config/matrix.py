@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import field
 
-from .engine.hosts import BaseUrl, Url
+from .engine.hosts import BaseUrl, TermsUrl
 from .engine.section import Finding, Section
 from .engine.values import Expression, ServerName, Text
 
@@ -34,7 +34,11 @@ class Matrix(Section):
 
 
 class Account(Section):
-    """``account``: ``allow_only_trust_domains`` gives accounts of the v2 API to users of ``matrix.domain`` only."""
+    """
+    ``account``, which ma1sd read as ``accountConfig``: who has an account of the v2 API.
+
+    ``allow_only_trust_domains`` is whether only users of ``matrix.domain`` have.
+    """
 
     allow_only_trust_domains: bool = True
 
@@ -43,7 +47,7 @@ class Term(Section):
     """A policy in one language."""
 
     name: Text
-    url: Url
+    url: TermsUrl
 
 
 class TermsPolicy(Section):

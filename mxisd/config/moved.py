@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
+from .interception import Register
+
 if TYPE_CHECKING:
     from . import Sections
 
@@ -47,6 +49,13 @@ OURS = (
 )
 
 
+NO_EFFECT_THERE = {
+    "account.allowOnlyTrustDomains": "has an effect here; in ma1sd it had none, for the key was accountConfig there",
+    "exec.identity.hashEnabled": "has an effect here; in ma1sd it had none, for the key was hashLookup there",
+}
+"""Keys that the old servers said they had, and did not read, and what to say where one opens something."""
+
+
 def is_moved(given: Collection[str]) -> bool:
     """Whether a file that has these keys may be one of an old server: none of them is ours alone."""
     return not any(key == ours or key.startswith((f"{ours}.", f"{ours}[")) for key in given for ours in OURS)
@@ -59,8 +68,12 @@ def differences(config: Sections, given: Collection[str]) -> Iterator[str]:
     for name, policy in config.policy.policies.items():
         if not policy.regexp:
             yield f"policy.policies.{name}.regexp: not set: all of v2 needs these terms; in ma1sd nothing did"
+    yield from (f"{key}: {NO_EFFECT_THERE[key]}" for key in given if key in NO_EFFECT_THERE)
     if not moved:
         return
+    yield from _domains(config.register)
+    if config.invite.resolution.period == "seconds":
+        yield "invite.resolution.period: seconds has an effect here; mxisd had no such key, and took minutes"
     if not config.matrix.v1:
         yield "matrix.v1: nobody is looked up, invited or bound by v1; ma1sd went on looking up"
     if config.matrix.v2 and "hashing.enabled" not in given and (listed := _listed(config)):
@@ -83,6 +96,17 @@ def _listed(config: Sections) -> list[str]:
         "exec": config.exec.offers(config.exec.identity.enabled) and config.exec.identity.hash_enabled,
     }
     return [name for name, lists in stores.items() if lists]
+
+
+def _domains(register: Register) -> Iterator[str]:
+    """Of such patterns mxisd made expressions in which the dot of its ``.*`` was escaped: no domain had that."""
+    for medium, lists in register.policy.threepid.items():
+        patterns = [pattern for pattern in lists.domain.whitelist if pattern.startswith((".", "*"))]
+        if patterns:
+            yield (
+                f"register.policy.threepid.{medium}.domain.whitelist: {', '.join(patterns)} lets register who has an"
+                " address in a domain below: mxisd said so too, but let in nobody from there"
+            )
 
 
 def _published(config: Sections, moved: bool) -> Iterator[str]:

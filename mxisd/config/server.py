@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import ip_network
-from typing import Literal
+from typing import Annotated, Literal
 
 from msgspec.structs import replace
 from twisted.internet.endpoints import quoteStringArgument
 
-from .engine.hosts import BaseUrl, Cidr, Endpoint, HostAndPort, ListeningHost, NameServer, Port
-from .engine.section import Finding, Section
+from ..masking import masked
+from .engine.hosts import (
+    SERVER_NAME,
+    Cidr,
+    Endpoint,
+    HostAndPort,
+    ListeningHost,
+    NameServer,
+    Port,
+    PublicUrl,
+    overwrite,
+)
+from .engine.section import Finding, Section, Told, Value
 from .engine.values import ExistingFile, ServerName, Text
 
 # On IPv6, and thereby on IPv4 too; mxisd.listening falls back on machines that have no such thing.
@@ -23,7 +34,7 @@ class Server(Section):
 
     name: ServerName = ""
     port: Port = 8090
-    public_url: BaseUrl = ""
+    public_url: PublicUrl = ""
     hostname: ListeningHost = ""
     bind: tuple[Endpoint, ...] = ()
     trusted_proxies: tuple[Cidr, ...] = LOOPBACK
@@ -34,7 +45,7 @@ class Server(Section):
         return replace(
             self,
             name=name,
-            public_url=self.public_url or f"https://{name}",
+            public_url=self.public_url.replace(SERVER_NAME, name) or f"https://{name}",
             bind=self.bind or (self._endpoint(),),
         )
 
@@ -61,12 +72,17 @@ class Outbound(Section):
 
 class DnsEntry(Section):
     name: Text
-    value: BaseUrl
+    value: Annotated[str, Value(overwrite("http"))]
+
+
+class FederationEntry(Section):
+    name: Text
+    value: Annotated[str, Value(overwrite("https"))]
 
 
 class HomeserverOverwrites(Section):
     client: tuple[DnsEntry, ...] = ()
-    federation: tuple[DnsEntry, ...] = ()
+    federation: tuple[FederationEntry, ...] = ()
 
 
 class DnsOverwrite(Section):
@@ -79,7 +95,16 @@ class Dns(Section):
     overwrite: DnsOverwrite = DnsOverwrite()
 
 
-Level = Literal["trace", "debug", "info", "warn", "error", "off"]
+_LEVELS = ("trace", "debug", "info", "warn", "error", "off")
+
+
+def _level(text: str) -> object:
+    if text.lower() in _LEVELS:
+        return text.lower()
+    return Told("info", f"{masked(text)} is none of {', '.join(_LEVELS)}: info, as in ma1sd")
+
+
+Level = Annotated[Literal["trace", "debug", "info", "warn", "error", "off"], Value(_level)]
 
 
 class Logging(Section):

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from .engine.hosts import HostPattern
 from .engine.section import Finding, Section
-from .engine.values import ExistingFile, ServerNameOrAny
+from .engine.values import Replacement, ServerNameOrAny
 
 
 class Validation(Section):
@@ -65,15 +65,15 @@ class Session(Section):
 class OwnPages(Section):
     """Files to show instead of the built-in pages."""
 
-    success: ExistingFile | None = None
-    failure: ExistingFile | None = None
+    success: Replacement = None
+    failure: Replacement = None
 
 
 class OnTokenSubmit(OwnPages):
     """``confirm`` is whether the link leads to a page that asks first, and ``confirm_page`` a file to show there."""
 
     confirm: bool = True
-    confirm_page: ExistingFile | None = None
+    confirm_page: Replacement = None
 
 
 class Local(Section):

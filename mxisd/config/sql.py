@@ -20,6 +20,9 @@ class Feature(Section):
 
     enabled: bool | None = None
 
+    def unused(self) -> Iterable[str]:
+        return ("",) if self.enabled is False else ()
+
 
 class TypedQuery(Section):
     type: IdType | None = None
@@ -80,6 +83,9 @@ class Sql(Section):
         """Whether a feature is on."""
         return self.enabled if feature.enabled is None else feature.enabled
 
+    def unused(self) -> Iterable[str]:
+        return () if self.used else ("",)
+
     def mistakes(self) -> Iterable[Finding]:
         if self.used and not self.connection:
             yield Finding("connection", "required: expected where the database is")
@@ -107,6 +113,11 @@ class SynapseSql(Sql):
         """``v1`` is whether anybody may look up, ``moved`` whether the file was written for mxisd 1.x or ma1sd."""
         return self if self.published else replace(self, published="only" if v1 or moved else "all")
 
+    def cautions(self) -> Iterable[Finding]:
+        yield from Sql.cautions(self)
+        if self.used and self.legacy_room_names:
+            yield Finding("legacyRoomNames", "has no effect: the names of rooms are found in any version of Synapse")
+
     def mistakes(self) -> Iterable[Finding]:
         yield from Sql.mistakes(self)
         if self.used and self.type not in {"sqlite", "postgresql"}:
@@ -133,8 +144,10 @@ class WordpressRest(Section):
 
 
 class WordpressQuery(Section):
-    threepid: Mapping[str, str] = {}
-    directory: Mapping[str, str] = {}
+    """Queries by medium, and by what is searched; each in place of all that are built in."""
+
+    threepid: Mapping[str, str] | None = None
+    directory: Mapping[Literal["name", "threepid"], str] | None = None
 
 
 class WordpressSql(Section):
@@ -151,11 +164,15 @@ class Wordpress(Section):
     rest: WordpressRest = WordpressRest()
     sql: WordpressSql = WordpressSql()
 
+    def unused(self) -> Iterable[str]:
+        return () if self.enabled else ("",)
+
     def mistakes(self) -> Iterable[Finding]:
         if self.enabled and not self.rest.base:
             yield Finding("rest.base", "required: expected the URL of the site")
         if self.enabled and not self.sql.connection:
             yield Finding("sql.connection", "required: expected where the database of the site is")
-        for key in self.sql.query.directory:
-            if key not in {"name", "threepid"}:
-                yield Finding(f"sql.query.directory.{key}", "unknown key; expected one of name, threepid")
+
+    def cautions(self) -> Iterable[Finding]:
+        if self.enabled and self.rest.credential != WordpressCredential():
+            yield Finding("rest.credential", "has no effect: the site is only asked whether passwords are right")

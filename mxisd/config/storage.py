@@ -13,9 +13,21 @@ from .engine.hosts import HostAndPort, RedisUrl
 from .engine.section import Finding, Secret, Section
 from .engine.values import ExistingFile, KeyPrefix, Milliseconds, PoolSize
 
+IN_MEMORY = ":memory:"
+"""In place of a file: what mxisd took for a database, and for a key, that lasts as long as it runs."""
+
 
 class SQLite(Section):
     database: Path = Path("mxisd.db")
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the database is there after a restart."""
+        return self.database.name != IN_MEMORY
+
+    def cautions(self) -> Iterable[Finding]:
+        if not self.lasts:
+            yield Finding("database", "is in memory: invites, bindings and accounts are gone when mxisd ends")
 
 
 class Sentinel(Section):
@@ -68,6 +80,9 @@ class Storage(Section):
     backend: Literal["sqlite", "redis", "postgresql"] = "sqlite"
     provider: Provider = Provider()
 
+    def unused(self) -> Iterable[str]:
+        return (f"provider.{name}" for name in ("sqlite", "redis") if name != self.backend)
+
     def mistakes(self) -> Iterable[Finding]:
         # Not a warning: starting on another engine would look as if everything had been lost.
         if self.backend == "postgresql":
@@ -89,6 +104,6 @@ class Key(Section):
     path: Path | None = None
 
     def resolved(self, directory: Path, default: Path | None) -> Key:
-        """With the full path; ``default`` is for when none is set."""
-        path = self.path or default
+        """With the full path; ``default`` is for when none is set.  Without a path, the key is in the storage."""
+        path = None if self.path and self.path.name == IN_MEMORY else self.path or default
         return replace(self, path=path and directory / path)

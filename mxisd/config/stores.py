@@ -37,6 +37,9 @@ class Memory(Section):
     hash_enabled: bool = False
     identities: tuple[MemoryUser, ...] = ()
 
+    def unused(self) -> Iterable[str]:
+        return () if self.enabled else ("",)
+
 
 _BASE = "/_mxisd/backend/api/v1"
 
@@ -79,6 +82,9 @@ class Rest(Section):
     host: BaseUrl | None = None
     endpoints: RestEndpoints = RestEndpoints()
 
+    def unused(self) -> Iterable[str]:
+        return () if self.enabled else ("",)
+
     def mistakes(self) -> Iterable[Finding]:
         if not self.enabled:
             return
@@ -103,6 +109,9 @@ class Firebase(Section):
     enabled: bool = False
     credentials: str | None = None
     database: str | None = None
+
+    def unused(self) -> Iterable[str]:
+        return () if self.enabled else ("",)
 
     def mistakes(self) -> Iterable[Finding]:
         if self.enabled:

@@ -10,13 +10,14 @@ from msgspec import field
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, SUPPORTED_REGIONS
 
 from .engine.hosts import Host, Port, SecretUrl
+from .engine.problems import slip
 from .engine.section import Alias, Finding, Secret, Section, Unfit, Value
-from .engine.values import EmailAddress, ExistingFile
+from .engine.values import EmailAddress, Replacement
 
 
 def _placeholder(text: str) -> str:
-    if not re.fullmatch(r"[A-Z][A-Z_]+[A-Z]", text):
-        raise Unfit("a name in capital letters, such as REGISTER_URL")
+    if not re.fullmatch(r"[A-Za-z0-9_]+", text):
+        raise Unfit("a name of letters, digits and _, such as REGISTER_URL")
     return text
 
 
@@ -50,25 +51,25 @@ class EmailConnectors(Section):
 
 
 class UnbindTemplates(Section):
-    fraudulent: ExistingFile | None = None
-    validation: ExistingFile | None = None
-    notification: ExistingFile | None = None
+    fraudulent: Replacement = None
+    validation: Replacement = None
+    notification: Replacement = None
 
 
 class SessionTemplates(Section):
-    validation: ExistingFile | None = None
+    validation: Replacement = None
     unbind: UnbindTemplates = UnbindTemplates()
 
 
 class GenericTemplates(Section):
-    matrix_id: ExistingFile | None = None
+    matrix_id: Replacement = None
 
 
 class Templates(Section):
     """Files to use instead of the built-in templates; ``placeholder`` are values that they can ask for."""
 
-    invite: ExistingFile | None = None
-    reminder: ExistingFile | None = None
+    invite: Replacement = None
+    reminder: Replacement = None
     session: SessionTemplates = SessionTemplates()
     generic: GenericTemplates = GenericTemplates()
     placeholder: Mapping[Placeholder, str] = {}
@@ -85,11 +86,12 @@ class Email(Section):
     connectors: EmailConnectors = EmailConnectors()
     generators: Generators = Generators()
 
-    def mistakes(self) -> Iterable[Finding]:
-        if self.connector == "smtp" and self.connectors.smtp.host and not self.identity.from_:
-            yield Finding("identity.from", "required: expected an email address such as mxisd@example.org")
+    def unused(self) -> Iterable[str]:
+        return () if self.connector == "smtp" else ("connectors.smtp",)
 
     def cautions(self) -> Iterable[Finding]:
+        if self.connector == "smtp" and self.connectors.smtp.host and not self.identity.from_:
+            yield Finding("identity.from", "not set: no email can be sent; write an address such as mxisd@example.org")
         if self.connector == "log":
             yield Finding("connector", "emails are not sent but written to the log, with their tokens")
 
@@ -99,11 +101,17 @@ class Twilio(Section):
     auth_token: Annotated[Secret | None, Alias("authToken")] = field(default=None, name="auth_token")
     number: str | None = None
 
-    def mistakes(self) -> Iterable[Finding]:
+    @property
+    def complete(self) -> bool:
+        """Whether text messages can be sent."""
+        return bool(self.account_sid and self.auth_token and self.number)
+
+    def cautions(self) -> Iterable[Finding]:
+        unset = "not set: no text message can be sent; write"
         if self.account_sid and not self.auth_token:
-            yield Finding("auth_token", "required: expected the token of the account")
+            yield Finding("auth_token", f"{unset} the token of the account")
         if self.account_sid and not self.number:
-            yield Finding("number", "required: expected the number to send from, such as +15551234567")
+            yield Finding("number", f"{unset} the number to send from, such as +15551234567")
 
 
 class HttpGateway(Section):
@@ -142,6 +150,9 @@ class Msisdn(Section):
     allow_countries: tuple[Country, ...] = ()
     deny_countries: tuple[Country, ...] = ()
 
+    def unused(self) -> Iterable[str]:
+        return (f"connectors.{name}" for name in ("twilio", "http") if name != self.connector)
+
     def mistakes(self) -> Iterable[Finding]:
         if self.connector == "http" and not self.connectors.http.url:
             yield Finding("connectors.http.url", "required: expected a URL such as https://sms.example.org/send")
@@ -162,18 +173,13 @@ class ThreePid(Section):
     medium: Medium = Medium()
 
 
-class Handler(Section):
-    email: Literal["raw", "sendgrid"] = "raw"
-    msisdn: Literal["raw"] = "raw"
-
-
 class SendGridApi(Section):
     key: Secret | None = None
 
 
 class SendGridBody(Section):
-    text: ExistingFile | None = None
-    html: ExistingFile | None = None
+    text: Replacement = None
+    html: Replacement = None
 
 
 class SendGridMessage(Section):
@@ -211,17 +217,46 @@ class Handlers(Section):
     sendgrid: SendGrid = SendGrid()
 
 
-class Notification(Section):
-    """``notification``: what sends the messages of each medium."""
+HANDLERS: Mapping[str, tuple[str, ...]] = {"email": ("raw", "sendgrid"), "msisdn": ("raw",)}
+"""By medium, what can send its messages."""
 
-    handler: Handler = Handler()
+
+def _raw() -> dict[str, str]:
+    return {"email": "raw", "msisdn": "raw"}
+
+
+class Notification(Section):
+    """
+    ``notification``: what sends the messages of each medium.
+
+    A medium without a handler, or with one that there is not, has none of its messages sent, as in mxisd.
+    """
+
+    handler: Mapping[str, str] = field(default_factory=_raw)
     handlers: Handlers = Handlers()
 
+    def sends(self, medium: str) -> str | None:
+        """The handler of a medium; ``None`` if there is none."""
+        handler = self.handler.get(medium)
+        return handler if handler in HANDLERS.get(medium, ()) else None
+
+    def unused(self) -> Iterable[str]:
+        return () if self.sends("email") == "sendgrid" else ("handlers.sendgrid",)
+
     def mistakes(self) -> Iterable[Finding]:
-        if self.handler.email == "sendgrid":
-            if not self.handlers.sendgrid.api.key:
-                yield Finding("handlers.sendgrid.api.key", "required: expected an API key of SendGrid")
-            if not self.handlers.sendgrid.identity.from_:
-                yield Finding(
-                    "handlers.sendgrid.identity.from", "required: expected an email address such as mxisd@example.org"
-                )
+        for medium, name in self.handler.items():
+            names = HANDLERS.get(medium, ())
+            if name not in names and slip(name, names):
+                yield Finding(f"handler.{medium}", f"expected one of {', '.join(names)}, found {name!r}")
+
+    def cautions(self) -> Iterable[Finding]:
+        for medium, name in self.handler.items():
+            if not self.sends(medium):
+                yield Finding(f"handler.{medium}", f"{name!r} is no handler here, and no such messages are sent")
+        if self.sends("email") == "sendgrid":
+            sendgrid = self.handlers.sendgrid
+            unset = "not set: no email can be sent; write"
+            if not sendgrid.api.key:
+                yield Finding("handlers.sendgrid.api.key", f"{unset} an API key of SendGrid")
+            if not sendgrid.identity.from_:
+                yield Finding("handlers.sendgrid.identity.from", f"{unset} an address such as mxisd@example.org")

@@ -140,10 +140,9 @@ def _federation(core: Core, guard: Callable[[Source], Source]) -> Source:
 def _forward_servers(config: Config, http: Http, v1: V1, clock: IReactorTime) -> Iterator[Source]:
     account = config.forward.account
     homeserver = account.homeserver or config.matrix.homeserver.url
-    for label in config.forward.servers:
-        for url in config.matrix.identity.servers[label]:
-            v2 = None
-            if account.access_token is not None and homeserver is not None:
-                open_id = partial(request_token, http, homeserver, account.access_token)
-                v2 = V2(http, url, open_id, account.accepted_terms)
-            yield ForwardServer(url, v1, v2, clock)
+    for url in config.forwards_to:
+        v2 = None
+        if account.access_token is not None and homeserver is not None:
+            open_id = partial(request_token, http, homeserver, account.access_token)
+            v2 = V2(http, url, open_id, account.accepted_terms)
+        yield ForwardServer(url, v1, v2, clock)

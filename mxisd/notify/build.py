@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.headerregistry import Address
 from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..clock import Random
 from ..config import Config, ConfigError
@@ -29,8 +29,21 @@ from .samples import names
 from .sendgrid import SendGridConnector
 from .smtp import MailServer, SmtpConnector, debug, mailable
 from .smtp_connection import Trace
-from .template import Template, TextTemplate, Translations, check, read
+from .template import (
+    LinkByOldName,
+    Template,
+    TextTemplate,
+    Translations,
+    Warn,
+    check,
+    logged,
+    placeholders,
+    read,
+    unknown_placeholders,
+)
 from .twilio import TwilioConnector
+
+T = TypeVar("T")
 
 _BUILT_IN = Path(__file__).parent / "templates"
 _BUILT_IN_NAMES: Mapping[Kind, str] = {
@@ -45,10 +58,12 @@ _BUILT_IN_NAMES: Mapping[Kind, str] = {
 
 def build(core: Core) -> Notifier:
     """The notifier of the server.  Raises what :func:`build_notifier` raises."""
-    return build_notifier(core.config, core.reactor, core.admin_http, core.random)
+    return build_notifier(core.config, core.reactor, core.admin_http, core.random, warn=core.warnings.append)
 
 
-def build_notifier(config: Config, reactor: IReactor, http: Http, random: Random, trace: Trace = debug) -> Notifier:
+def build_notifier(
+    config: Config, reactor: IReactor, http: Http, random: Random, trace: Trace = debug, warn: Warn = logged
+) -> Notifier:
     """
     A notifier with a channel for each medium that is configured.
 
@@ -59,10 +74,10 @@ def build_notifier(config: Config, reactor: IReactor, http: Http, random: Random
     channels: dict[str, Channel[Any]] = {}
     mail = _mail_connector(config, reactor, http, random, trace)
     if mail is not None:
-        channels[EMAIL] = Channel(mail_site(config), mail_templates(config), mail)
+        channels[EMAIL] = Channel(mail_site(config), mail_templates(config, warn), mail)
     text = _text_connector(config, http)
     if text is not None:
-        channels[MSISDN] = Channel(text_site(config), text_templates(config), text)
+        channels[MSISDN] = Channel(text_site(config), text_templates(config, warn), text)
     return Notifier(channels)
 
 
@@ -88,29 +103,33 @@ def text_site(config: Config) -> MessageContext:
     )
 
 
-def mail_templates(config: Config) -> dict[Kind, Translations[Template[EmailMessage]]]:
+def mail_templates(config: Config, warn: Warn = logged) -> dict[Kind, Translations[Template[EmailMessage]]]:
     """The configured templates, else the built-in ones.  Raises :class:`~mxisd.notify.template.TemplateError`."""
     own = {} if _by_sendgrid(config) else _files(config.threepid.medium.email.generators.template)
     messages = _sendgrid_messages(config) if _by_sendgrid(config) else {}
     found: dict[Kind, Translations[Template[EmailMessage]]] = {}
     for kind, known in names(ThreePid(EMAIL, "bob@example.org"), mail_site(config)).items():
         if kind in messages:
-            found[kind] = Translations(_sendgrid_template(kind, messages[kind], known))
+            found[kind] = Translations(_as_of_old(kind, _sendgrid_template(kind, messages[kind], known, warn)))
         else:
             path = own.get(kind) or _BUILT_IN / "email" / f"{_BUILT_IN_NAMES[kind]}.eml"
-            with about(f"threepid.medium.email.generators.template.{_key(kind)}"):
-                found[kind] = Translations.load(path, partial(MailTemplate.load, names=known))
+            key = f"threepid.medium.email.generators.template.{_key(kind)}"
+            with about(key):
+                load = partial(MailTemplate.load, names=known, warn=_telling(warn, key))
+                found[kind] = _translations(kind, path, load)
     return found
 
 
-def text_templates(config: Config) -> dict[Kind, Translations[Template[str]]]:
+def text_templates(config: Config, warn: Warn = logged) -> dict[Kind, Translations[Template[str]]]:
     """The configured templates, else the built-in ones.  Raises :class:`~mxisd.notify.template.TemplateError`."""
     own = _files(config.threepid.medium.msisdn.generators.template)
     found: dict[Kind, Translations[Template[str]]] = {}
     for kind, known in names(ThreePid(MSISDN, "15551234567"), text_site(config)).items():
         path = own.get(kind) or _BUILT_IN / "sms" / f"{_BUILT_IN_NAMES[kind]}.txt"
-        with about(f"threepid.medium.msisdn.generators.template.{_key(kind)}"):
-            found[kind] = Translations.load(path, partial(TextTemplate.load, names=known))
+        key = f"threepid.medium.msisdn.generators.template.{_key(kind)}"
+        with about(key):
+            load = partial(TextTemplate.load, names=known, warn=_telling(warn, key))
+            found[kind] = _translations(kind, path, load)
     return found
 
 
@@ -134,7 +153,7 @@ def _key(kind: Kind) -> str:
 
 
 def _by_sendgrid(config: Config) -> bool:
-    return config.notification.handler.email == "sendgrid"
+    return config.notification.sends(EMAIL) == "sendgrid"
 
 
 def _sendgrid_messages(config: Config) -> dict[Kind, SendGridMessage]:
@@ -150,16 +169,37 @@ def _sendgrid_messages(config: Config) -> dict[Kind, SendGridMessage]:
     return {kind: message for kind, message in given.items() if message.body.text or message.body.html}
 
 
-def _sendgrid_template(kind: Kind, message: SendGridMessage, known: frozenset[str]) -> MailTemplate:
+def _sendgrid_template(kind: Kind, message: SendGridMessage, known: frozenset[str], warn: Warn) -> MailTemplate:
+    key = f"notification.handlers.sendgrid.templates.{kind}"
     subject = message.subject or ""
-    check(f"notification.handlers.sendgrid.templates.{kind}.subject", subject, subject, known)
     bodies = []
+    for unknown in unknown_placeholders(f"{key}.subject", subject, subject, known):
+        warn(unknown)
     for path in (message.body.text, message.body.html):
-        with about(f"notification.handlers.sendgrid.templates.{kind}.body"):
+        with about(f"{key}.body"):
             body = read(path) if path else ""
-            check(path or "", body, body, known)
+        for unknown in unknown_placeholders(path or "", body, body, known):
+            warn(f"{key}.body: {unknown}")
         bodies.append(body)
     return MailTemplate.of(subject, *bodies)
+
+
+def _translations(kind: Kind, path: Path, load: Callable[[Path], Template[T]]) -> Translations[Template[T]]:
+    return Translations.load(path, lambda file: _as_of_old(kind, load(file)))
+
+
+def _telling(warn: Warn, key: str) -> Warn:
+    return lambda text: warn(f"{key}: {text}")
+
+
+def _as_of_old(kind: Kind, template: Template[T]) -> Template[T]:
+    """
+    The template of a validation message, whose ``%NEXT_URL%`` is the link if it has no ``%VALIDATION_LINK%``.
+
+    It was the link in mxisd.  Here it is where the client wants its user to go afterwards.
+    """
+    used = {name for text in template.texts() for name in placeholders(text)}
+    return LinkByOldName(template) if kind == "session.validation" and "VALIDATION_LINK" not in used else template
 
 
 def _mail_connector(
@@ -167,14 +207,18 @@ def _mail_connector(
 ) -> Connector[EmailMessage] | None:
     site, raw = mail_site(config), config.threepid.medium.email
     if _by_sendgrid(config):
-        key = config.notification.handlers.sendgrid.api.key or ""
-        return SendGridConnector(http, key, _sender(site, "notification.handlers.sendgrid.identity"))
+        api_key = config.notification.handlers.sendgrid.api.key
+        if not api_key or not site.from_email:
+            return None
+        return SendGridConnector(http, api_key, _sender(site, "notification.handlers.sendgrid.identity"))
+    if not config.notification.sends(EMAIL):
+        return None
     if raw.connector == "log":
         return LogConnector()
     if raw.connector == "none":
         return NoConnector()
     smtp = raw.connectors.smtp
-    if not smtp.host:
+    if not smtp.host or not site.from_email:
         return None
     # Without TLS, the name of the server need not be one that a certificate can be for.
     trust = Trust(config.outbound.ca_file, () if smtp.tls_verify and smtp.tls else (HostPort(smtp.host),))
@@ -197,6 +241,8 @@ def _mail_connector(
 
 def _text_connector(config: Config, http: Http) -> Connector[str] | None:
     msisdn = config.threepid.medium.msisdn
+    if not config.notification.sends(MSISDN):
+        return None
     if msisdn.connector == "log":
         return LogConnector()
     if msisdn.connector == "none":
@@ -204,7 +250,7 @@ def _text_connector(config: Config, http: Http) -> Connector[str] | None:
     if msisdn.connector == "http":
         return _gateway(http, msisdn.connectors.http)
     twilio = msisdn.connectors.twilio
-    if not twilio.account_sid:
+    if not twilio.complete:
         return None
     return TwilioConnector(http, twilio.account_sid, twilio.auth_token or "", twilio.number or "")
 

@@ -19,7 +19,7 @@ from html import escape
 from pathlib import Path
 from typing import Protocol
 
-from .template import TemplateError, check, fill, read
+from .template import TemplateError, Warn, fill, logged, read, unknown_placeholders
 
 # Lines end as SMTP requires, and what is not ASCII is encoded, so that every server can pass it on.
 POLICY = policy.SMTP.clone(cte_type="7bit")
@@ -38,16 +38,20 @@ class MailTemplate:
         self._body = body
 
     @classmethod
-    def load(cls, path: Path, names: Collection[str]) -> MailTemplate:
+    def load(cls, path: Path, names: Collection[str], warn: Warn = logged) -> MailTemplate:
         """Read an ``.eml`` file in which the named values may occur.  Raises :class:`TemplateError`."""
         source = read(path)
         message = message_from_bytes(source.encode(), policy=policy.default)
         headers = [_header(name, _unfolded(value)) for name, value in message.raw_items() if _is_free(name)]
-        if sum(header.name.lower() == "subject" for header in headers) != 1:
-            raise TemplateError(f"{path}: expected an .eml file, with one Subject header")
+        subjects = sum(header.name.lower() == "subject" for header in headers)
+        if subjects > 1:
+            raise TemplateError(f"{path}: expected one Subject header, found {subjects}")
+        if not subjects:
+            warn(f"{path}: has no Subject header, and neither will the emails have a subject")
         template = cls(headers, _body(path, message))
         for text in template.texts():
-            check(path, source, text, names)
+            for unknown in unknown_placeholders(path, source, text, names):
+                warn(unknown)
         return template
 
     @classmethod

@@ -1,26 +1,37 @@
 """
 Templates: files in which ``%NAME%`` stands for a value.
 
-Templates of the Java mxisd can be used.  As in some of them, ``%%`` is a single ``%``.  A template may exist in several
-languages: next to ``invite.eml``, ``invite.de.eml`` is the German one.
+Templates of the Java mxisd can be used.  As in some of them, ``%%`` is a single ``%``; as there, what has no value
+stays as it is.  A template may exist in several languages: next to ``invite.eml``, ``invite.de.eml`` is the German one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from ..errors import StartError
+from ..log import Logger
+
+log = Logger()
 
 T = TypeVar("T")
 C_co = TypeVar("C_co", covariant=True)
 
-# At least three letters and no digits, so that neither %E4%B8 in an encoded URL nor 100% in CSS is a placeholder.
-_NAME = "[A-Z][A-Z_]+[A-Z]"
-_PLACEHOLDER = re.compile(f"%(?P<name>{_NAME})%|%%(?!{_NAME}%)")
+Warn: TypeAlias = Callable[[str], object]
+"""Takes what the administrator should know at start."""
+
+# At least three letters and no digits, so that neither %E4%B8 in an encoded URL nor 100% in CSS looks like one.
+_LOOKS_LIKE_ONE = re.compile("%(?P<name>[A-Z][A-Z_]+[A-Z])%")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+def logged(text: str) -> None:
+    """Tells in the log what the administrator should know."""
+    log.warn("{caution}", caution=text)
 
 
 class TemplateError(StartError):
@@ -32,6 +43,10 @@ class Template(Protocol[C_co]):
 
     def render(self, values: Mapping[str, str]) -> C_co: ...
 
+    def texts(self) -> Iterable[str]:
+        """All texts that may contain placeholders."""
+        ...
+
 
 class TextTemplate:
     """The template of a text message: the whole file is the text."""
@@ -40,14 +55,31 @@ class TextTemplate:
         self._text = text.strip()
 
     @classmethod
-    def load(cls, path: Path, names: Collection[str]) -> TextTemplate:
+    def load(cls, path: Path, names: Collection[str], warn: Warn = logged) -> TextTemplate:
         """Read a file in which the named values may occur.  Raises :class:`TemplateError`."""
         text = read(path)
-        check(path, text, text, names)
+        for unknown in unknown_placeholders(path, text, text, names):
+            warn(unknown)
         return cls(text)
+
+    def texts(self) -> Iterable[str]:
+        return (self._text,)
 
     def render(self, values: Mapping[str, str]) -> str:
         return fill(self._text, values)
+
+
+class LinkByOldName(Generic[C_co]):
+    """A template of a validation message in which the link is called ``NEXT_URL``, as it was in mxisd too."""
+
+    def __init__(self, template: Template[C_co]) -> None:
+        self._template = template
+
+    def texts(self) -> Iterable[str]:
+        return self._template.texts()
+
+    def render(self, values: Mapping[str, str]) -> C_co:
+        return self._template.render({**values, "NEXT_URL": values["VALIDATION_LINK"]})
 
 
 class Translations(Generic[T]):
@@ -104,26 +136,43 @@ def read(path: Path) -> str:
 
 
 def check(path: Path | str, source: str, text: str, names: Collection[str]) -> None:
-    """
-    Refuse a text with an unknown placeholder: ``names`` are those for which there are values.
+    """Refuse what :func:`unknown_placeholders` finds.  Raises :class:`TemplateError`."""
+    for unknown in unknown_placeholders(path, source, text, names):
+        raise TemplateError(unknown)
 
-    ``source`` is the whole file, to find the line number.  Raises :class:`TemplateError`.
+
+def unknown_placeholders(path: Path | str, source: str, text: str, names: Collection[str]) -> Iterator[str]:
     """
-    for name in placeholders(text):
+    A message for each placeholder in a text for which there is no value: ``names`` are those that have one.
+
+    ``source`` is the whole file, to find the line number.
+    """
+    for name in dict.fromkeys(placeholders(text)):
         if name not in names:
             before, found, _ = source.partition(f"%{name}%")
             where = f"{path}, line {before.count(chr(10)) + 1}" if found else str(path)
-            raise TemplateError(f"{where}: unknown placeholder %{name}%; there are {', '.join(sorted(names))}")
+            yield f"{where}: unknown placeholder %{name}%; there are {', '.join(sorted(names))}"
 
 
 def placeholders(text: str) -> Iterator[str]:
-    """The names of the placeholders in a text."""
-    return (match["name"] for match in _PLACEHOLDER.finditer(text) if match["name"])
+    """The names of what looks like a placeholder in a text."""
+    return (match["name"] for match in _LOOKS_LIKE_ONE.finditer(text))
 
 
 def fill(text: str, values: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
-    """Replace placeholders by their values, passed through ``escape``; placeholders inside values stay as they are."""
-    return _PLACEHOLDER.sub(lambda match: escape(values[match["name"]]) if match["name"] else "%", text)
+    """
+    Replace placeholders by their values, passed through ``escape``.
+
+    Placeholders inside values stay as they are, and so do those without a value.
+    """
+    return _of(tuple(values)).sub(lambda match: escape(values[match["name"]]) if match["name"] else "%", text)
+
+
+@lru_cache
+def _of(names: tuple[str, ...]) -> re.Pattern[str]:
+    """Finds the placeholders of these names, and ``%%`` where it begins none."""
+    known = "|".join(map(re.escape, names)) or "(?!)"
+    return re.compile(f"%(?P<name>{known})%|%%(?!(?:{known})%)")
 
 
 def _literally(text: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from atexit import register
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 from ..config.storage import Storage as Settings
@@ -26,9 +29,21 @@ def engine(settings: Settings, reactor: IReactor, remember: int = SESSIONS_REMEM
     """
     if settings.backend == "redis":
         return RedisService(settings.provider.redis, reactor, remember)
+    if not settings.provider.sqlite.lasts:
+        return _short_lived(reactor)
     with about("storage.provider.sqlite.database"):
         upgrade(settings.provider.sqlite.database)
     return SQLiteService(settings.provider.sqlite.database, reactor)
+
+
+def _short_lived(reactor: IReactor) -> SQLiteService:
+    """A database that is gone with the process: its threads would not share one in memory."""
+    folder = TemporaryDirectory(prefix="mxisd-")
+    path = Path(folder.name) / "mxisd.db"
+    upgrade(path)
+    service = SQLiteService(path, reactor)
+    register(folder.cleanup)
+    return service
 
 
 class UnopenedEngine(Service):
@@ -50,5 +65,6 @@ def engine_for_check(settings: Settings, reactor: IReactor) -> UnopenedEngine:
         return UnopenedEngine(RedisService(settings.provider.redis, reactor, SESSIONS_REMEMBERED).storage)
     path = settings.provider.sqlite.database
     with about("storage.provider.sqlite.database"):
-        examine(path)
+        if settings.provider.sqlite.lasts:
+            examine(path)
     return UnopenedEngine(SQLiteService(path, reactor).storage)

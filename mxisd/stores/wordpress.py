@@ -52,13 +52,14 @@ def wordpress_store(
     def search(text: str) -> Search:
         return search_of_parts(text.replace(_PREFIX, sql.table_prefix), database.dialect, "localpart")
 
-    own = {medium: query(text) for medium, text in sql.query.threepid.items()}
+    own = {medium: query(text) for medium, text in (sql.query.threepid or {}).items()}
+    searches = {"name": _BY_NAME, "threepid": _BY_THREEPID} if sql.query.directory is None else sql.query.directory
     queries = Queries(
         identity_by_medium=own,
         identity_type="localpart",
-        bulk=None if EMAIL in own else query(_LOOKUP),
-        by_name=search(sql.query.directory.get("name", _BY_NAME)),
-        by_threepid=search(sql.query.directory.get("threepid", _BY_THREEPID)),
+        bulk=query(_LOOKUP) if sql.query.threepid is None else None,
+        by_name=search(searches["name"]) if "name" in searches else None,
+        by_threepid=search(searches["threepid"]) if "threepid" in searches else None,
         listing=query(_LISTING),
     )
 

@@ -304,7 +304,7 @@ DEFAULTS = {
             "type": "mysql",
             "connection": None,
             "tablePrefix": "wp_",
-            "query": {"threepid": {}, "directory": {}},
+            "query": {"threepid": None, "directory": None},
         },
     },
     "firebase": {"enabled": False, "credentials": None, "database": None},
@@ -415,13 +415,21 @@ class DerivedTests(ConfigCase):
         self.assertEqual((pages.success, pages.failure), (self.directory / "new.html", self.directory / "old.html"))
         self.assertFalse(pages.confirm)
 
-    def test_what_is_given_adds_to_a_mapping(self) -> None:
+    def test_a_mapping_that_is_given_replaces_the_default(self) -> None:
         config = self.config(
             """
-            exec: {token: {mxid: '%m'}}
+            matrix: {domain: example.org, identity: {servers: {own: 'https://id.example.org'}}}
             ldap: {attribute: {threepid: {email: mail}}}
+            netiq: {attribute: {threepid: {}}}
+            wordpress: {sql: {query: {directory: {name: 'SELECT ?'}}}}
             """
         )
-        self.assertEqual((config.exec.token["mxid"], config.exec.token["query"]), ("%m", "{query}"))
-        self.assertEqual(config.ldap[0].attribute.threepid["email"], ("mail",))
-        self.assertIn("mobile", config.ldap[0].attribute.threepid["msisdn"])
+        self.assertEqual(config.matrix.identity.servers, {"own": ("https://id.example.org",)})
+        self.assertEqual(config.ldap[0].attribute.threepid, {"email": ("mail",)})
+        self.assertEqual(config.netiq[0].attribute.threepid, {})
+        query = config.wordpress.sql.query
+        self.assertEqual((query.threepid, query.directory), (None, {"name": "SELECT ?"}))
+
+    def test_tokens_stay_what_they_are_where_others_are_given(self) -> None:
+        token = self.config("exec: {token: {mxid: '%m'}}").exec.token
+        self.assertEqual((token["mxid"], token["query"]), ("%m", "{query}"))

@@ -206,13 +206,49 @@ class BuildTests(ConfigCase, TestCase):
         given = values(samples(EMAIL, mail_site(config))["invite.reminder"], mail_site(config))
         self.assertEqual(mail_templates(config)["invite.reminder"].best("").render(given)["Subject"], "Mine")
 
-    def test_mistakes_stop_the_start(self) -> None:
-        self.write("own.eml", "Subject: x\n\n%ROOM_NAME%")
-        found = self.refused(LOGGED % "session: {validation: own.eml}")
-        self.assertIn("own.eml, line 3: unknown placeholder %ROOM_NAME%", found)
+    async def test_what_has_no_value_is_sent_as_it_is_and_told(self) -> None:
+        self.write("own.eml", "Subject: x\n\n%ROOM_NAME% %VALIDATION_TOKEN%")
         self.write("own.de.eml", "Subject: x\n\n%FOO%")
-        found = self.refused(LOGGED % "invite: own.eml")
-        self.assertIn("own.de.eml, line 3: unknown placeholder %FOO%", found)
+        templates = "generators: {template: {session: {validation: own.eml}}}"
+        self.assertIn("%ROOM_NAME% 123456", await self.mailed(templates))
+        said: list[str] = []
+        config = self.config(f"threepid: {{medium: {{email: {{connector: log, {templates}}}}}}}")
+        build_notifier(config, reactor, self.web, os.urandom, warn=said.append)
+        key = "threepid.medium.email.generators.template.session.validation"
+        self.assertEqual(
+            [text.partition("; there are")[0].replace(f"{self.directory}/", "") for text in said],
+            [
+                f"{key}: own.de.eml, line 3: unknown placeholder %FOO%",
+                f"{key}: own.eml, line 3: unknown placeholder %ROOM_NAME%",
+            ],
+        )
+
+    async def test_the_link_under_its_old_name(self) -> None:
+        for text, shown in (
+            ("%NEXT_URL%", "https://id.example.org/validate"),
+            ("%VALIDATION_TOKEN% %NEXT_URL%", "123456 https://id.example.org/validate"),
+            ("%VALIDATION_LINK%", "https://id.example.org/validate"),
+        ):
+            self.write("own.eml", f"Subject: x\n\nFollow {text}!")
+            mail = await self.mailed("generators: {template: {session: {validation: own.eml}}}")
+            self.assertIn(f"Follow {shown}!", mail)
+
+    async def test_built_in_templates_by_the_name_they_had(self) -> None:
+        mail = await self.mailed("generators: {template: {session: {validation: 'classpath:/threepids/a.eml'}}}")
+        self.assertIn("Subject: Verify your email address\r\n", mail)
+
+    async def test_a_template_that_is_missing(self) -> None:
+        templates = "generators: {template: {session: {validation: absent.eml}}}"
+        self.assertIn("Subject: Verify your email address\r\n", await self.mailed(templates))
+        warnings = self.config(f"threepid: {{medium: {{email: {{{templates}}}}}}}").warnings
+        self.assertIn("template.session.validation: the built-in one is used: expected a file", "".join(warnings))
+
+    def test_a_medium_without_a_handler(self) -> None:
+        for handler in ("{msisdn: raw}", "{email: mailgun}"):
+            notifier = self.notifier(f"notification: {{handler: {handler}}}\n{LOGGED % ''}")
+            self.assertFalse(notifier.supports("email"))
+
+    def test_mistakes_stop_the_start(self) -> None:
         gateway = "{connector: http, connectors: {http: {url: 'https://x', body: '%TEKST%'}}}"
         found = self.refused(f"threepid: {{medium: {{msisdn: {gateway}}}}}")
         self.assertIn("connectors.http.body, line 1: unknown placeholder %TEKST%; there are RECIPIENT_ADDRESS", found)
@@ -221,8 +257,10 @@ class BuildTests(ConfigCase, TestCase):
         self.write("own.eml", "Subject: x\n\n%SUPPORT_URL% %REGISTER_URL%")
         placeholders = "placeholder: {SUPPORT_URL: 'https://help', REGISTER_URL: 'https://app'}"
         self.notifier(LOGGED % f"invite: own.eml, {placeholders}")
-        (problem,) = self.problems(LOGGED % "placeholder: {lower: x}")
-        self.assertIn("a name in capital letters, such as REGISTER_URL", problem)
+        self.write("own.eml", "Subject: x\n\n%my_help2%")
+        config = self.config(LOGGED % "invite: own.eml, placeholder: {my_help2: 'https://help'}")
+        given = values(samples(EMAIL, mail_site(config))["invite"], mail_site(config))
+        self.assertEqual(mail_templates(config)["invite"].best("").render(given).get_content().strip(), "https://help")
 
 
 class DocumentationTests(ConfigCase):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from tests.start.rows import Row, appservice, ldap, mail, redis, sms, sql, template, tls
+from tests.start.rows import Row, appservice, ldap, mail, redis, sendgrid, sms, sql, template, tls
 
 DATABASE = "storage.provider.sqlite.database"
 
 GOOD = {
     "the least": Row({}),
+    "a key twice": Row("matrix: {domain: example.org, v1: true, v1: false}\nserver: {bind: 'tcp:0'}"),
+    "an unknown section": Row({"enable_registration": True}),
+    "a variable without a name": Row({"storage.provider.sqlite.database": "${}"}),
+    "an unknown level": Row({"logging.app": "loud"}),
     "every address": Row({"server.bind": "tcp:FREE"}),
     "a name to listen on": Row({"server.bind": None, "server.port": "FREE", "server.hostname": "localhost"}),
     "IPv6": Row({"server.bind": r"tcp:FREE:interface=\:\:1"}),
@@ -43,6 +47,37 @@ GOOD = {
     ),
     "an own template": Row(template("email", "invite", "good.eml")),
     "a reminder": Row({**template("email", "reminder", "good.eml"), "invite.reminder.before": 60}),
+    "mail from nobody": Row(mail({"identity.from": None})),
+    "mail from a name": Row(mail({"identity.from": "Jane <jane@example.org>"})),
+    "sendgrid from nobody": Row(sendgrid({"identity.from": None})),
+    "sendgrid with an unknown placeholder": Row(
+        sendgrid({"templates.invite": {"subject": "%NOBODY_KNOWS%", "body": {"text": "unknown.eml"}}})
+    ),
+    "a handler that there is not": Row({"notification.handler": {"email": "mailgun"}}),
+    "twilio without a token": Row({"threepid.medium.msisdn.connectors.twilio": {"account_sid": "a", "number": "1"}}),
+    "a template with an unknown placeholder": Row(template("email", "invite", "unknown.eml")),
+    "a missing template": Row(template("email", "invite", "absent")),
+    "a built-in template": Row(template("email", "invite", "classpath:/threepids/email/invite-template.eml")),
+    "a template without a subject": Row(template("email", "reminder", "page.html")),
+    "a translation with an unknown placeholder": Row(template("email", "session.validation", "translated.eml")),
+    "a template for SMS with an unknown placeholder": Row(template("msisdn", "invite", "unknown.eml")),
+    "a placeholder in small letters": Row({"threepid.medium.email.generators.template.placeholder": {"a": "b"}}),
+    "a missing page": Row({"view.session.onTokenSubmit.failure": "absent"}),
+    "an unknown identity server": Row({"forward.servers": ["absent", "https://id.example.org"]}),
+    "an unknown token of a program": Row({"exec.token.name": "a"}),
+    "a database in memory": Row({DATABASE: ":memory:", "key.path": ":memory:"}),
+    "what is wrong where nothing uses it": Row(
+        {
+            "rest.host": "localhost:8091",
+            "sql.type": "oracle",
+            "lookup.recursive.bridge.server": "localhost",
+            "notification.handlers.sendgrid.identity.from": "nobody",
+            "memory.identities": [{"password": "a"}],
+            "wordpress.sql.tablePrefix": "a b",
+            "ldap.connection.port": 0,
+            "appsvc.endpoint.toHS.url": "nowhere",
+        }
+    ),
     "sms": Row(sms(url="https://sms.example.org/?to=%RECIPIENT_ADDRESS%", body="%TEXT%")),
     "an own page": Row({"view.session.onTokenSubmit.success": "page.html"}),
     "a registration": Row(appservice("new.yaml")),

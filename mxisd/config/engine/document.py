@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import yaml
 from yaml.reader import ReaderError
 
-from .problems import ConfigError
+from .problems import ConfigError, join
 
 _TAG = "tag:yaml.org,2002:"
 _KNOWN_TAGS = {_TAG + name for name in ("str", "int", "float", "bool", "null", "timestamp", "value", "seq", "map")}
@@ -40,18 +40,24 @@ class Mapping(NamedTuple):
 Tree = Scalar | Sequence | Mapping
 
 
-def parse(text: str) -> Tree:
-    """Read one YAML document.  Raises :class:`ConfigError` for bad syntax, and for keys that are given twice."""
+class Repeated(NamedTuple):
+    """A key that is given again on ``line``: what was said before counts for nothing."""
+
+    path: str
+    line: int
+    text: str
+
+
+def parse(text: str) -> tuple[Tree, list[Repeated]]:
+    """Read one YAML document; of keys that are given twice the last one counts.  Raises :class:`ConfigError`."""
     try:
         # Only composes nodes: no tag ever makes an object.
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
-            return Scalar(None, 1)
-        problems = list(_duplicates(node, "", ()))
-        if problems:
-            raise ConfigError(problems)
-        return _tree(loader, node)
+            return Scalar(None, 1), []
+        repeated = list(_repeated(node, "", ()))
+        return _tree(loader, node), repeated
     except RecursionError:
         raise ConfigError(["not YAML: nested too deeply"]) from None
     except ReaderError as error:
@@ -67,26 +73,40 @@ def _at(mark: Any, text: str) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}: {text}"
 
 
-def _duplicates(node: yaml.Node, path: str, above: tuple[yaml.Node, ...]) -> Iterator[str]:
-    """Keys given twice; PyYAML would take the last.  Must come before merge keys are resolved: these may repeat."""
+def _repeated(node: yaml.Node, path: str, above: tuple[yaml.Node, ...]) -> Iterator[Repeated]:
+    """Keys given twice.  Must come before merge keys are resolved: these may repeat."""
     if node in above:
         line = node.start_mark.line + 1
         raise ConfigError([f"{path}: an alias that contains itself (line {line})"])
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from _duplicates(item, f"{path}[{index}]", (*above, node))
+            yield from _repeated(item, f"{path}[{index}]", (*above, node))
     elif isinstance(node, yaml.MappingNode):
-        first: dict[str, int] = {}
+        first: dict[str, tuple[int, yaml.Node]] = {}
         for key, value in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
-                yield f"{path or 'the file'}: expected a name as key (line {line})"
-                continue
-            name = f"{path}.{key.value}" if path else str(key.value)
-            if name in first:
-                yield f"{name}: given twice (lines {first[name]} and {line})"
-            first.setdefault(name, line)
-            yield from _duplicates(value, name, (*above, node))
+                raise ConfigError([f"{path or 'the file'}: expected a name as key (line {line})"])
+            name = join(path, key.value)
+            if name in first and key.tag != f"{_TAG}merge":
+                before, lost = first[name]
+                twice = f"given twice (lines {before} and {line}): only the last counts"
+                yield Repeated(name, line, f"{twice}{_without_effect(lost)}, as in mxisd")
+            first[name] = (line, value)
+            yield from _repeated(value, name, (*above, node))
+
+
+def _without_effect(lost: yaml.Node) -> str:
+    """What has no effect of a value; it may be a secret, and only keys are named."""
+    names = ", ".join(sorted(_leaves(lost)))
+    return f": {names} of the first have no effect" if names else ", and the first has no effect"
+
+
+def _leaves(node: yaml.Node, path: str = "") -> set[str]:
+    """The keys of a section, down to those with values."""
+    if not isinstance(node, yaml.MappingNode):
+        return {path} - {""}
+    return {leaf for key, value in node.value for leaf in _leaves(value, join(path, str(key.value)))}
 
 
 def _tree(loader: Any, node: yaml.Node) -> Tree:

@@ -12,8 +12,11 @@ from twisted.internet.endpoints import serverFromString
 from ...masking import masked, masked_url
 from ...net.hosts import BadHost, HostPort, host_port
 from ...net.networks import Network
-from .section import Secret, Unfit, Value
-from .values import within
+from .section import Secret, Told, Unfit, Value
+from .values import Parser, within
+
+SERVER_NAME = "%SERVER_NAME%"
+"""What stands for ``server.name`` in ``server.publicUrl``."""
 
 
 def host_pattern(text: str) -> str:
@@ -43,6 +46,43 @@ def base_url(text: str) -> str:
     if not _is_http(text) or "?" in text or "#" in text:
         raise Unfit("the base of URLs, such as https://example.org", masked_url(text))
     return text.rstrip("/")
+
+
+def public_url(text: str) -> Any:
+    """The same, in which ``%SERVER_NAME%`` stands for ``server.name``; mxisd did not mind if the scheme was missing."""
+    if "://" not in text:
+        url = base_url(f"https://{text}")
+        return Told(url, f"read as {url}")
+    base_url(text.replace(SERVER_NAME, "localhost"))
+    return text.rstrip("/")
+
+
+def overwrite(scheme: str) -> Parser:
+    """Reads where a homeserver is reached: of a URL the host counts, and a scheme that is missing is the given one."""
+
+    def parse(text: str) -> Any:
+        whole = text if "://" in text else f"{scheme}://{text}"
+        try:
+            read = base_url(whole)
+        except Unfit as unfit:
+            raise Unfit(str(unfit), masked_url(text)) from None
+        parts = urlsplit(read)
+        host = f"{parts.scheme}://{parts.netloc}"
+        if whole != text or host != read:
+            return Told(host, f"read as {host}" + ("" if host == read else ": mxisd took no path from it either"))
+        return read
+
+    return parse
+
+
+def terms_url(text: str) -> Any:
+    """A URL that clients show; ma1sd passed on whatever it was."""
+    if _is_http(text):
+        return text
+    # Nothing with a scheme of its own: clients follow it.
+    if not re.fullmatch(r"[!-~]+", text) or ":" in re.split("[/?#]", text, maxsplit=1)[0] or text.startswith("//"):
+        raise Unfit("a URL such as https://example.org/path", masked_url(text))
+    return Told(text, "has no scheme and no host: it depends on the client where it leads; write https://…")
 
 
 def _is_http(text: str) -> bool:
@@ -76,6 +116,15 @@ def network(text: str) -> Network:
         return ip_network(text)
     except ValueError as error:
         raise Unfit(f"a network such as 10.0.0.0/8 or ::1/128 ({masked(str(error))})") from None
+
+
+def network_around(text: str) -> Any:
+    """A network, or an address in it with the length of its prefix, as mxisd took it."""
+    try:
+        found = ip_network(text, strict=False)
+    except ValueError:
+        return network(text)
+    return found if str(found) == text or "/" not in text else Told(found, f"{text} is read as {found}")
 
 
 def name_server(text: str) -> tuple[str, int]:
@@ -142,8 +191,12 @@ ListeningHost = Annotated[str, Value(listening_host)]
 HostPattern = Annotated[str, Value(host_pattern)]
 Url = Annotated[str, Value(url)]
 BaseUrl = Annotated[str, Value(base_url)]
+PublicUrl = Annotated[str, Value(public_url)]
+TermsUrl = Annotated[str, Value(terms_url)]
 SecretUrl = Annotated[Secret, Value(secret_url)]
 RedisUrl = Annotated[Secret, Value(redis_url)]
 Cidr = Annotated[Network, Value(network)]
+CidrAround = Annotated[Network, Value(network_around)]
+"""A network; bits of a host in it are of no matter."""
 NameServer = Annotated[tuple[str, int], Value(name_server)]
 Endpoint = Annotated[str, Value(endpoint)]

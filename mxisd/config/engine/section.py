@@ -9,7 +9,7 @@ import msgspec
 
 from ...masking import Secret
 
-__all__ = ["Alias", "Finding", "Secret", "Section", "Unfit", "Value"]
+__all__ = ["Alias", "Finding", "Secret", "Section", "Told", "Unfit", "Value"]
 
 
 class Finding(NamedTuple):
@@ -23,6 +23,14 @@ class Finding(NamedTuple):
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Section(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """A mapping of the YAML file whose keys are known."""
+
+    def unused(self) -> Iterable[str]:
+        """
+        Keys that nothing uses, by what others say: what is wrong with them, or below them, does not stop the start.
+
+        The empty one is the whole section, except for ``enabled``, which says so.
+        """
+        return ()
 
     def mistakes(self) -> Iterable[Finding]:
         """What is wrong although each key alone is well: stops the start."""
@@ -45,8 +53,15 @@ class Unfit(ValueError):
         self.found = found
 
 
+class Told(NamedTuple):
+    """What a text was read as, where the administrator should know: ``text`` says it."""
+
+    value: object
+    text: str
+
+
 class Value(NamedTuple):
-    """Annotates a type with the function that reads it from its text, or raises :class:`Unfit`."""
+    """Annotates a type with the function that reads it from its text: a value or :class:`Told`, else :class:`Unfit`."""
 
     parse: Callable[[str], object]
 

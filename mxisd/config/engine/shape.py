@@ -51,11 +51,19 @@ class Shape(NamedTuple):
         """Whether an empty text is a value; for anything else it says that there is none."""
         return self.base is str and self.parse is str and not self.optional
 
-    def check_name(self, name: str) -> None:
-        """Raise :class:`Unfit` for a name that the mapping does not have."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that a mapping has, if they are set."""
+        kind = shape_of(get_args(self.base)[0]).base
+        return get_args(kind) if get_origin(kind) is Literal else ()
+
+    def has_name(self, name: str) -> bool:
+        """Whether a mapping may have the name."""
         parse = shape_of(get_args(self.base)[0]).parse
-        if parse:
-            parse(name)
+        try:
+            return parse is None or bool(parse(name))
+        except Unfit:
+            return False
 
     @property
     def expected(self) -> str:
@@ -96,7 +104,7 @@ def shape_of(kind: Any) -> Shape:
         else:
             break
     if get_origin(kind) is Literal:
-        parse = _choice(get_args(kind))
+        parse = parse or _choice(get_args(kind))
     return Shape(kind, parse or _PARSERS.get(kind), optional, tuple(aliases))
 
 

@@ -10,16 +10,29 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ...matrix.ids import InvalidIdentifier, split_server_name, split_user_id
-from .section import Unfit, Value
+from .section import Told, Unfit, Value
 
 Parser = Callable[[str], Any]
 
+BUILT_IN = "classpath:"
+"""How mxisd named the files that it brought along."""
+
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-# Numbers have ten digits at most, which is more than anybody means and less than databases cannot hold.
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,9})")
-_DURATION = re.compile(r"(?:(\d{1,10})d)?\s*(?:(\d{1,10})h)?\s*(?:(\d{1,10})m)?\s*(?:(\d{1,10})s)?", re.ASCII)
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
+# As YAML 1.1 has them, which old servers read.  Each group is a base; the last is minutes and seconds, or more of them.
+_YAML_INTEGER = re.compile(
+    r"(?P<sign>[-+]?)(?:0b(?P<b2>[01]+)|0x(?P<b16>[0-9A-Fa-f]+)|0(?P<b8>[0-7]+)|(?P<b60>[1-9]\d*(?::[0-5]?\d)+)|(?P<b10>\d+))",
+    re.ASCII,
+)
+# More digits than anybody means.
+_LONGEST_NUMBER = 100
+# What Java's longest numbers hold, and what whole numbers hold that somebody counts.
+_LARGEST, _MANY = 2**63 - 1, 9_999_999_999
+_DURATION = re.compile(r"(\d{1,10})([dhms])(?:\s+|(?=\d)|$)", re.ASCII)
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 # What is this far in the future still has a date: Python knows none after the year 9999.
 _LONGEST = timedelta(days=7000 * 365)
+_WITH_NAME = re.compile(r"([^<>\r\n]*)<([^<>\r\n]+)>")
 _MAILBOX = re.compile(r"[^\s\x00-\x20\x7f@<>()\[\]\\,:;\"]+")
 _DOMAIN = re.compile(r"\w([\w.-]*\w)?")
 
@@ -31,46 +44,73 @@ def boolean(text: str) -> bool:
         raise Unfit("true or false") from None
 
 
-def integer(text: str) -> int:
-    # 010 would be ten to some and eight to YAML.
-    if not _INTEGER.fullmatch(text):
+def number(text: str) -> int | None:
+    """What a text is as a whole number of YAML 1.1: ``010`` is eight, ``10:00`` six hundred, ``1_000`` a thousand."""
+    if len(text) > _LONGEST_NUMBER:
+        return None
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    match = _YAML_INTEGER.fullmatch(text.replace("_", ""))
+    if match is None or text.startswith("_"):
+        return None
+    if match["b60"]:
+        found = 0
+        for part in match["b60"].split(":"):
+            found = found * 60 + int(part)
+    elif match["b10"] and match["b10"].startswith("0") and match["b10"] != "0":
+        return None  # Eight or nine in what begins with a zero.
+    else:
+        found = next(int(match[f"b{base}"], base) for base in (2, 8, 10, 16) if match[f"b{base}"])
+    return -found if match["sign"] == "-" else found
+
+
+def _read_as(value: object, found: int, text: str) -> Any:
+    """The value of a number, and where it does not look like it, a word about that."""
+    return value if text == str(found) else Told(value, f"{text} is read as {found}, as YAML 1.1 has it")
+
+
+def integer(text: str) -> Any:
+    found = number(text)
+    if found is None or abs(found) > _LARGEST:
         raise Unfit("a whole number")
-    return int(text)
+    return _read_as(found, found, text)
 
 
-def within(least: int, most: int | None, what: str = "a whole number") -> Callable[[str], int]:
+def within(least: int, most: int | None, what: str = "a whole number") -> Parser:
     """Reads whole numbers between two bounds."""
     expected = f"{what} of at least {least}" if most is None else f"{what} from {least} to {most}"
 
-    def parse(text: str) -> int:
-        number = int(text) if _INTEGER.fullmatch(text) else least - 1
-        if number < least or (most is not None and number > most):
+    def parse(text: str) -> Any:
+        found = number(text)
+        if found is None or not least <= found <= (_MANY if most is None else most):
             raise Unfit(expected)
-        return number
+        return _read_as(found, found, text)
 
     return parse
 
 
 def duration(text: str) -> timedelta:
-    """A duration in ma1sd's form."""
-    match = _DURATION.fullmatch(text.strip())
-    if match is None or not any(match.groups()):
+    """A duration in ma1sd's form, the sum of its parts.  The parts may come in any order."""
+    parts = _DURATION.findall(text.strip())
+    if not parts or _DURATION.sub("", text.strip()):
         raise Unfit("a duration such as '10s' or '2d 4h 12m 34s'")
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    count = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    count = sum(int(part) * _UNITS[unit] for part, unit in parts)
     if count > _LONGEST.total_seconds():
         raise Unfit(f"a duration of at most {_LONGEST.days}d")
     return timedelta(seconds=count)
 
 
-def number_of(unit: timedelta) -> Callable[[str], timedelta]:
+def number_of(unit: timedelta) -> Parser:
     """Reads durations that are whole numbers of a unit, which is part of what the key means."""
+    most = _LONGEST // unit
 
-    def parse(text: str) -> timedelta:
-        count = _positive(text)
-        if count > _LONGEST // unit:
-            raise Unfit(f"a whole number from 1 to {_LONGEST // unit}")
-        return count * unit
+    def parse(text: str) -> Any:
+        found = number(text)
+        if found is None or found < 1:
+            raise Unfit("a whole number of at least 1")
+        if found > most:
+            raise Unfit(f"a whole number from 1 to {most}")
+        return _read_as(found * unit, found, text)
 
     return parse
 
@@ -106,7 +146,9 @@ def localpart(text: str) -> str:
     return text
 
 
-def email_address(text: str) -> str:
+def email_address(text: str) -> Any:
+    if match := _WITH_NAME.fullmatch(text):
+        return Told(email_address(match[2]), f"read as {match[2]}; the name belongs to the key 'name' beside it")
     # Less strict than with what users type: a sender may well be at localhost, or at a domain reserved for tests.
     mailbox, at, domain = text.rpartition("@")
     if not at or not _MAILBOX.fullmatch(mailbox) or not _DOMAIN.fullmatch(domain):
@@ -144,16 +186,24 @@ def existing_file(text: str) -> Path:
     return path
 
 
+def replacement(text: str) -> Any:
+    """A file; ``None``, for the built-in one, if there is none of that name, and for mxisd's own in ``classpath:``."""
+    if text.startswith(BUILT_IN):
+        return None
+    try:
+        return existing_file(text)
+    except Unfit as unfit:
+        return Told(None, f"the built-in one is used: expected {unfit}, found {text!r}")
+
+
 def text(text: str) -> str:
     if not text:
         raise Unfit("a text")
     return text
 
 
-_positive = within(1, None)
-
 Text = Annotated[str, Value(text)]
-Positive = Annotated[int, Value(_positive)]
+Positive = Annotated[int, Value(within(1, None))]
 Duration = Annotated[timedelta, Value(duration)]
 Days = Annotated[timedelta, Value(number_of(timedelta(days=1)))]
 Minutes = Annotated[timedelta, Value(number_of(timedelta(minutes=1)))]
@@ -167,3 +217,5 @@ KeyPrefix = Annotated[str, Value(key_prefix)]
 PoolSize = Annotated[int, Value(within(1, 100))]
 Expression = Annotated[str, Value(expression)]
 ExistingFile = Annotated[Path, Value(existing_file)]
+Replacement = Annotated[Path | None, Value(replacement)]
+"""A file in place of a built-in one."""
