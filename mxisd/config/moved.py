@@ -53,7 +53,7 @@ NO_EFFECT_THERE = {
     "account.allowOnlyTrustDomains": "has an effect here; in ma1sd it had none, for the key was accountConfig there",
     "exec.identity.hashEnabled": "has an effect here; in ma1sd it had none, for the key was hashLookup there",
 }
-"""Keys that the old servers said they had, and did not read, and what to say where one opens something."""
+"""Keys that the old servers were said to have, and did not read: told where one opens something."""
 
 
 def is_moved(given: Collection[str]) -> bool:
@@ -68,7 +68,11 @@ def differences(config: Sections, given: Collection[str]) -> Iterator[str]:
     for name, policy in config.policy.policies.items():
         if not policy.regexp:
             yield f"policy.policies.{name}.regexp: not set: all of v2 needs these terms; in ma1sd nothing did"
-    yield from (f"{key}: {NO_EFFECT_THERE[key]}" for key in given if key in NO_EFFECT_THERE)
+    opened = {
+        "account.allowOnlyTrustDomains": not config.account.allow_only_trust_domains,
+        "exec.identity.hashEnabled": config.exec.identity.hash_enabled,
+    }
+    yield from (f"{key}: {NO_EFFECT_THERE[key]}" for key, opens in opened.items() if opens and key in given)
     if not moved:
         return
     yield from _domains(config.register)

@@ -19,6 +19,7 @@ from .engine.hosts import (
     NameServer,
     Port,
     PublicUrl,
+    client_overwrite,
     overwrite,
 )
 from .engine.section import Finding, Section, Told, Value
@@ -72,12 +73,12 @@ class Outbound(Section):
 
 class DnsEntry(Section):
     name: Text
-    value: Annotated[str, Value(overwrite("http"))]
+    value: Annotated[str, Value(client_overwrite)]
 
 
 class FederationEntry(Section):
     name: Text
-    value: Annotated[str, Value(overwrite("https"))]
+    value: Annotated[str, Value(overwrite)]
 
 
 class HomeserverOverwrites(Section):

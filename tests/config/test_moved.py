@@ -79,3 +79,21 @@ class PublishedTests(ConfigCase):
                 self.assertEqual(self.decided(f"{SYNAPSE[:-2]}, published: {value}}}", v1), (value, []))
         self.assertEqual(self.decided("")[1], [])
         self.assertEqual(self.decided(f"{SYNAPSE[:-2]}, identity: {{enabled: false}}}}")[1], [])
+
+
+class OpenedTests(ConfigCase):
+    """What had no effect in mxisd, and has one here."""
+
+    def test_domains_that_never_matched(self) -> None:
+        text = "register: {policy: {threepid: {email: {domain: {whitelist: [%s], blacklist: [.y.org]}}}}}"
+        key = "register.policy.threepid.email.domain.whitelist: "
+        for patterns in (".x.org", "'*x.org'", ".x.org, '*y.org', z.org"):
+            told = [each for each in self.config(text % patterns).warnings if each.startswith(key)]
+            self.assertEqual(len(told), 1, patterns)
+        self.assertNotIn(key, "".join(self.config(text % "x.org").warnings))
+
+    def test_seconds(self) -> None:
+        key = "invite.resolution.period: "
+        self.assertIn(key, "".join(self.config("invite: {resolution: {timer: 5, period: seconds}}").warnings))
+        self.assertNotIn(key, "".join(self.config("invite: {resolution: {period: minutes}}").warnings))
+        self.assertNotIn(key, "".join(self.config(f"{OWN}invite: {{resolution: {{period: seconds}}}}").warnings))

@@ -175,7 +175,7 @@ class StrayTests(ConfigCase):
     def test_what_is_said_of_them_is_true(self) -> None:
         known = set(known_keys(Sections))
         self.assertEqual([key for key in STRAYS.advice if key in known], [])
-        for key, advice in STRAYS.advice.items():
+        for advice in STRAYS.advice.values():
             if "write " in advice:
                 named = advice.partition("write ")[2].split(",")[0]
                 mapping = named.rpartition(".")[0]

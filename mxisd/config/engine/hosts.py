@@ -13,7 +13,7 @@ from ...masking import masked, masked_url
 from ...net.hosts import BadHost, HostPort, host_port
 from ...net.networks import Network
 from .section import Secret, Told, Unfit, Value
-from .values import Parser, within
+from .values import within
 
 SERVER_NAME = "%SERVER_NAME%"
 """What stands for ``server.name`` in ``server.publicUrl``."""
@@ -57,22 +57,28 @@ def public_url(text: str) -> Any:
     return text.rstrip("/")
 
 
-def overwrite(scheme: str) -> Parser:
-    """Reads where a homeserver is reached: of a URL the host counts, and a scheme that is missing is the given one."""
+def _with_scheme(scheme: str, text: str) -> str:
+    """A base URL, whose scheme may be missing."""
+    try:
+        return base_url(text if "://" in text else f"{scheme}://{text}")
+    except Unfit as unfit:
+        raise Unfit(str(unfit), masked_url(text)) from None
 
-    def parse(text: str) -> Any:
-        whole = text if "://" in text else f"{scheme}://{text}"
-        try:
-            read = base_url(whole)
-        except Unfit as unfit:
-            raise Unfit(str(unfit), masked_url(text)) from None
-        parts = urlsplit(read)
-        host = f"{parts.scheme}://{parts.netloc}"
-        if whole != text or host != read:
-            return Told(host, f"read as {host}" + ("" if host == read else ": mxisd took no path from it either"))
-        return read
 
-    return parse
+def overwrite(text: str) -> Any:
+    """Where a homeserver is reached by server name; mxisd did not read it if the scheme was missing."""
+    url = _with_scheme("https", text)
+    return url if "://" in text else Told(url, f"read as {url}: mxisd had no use for it without a scheme")
+
+
+def client_overwrite(text: str) -> Any:
+    """The same by the name that clients use; of a URL mxisd took the host and the port."""
+    url = _with_scheme("http", text)
+    parts = urlsplit(url)
+    host = f"{parts.scheme}://{parts.netloc}"
+    if "://" not in text:
+        return Told(host, f"read as {host}: mxisd failed at it without a scheme")
+    return url if host == url else Told(host, f"read as {host}: mxisd took no path from it either")
 
 
 def terms_url(text: str) -> Any:

@@ -167,7 +167,7 @@ class _Reader:
         if field.shape.base is Secret and path.endswith("File"):
             return self._from_file(field.shape, tree, path)
         value = self._value(field.shape, tree, path)
-        if value == field.default:
+        if value is False and field.default is False:
             # Whoever switches off what is off anyway need not hear of it.
             self.given.pop(path, None)
         if isinstance(value, dict) and isinstance(field.default, dict) and field.shape.names:
