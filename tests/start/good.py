@@ -9,7 +9,9 @@ DATABASE = "storage.provider.sqlite.database"
 GOOD = {
     "the least": Row({}),
     "a key twice": Row(
-        "matrix: {domain: example.org, v1: true, v1: false}\nserver: {bind: 'tcp:0'}\noutbound: {nameservers: '127.0.0.1:9'}"
+        "matrix: {domain: example.org, v1: true, v1: false}\n"
+        "server: {bind: 'tcp:0'}\n"
+        "outbound: {nameservers: '127.0.0.1:9'}"
     ),
     "an unknown section": Row({"enable_registration": True}),
     "a variable without a name": Row({"storage.provider.sqlite.database": "${}"}),
