@@ -1,5 +1,4 @@
-# What an administrator does with the package; run as root on a machine of its own, with the package in /package.
-package=$(echo /package/mxisd_*.deb)
+# What an administrator does with the package, the file "$package"; run as root on a machine of its own.
 policy() { printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; }
 # As systemd would run it: as the service's user, who may write to its own folder only.
 serve() {

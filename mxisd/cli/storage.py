@@ -1,21 +1,27 @@
-"""``mxisd storage``: copy everything from one storage to another."""
+"""``mxisd storage``: copy everything from one storage to another, or to a file and back."""
 
 from __future__ import annotations
 
+import shutil
 import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TextIO
 
 from twisted.internet.defer import maybeDeferred
 
 from ..config import Config
+from ..config.storage import Provider, SQLite
+from ..config.storage import Storage as Settings
 from ..errors import StartError
 from ..keys.copy import KeyPlace, copy_keys
 from ..reactor import IReactor
 from ..storage.archive import Kept
-from ..storage.contract import StorageUnavailable
+from ..storage.contract import Storage, StorageUnavailable
 from ..storage.copy import CopyFailed, Report, Summary, copy
-from ..storage.engine import engine
+from ..storage.engine import back_up, engine
 from .command import CommandFailed, ExitCode, Invocation, Subcommands, in_words, load_config
 
 HEADERS = ("kind", "records", "checksum")
@@ -42,6 +48,12 @@ def add(subcommands: Subcommands) -> None:
         required=True,
         help="the configuration of the storage to fill",
     )
+    text = "copy what is stored in SQLite to a file, while mxisd runs"
+    parser = subcommands.add("storage backup", run_backup, text)
+    parser.add_argument("file", type=Path, metavar="FILE", help="the file to make")
+    text = "fill an empty storage, of whatever kind, with what is in such a file; stop mxisd before"
+    parser = subcommands.add("storage restore", run_restore, text)
+    parser.add_argument("file", type=Path, metavar="FILE", help="the file to read")
 
 
 async def run_copy(invocation: Invocation) -> ExitCode:
@@ -49,14 +61,46 @@ async def run_copy(invocation: Invocation) -> ExitCode:
     options = invocation.options
     source = load_config(options.source or invocation.config_path)
     target = load_config(options.target)
-    try:
+    with _in_words():
         summaries = await copy_storage(invocation.reactor, source, target, ProgressBar(sys.stderr))
-    except (CopyFailed, StorageUnavailable, StartError, OSError) as error:
-        raise CommandFailed(in_words(error)) from None
-    rows = [(kind.__name__, len(found.hashes), found.checksum) for kind, found in summaries.items()]
-    invocation.output.table("kinds", HEADERS, rows)
+    _print(invocation, summaries)
     invocation.output.line("both storages have the same content", copied=True)
     return ExitCode.YES
+
+
+async def run_backup(invocation: Invocation) -> ExitCode:
+    """Back up, and print how much it is."""
+    config, file = invocation.config(), invocation.options.file
+    with _in_words():
+        counts = back_up(config.storage, file)
+    invocation.output.table("tables", ("table", "rows"), list(counts.items()))
+    also = f"; keep {config.key.path} too, which has the signing keys" if config.key.path else ""
+    invocation.output.line(f"{file} has all that was stored at this moment{also}", file=str(file))
+    return ExitCode.YES
+
+
+async def run_restore(invocation: Invocation) -> ExitCode:
+    """Restore, and print what is in the storage in the end."""
+    with _in_words():
+        summaries = await restore(
+            invocation.reactor, invocation.options.file, invocation.config().storage, ProgressBar(sys.stderr)
+        )
+    _print(invocation, summaries)
+    invocation.output.line("the storage has what the file has", restored=True)
+    return ExitCode.YES
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except (CopyFailed, StorageUnavailable, StartError, OSError) as error:
+        raise CommandFailed(in_words(error)) from None
+
+
+def _print(invocation: Invocation, summaries: dict[type[Kept], Summary]) -> None:
+    rows = [(kind.__name__, len(found.hashes), found.checksum) for kind, found in summaries.items()]
+    invocation.output.table("kinds", HEADERS, rows)
 
 
 async def copy_storage(reactor: IReactor, source: Config, target: Config, report: Report) -> dict[type[Kept], Summary]:
@@ -71,19 +115,34 @@ async def copy_storage(reactor: IReactor, source: Config, target: Config, report
     database = source.storage.provider.sqlite.database
     if source.storage.backend == "sqlite" and not database.exists():
         raise CopyFailed(f"there is no database {database}")
-    engines = [engine(config.storage, reactor) for config in (source, target)]
+    async with _opened(reactor, source.storage, target.storage) as (old, new):
+        summaries = await copy(old, new, report)
+        await copy_keys(KeyPlace(source.key.path, old.keys), KeyPlace(target.key.path, new.keys))
+    return summaries
+
+
+async def restore(reactor: IReactor, file: Path, target: Settings, report: Report) -> dict[type[Kept], Summary]:
+    """Fill an empty storage from what :func:`back_up` made.  Returns, and raises, what :func:`copy_storage` does."""
+    with TemporaryDirectory(prefix="mxisd-") as folder:
+        # An older one is upgraded to be read: the file itself must stay as it is.
+        database = Path(shutil.copy(file, folder))
+        source = Settings(provider=Provider(sqlite=SQLite(database=database)))
+        async with _opened(reactor, source, target) as (old, new):
+            return await copy(old, new, report)
+
+
+@asynccontextmanager
+async def _opened(reactor: IReactor, *settings: Settings) -> AsyncIterator[list[Storage]]:
+    engines = [engine(each, reactor) for each in settings]
     for each in engines:
         each.startService()
     try:
         for each in engines:
             await each.ready()
-        old, new = (each.storage for each in engines)
-        summaries = await copy(old, new, report)
-        await copy_keys(KeyPlace(source.key.path, old.keys), KeyPlace(target.key.path, new.keys))
+        yield [each.storage for each in engines]
     finally:
         for each in engines:
             await maybeDeferred(each.stopService)
-    return summaries
 
 
 class ProgressBar:

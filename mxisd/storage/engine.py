@@ -12,9 +12,11 @@ from ..errors import about
 from ..reactor import IReactor
 from ..services import Service
 from .contract import Storage
+from .copy import CopyFailed
 from .records import SESSIONS_REMEMBERED
 from .redis import RedisService
 from .sqlite import SQLiteService
+from .sqlite.backup import back_up as sqlite_back_up
 from .sqlite.schema import examine, upgrade
 
 Engine: TypeAlias = "SQLiteService | RedisService | UnopenedEngine"
@@ -44,6 +46,18 @@ def _short_lived(reactor: IReactor) -> SQLiteService:
     service = SQLiteService(path, reactor)
     register(folder.cleanup)
     return service
+
+
+def back_up(settings: Settings, target: Path) -> dict[str, int]:
+    """
+    Copy what is stored to a file, while it is in use; returns how many records of each kind there are.
+
+    Raises :class:`~mxisd.storage.copy.CopyFailed`, :class:`~mxisd.storage.contract.StorageUnavailable`,
+    :class:`OSError`.
+    """
+    if settings.backend != "sqlite":
+        raise CopyFailed(f"storage.backend is {settings.backend}, which has a backup of its own: mxisd cannot make one")
+    return sqlite_back_up(settings.provider.sqlite.database, target)
 
 
 class UnopenedEngine(Service):

@@ -62,6 +62,51 @@ class CopyStorageTests(CopyCase):
             await copy_storage(REACTOR, config, config, nobody)
 
 
+class BackupTests(CopyCase):
+    async def test_a_backup_of_a_running_server_fills_a_storage_of_any_kind(self) -> None:
+        running = self.start(self.config("a", "sqlite"))
+        await self.fill(running.storage)
+        # What is written last is not in the file of the database, but in the one beside it.
+        self.assertGreater((self.folder / "a.db-wal").stat().st_size, 0)
+        done = mxisd("storage", "backup", "copy.db", "-c", "a.yaml", "--json", folder=self.folder)
+        self.assertEqual((done.code, done.err), (0, ""))
+        tables = {each["table"]: each["rows"] for each in json.loads(done.out)["tables"]}
+        self.assertEqual(tables["bindings"], len(self.bound))
+        self.assertEqual((self.folder / "copy.db").stat().st_mode & 0o777, 0o600)
+        self.assertEqual(sorted(path.name for path in self.folder.glob("copy.*")), ["copy.db"])
+        before = (self.folder / "copy.db").read_bytes()
+        for name, backend in (("b", "sqlite"), ("c", "redis")):
+            config = self.config(name, backend)
+            done = mxisd("storage", "restore", "copy.db", "-c", f"{name}.yaml", folder=self.folder)
+            self.assertEqual((done.code, done.err), (0, ""))
+            self.assertIn("the storage has what the file has", done.out)
+            await self.check(self.start(config).storage)
+        self.assertEqual((self.folder / "copy.db").read_bytes(), before)
+
+    async def test_nothing_is_written_over(self) -> None:
+        running = self.start(self.config("a", "sqlite"))
+        await self.fill(running.storage)
+        (self.folder / "there.db").write_text("mine")
+        done = mxisd("storage", "backup", "there.db", "-c", "a.yaml", folder=self.folder)
+        self.assertEqual((done.code, done.err), (1, "mxisd: there.db is there already\n"))
+        self.assertEqual((self.folder / "there.db").read_text(), "mine")
+        self.assertEqual(mxisd("storage", "backup", "copy.db", "-c", "a.yaml", folder=self.folder).code, 0)
+        done = mxisd("storage", "restore", "copy.db", "-c", "a.yaml", folder=self.folder)
+        self.assertEqual(done.code, 1)
+        self.assertIn("the target is not empty", done.err)
+
+    def test_what_cannot_be_backed_up_is_said(self) -> None:
+        self.config("a", "sqlite")
+        self.config("b", "redis")
+        done = mxisd("storage", "backup", "copy.db", "-c", "a.yaml", folder=self.folder)
+        self.assertEqual(done.code, 1)
+        self.assertIn("a.db: unable to open database file", done.err)
+        done = mxisd("storage", "backup", "copy.db", "-c", "b.yaml", folder=self.folder)
+        self.assertEqual(done.code, 1)
+        self.assertIn("storage.backend is redis, which has a backup of its own", done.err)
+        self.assertEqual(list(self.folder.glob("copy.*")), [])
+
+
 class CommandTests(CopyCase):
     def test_tables_and_json_say_the_same(self) -> None:
         for name in ("b", "c", "d"):

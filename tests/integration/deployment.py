@@ -133,9 +133,9 @@ def as_application_service(sections: Mapping[str, Any] | None, synapse: str, mxi
     return {**sections, "appsvc": needed | sections.get("appsvc", {})}
 
 
-def server_context(authority: Authority, path: Path) -> ssl.SSLContext:
-    """With a certificate for ``localhost``, which is written to ``path``."""
-    path.write_bytes(authority.pem("localhost"))
+def server_context(authority: Authority, path: Path, host: str = "localhost") -> ssl.SSLContext:
+    """With a certificate for a host, which is written to ``path``."""
+    path.write_bytes(authority.pem(host))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(path)
     return context

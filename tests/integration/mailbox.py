@@ -25,7 +25,7 @@ logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 class Mailbox:
     """
-    Listens on 127.0.0.1 at ``port``.
+    Listens on ``host`` at ``port``.
 
     With ``tls``, ``context`` has the certificate, and the other way is refused; with ``login``, so are those that do
     not log in.  ``answer`` is what each recipient gets, and may be changed at any time: empty, there is none.
@@ -36,14 +36,16 @@ class Mailbox:
         tls: Literal["none", "starttls", "implicit"] = "none",
         context: ssl.SSLContext | None = None,
         login: tuple[str, str] | None = None,
+        host: str = "127.0.0.1",
+        port: int | None = None,
     ) -> None:
         self.answer = OK
         self._login = login
         self._received: defaultdict[str, Queue[EmailMessage]] = defaultdict(Queue)
-        self.port = free_port()
+        self.port = free_port() if port is None else port
         self._controller = Controller(
             self,
-            hostname="127.0.0.1",
+            hostname=host,
             port=self.port,
             ready_timeout=TIMEOUT,
             ssl_context=context if tls == "implicit" else None,

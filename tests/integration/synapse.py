@@ -70,7 +70,7 @@ class Synapse:
                     "app_service_config_files": [str(path) for path in registrations],
                     # Each look at the rooms is a new one.
                     "caches": {"sync_response_cache_duration": "0s"},
-                    **_UNLIMITED,
+                    **UNLIMITED,
                     **(more or {}),
                 }
             )
@@ -106,7 +106,7 @@ _LOGGING = {
 }
 
 _OFTEN = {"per_second": 1000, "burst_count": 1000}
-_UNLIMITED = {
+UNLIMITED = {
     "rc_message": _OFTEN,
     "rc_registration": _OFTEN,
     "rc_3pid_validation": _OFTEN,
