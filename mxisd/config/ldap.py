@@ -9,7 +9,7 @@ from msgspec import field
 
 from .engine.hosts import Host, Port
 from .engine.section import Finding, Secret, Section
-from .engine.values import ExistingFile
+from .engine.values import ExistingFile, TlsVerify
 
 
 class Connection(Section):
@@ -18,6 +18,7 @@ class Connection(Section):
     tls: bool = False
     start_tls: bool = False
     ca_file: ExistingFile | None = None
+    tls_verify: TlsVerify = "full"
     host: Host | None = None
     port: Port = 389
     bind_dn: str | None = None
@@ -109,6 +110,9 @@ class Ldap(Section):
         connection = self.connection
         if self.enabled and connection.bind_password and not (connection.tls or connection.start_tls):
             yield Finding("connection", "neither tls nor startTls: passwords are sent as they are")
+        if self.enabled and (connection.tls or connection.start_tls) and connection.tls_verify != "full":
+            told = {"none": "is not verified", "chain": "may be that of another host"}[connection.tls_verify]
+            yield Finding("connection.tlsVerify", f"the directory server's certificate {told}")
         if self.enabled and self.active_directory:
             # Attribute names have no case.
             if self.attribute.uid.value.lower() == "samaccountname":

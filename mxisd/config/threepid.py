@@ -12,7 +12,7 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, SUPPORTED_REGIONS
 from .engine.hosts import Host, Port, SecretUrl
 from .engine.problems import slip
 from .engine.section import Alias, Finding, Secret, Section, Unfit, Value
-from .engine.values import EmailAddress, Replacement
+from .engine.values import EmailAddress, Replacement, TlsVerify
 
 
 def _placeholder(text: str) -> str:
@@ -35,13 +35,15 @@ class Smtp(Section):
     host: Host = ""
     port: Port = 587
     tls: Literal[0, 1, 2, 3] = 1
-    tls_verify: bool = True
+    tls_verify: TlsVerify = "full"
     login: str | None = None
     password: Secret | None = None
 
     def cautions(self) -> Iterable[Finding]:
-        if not self.tls_verify:
+        if self.tls_verify == "none":
             yield Finding("tlsVerify", "the mail server's certificate is not verified")
+        if self.tls_verify == "chain":
+            yield Finding("tlsVerify", "the mail server's certificate may be that of another host")
         if self.tls == 0 and self.password:
             yield Finding("tls", "the password is sent to the mail server without encryption")
 

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Literal, TypeAlias
 from weakref import ref
 
+from cryptography.x509 import ExtendedKeyUsage, ExtensionNotFound
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL
-from OpenSSL.crypto import X509
+from OpenSSL.crypto import (
+    FILETYPE_ASN1,
+    X509,
+    X509Store,
+    X509StoreContext,
+    X509StoreContextError,
+    X509StoreFlags,
+    load_certificate,
+)
 from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
 from service_identity.pyopenssl import extract_patterns
 from twisted.internet.abstract import isIPAddress, isIPv6Address
@@ -19,6 +30,9 @@ from zope.interface import implementer
 
 from ..errors import StartError
 from .hosts import HostPort
+
+TlsVerification: TypeAlias = Literal["full", "chain", "none"]
+"""What a certificate is checked for: its authority and the name of the host, its authority, or nothing."""
 
 
 class _SystemAndFile(OpenSSLDefaultPaths):
@@ -44,6 +58,7 @@ def _is_address(host: str) -> bool:
     return isIPAddress(host) or isIPv6Address(host)
 
 
+_NOT_A_SERVERS = 26
 # Codes of OpenSSL (its x509_vfy.h) that administrators meet.
 _UNTRUSTED = {
     9: "it is not valid yet",
@@ -51,6 +66,7 @@ _UNTRUSTED = {
     18: "it is signed by itself, not by an authority",
     19: "the authority that signed it is not trusted",
     20: "the authority that signed it is not known, or the server does not send the certificates in between",
+    _NOT_A_SERVERS: "it is not for servers",
     21: "the server does not send the certificate of the authority that signed it",
 }
 
@@ -90,12 +106,15 @@ class _Verified:
     connects to no host with an underscore in its name.
     """
 
-    def __init__(self, host: str, root: OpenSSLDefaultPaths) -> None:
+    def __init__(self, host: str, root: OpenSSLDefaultPaths, *, names: bool = True) -> None:
+        """``names`` is whether the certificate has to be for this host."""
         self._host = host
+        self._names = names
         self._options = CertificateOptions(trustRoot=root)
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N803
         connection = _connection_to(self._host, self._options)
+        check_name = self._names
         identity = IPAddress_ID(self._host) if _is_address(self._host) else DNS_ID(self._host)
         # The connection, which keeps the callback, is the protocol's.
         protocol = ref(tlsProtocol)
@@ -109,7 +128,7 @@ class _Verified:
         def verify(_: SSL.Connection, certificate: X509, error: int, depth: int, trusted: int) -> bool:
             if not trusted:
                 return fail(UntrustedCertificate(error))
-            if depth:
+            if depth or not check_name:
                 return True
             try:
                 verify_service_identity(extract_patterns(certificate), [identity], [])
@@ -140,8 +159,34 @@ class Trust:
         except SSL.Error as error:
             raise CaFileError(f"{ca_file} holds no certificates in PEM form, or cannot be read") from error
 
-    def connection_to(self, host: str, port: int) -> IOpenSSLClientConnectionCreator:
+    def connection_to(self, host: str, port: int, verify: TlsVerification = "full") -> IOpenSSLClientConnectionCreator:
         """How to start TLS with a host, given by name or by address without brackets."""
-        if not self._insecure.isdisjoint((HostPort(host.lower()), HostPort(host.lower(), port))):
+        if verify == "none" or not self._insecure.isdisjoint((HostPort(host.lower()), HostPort(host.lower(), port))):
             return _Unverified(host)
-        return _Verified(host, self._root)
+        return _Verified(host, self._root, names=verify == "full")
+
+
+def check_chain(certificate: bytes, ca_file: str | Path | None) -> None:
+    """
+    Raise :class:`UntrustedCertificate` unless an authority vouches for a server's certificate (DER), of whatever host.
+
+    The authorities are those in ``ca_file``, else those of the system; any in between have to be among them, too.
+    """
+    context = SSL.Context(SSL.TLS_METHOD)
+    if ca_file is None:
+        context.set_default_verify_paths()
+    else:
+        context.load_verify_locations(ca_file)
+    # It has one from the start.
+    store, leaf = context.get_cert_store() or X509Store(), load_certificate(FILETYPE_ASN1, certificate)
+    store.set_flags(X509StoreFlags.PARTIAL_CHAIN)
+    try:
+        X509StoreContext(store, leaf).verify_certificate()
+    except X509StoreContextError as error:
+        raise UntrustedCertificate(error.errors[0]) from None
+    try:
+        usage = leaf.to_cryptography().extensions.get_extension_for_class(ExtendedKeyUsage)
+    except ExtensionNotFound:
+        return
+    if ExtendedKeyUsageOID.SERVER_AUTH not in usage.value:
+        raise UntrustedCertificate(_NOT_A_SERVERS)

@@ -16,7 +16,6 @@ from ..core import Core
 from ..errors import about
 from ..matrix.ids import is_ip_literal, split_server_name
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid
-from ..net.hosts import HostPort
 from ..net.http_client import Http
 from ..net.tls import Trust
 from ..reactor import IReactor
@@ -220,8 +219,7 @@ def _mail_connector(
     smtp = raw.connectors.smtp
     if not smtp.host or not site.from_email:
         return None
-    # Without TLS, the name of the server need not be one that a certificate can be for.
-    trust = Trust(config.outbound.ca_file, () if smtp.tls_verify and smtp.tls else (HostPort(smtp.host),))
+    trust = Trust(config.outbound.ca_file)
     server = MailServer(
         host=smtp.host,
         port=smtp.port,
@@ -232,7 +230,8 @@ def _mail_connector(
     )
     sender = _sender(site, "threepid.medium.email.identity")
     try:
-        tls = trust.connection_to(smtp.host, smtp.port)
+        # Without TLS, the name of the server need not be one that a certificate can be for.
+        tls = trust.connection_to(smtp.host, smtp.port, smtp.tls_verify if smtp.tls else "none")
     except ValueError:
         key = "threepid.medium.email.connectors.smtp.host"
         raise ConfigError([f"{key}: expected a name that a certificate can be for, found {smtp.host!r}"]) from None

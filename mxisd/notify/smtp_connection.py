@@ -196,9 +196,14 @@ def _unknown(reason: str) -> SendFailed:
 
 def _explained(error: BaseException | None) -> str:
     if isinstance(error, VerificationError):
-        return "the server's certificate is for another host, not for the name in smtp.host"
-    if isinstance(error, UntrustedCertificate) and error.is_unknown_authority:
-        return f"{error}; to trust another authority, name its certificate in outbound.caFile"
+        return (
+            "the server's certificate is for another host, not for the name in smtp.host;"
+            " smtp.tlsVerify: chain takes it, if its authority is known, or in outbound.caFile"
+        )
+    if isinstance(error, UntrustedCertificate):
+        known = "to trust another authority, name its certificate in outbound.caFile; "
+        cure = known if error.is_unknown_authority else ""
+        return f"{error}; {cure}smtp.tlsVerify: none takes any certificate"
     if isinstance(error, SSL.Error) and error.args and isinstance(error.args[0], list):
         return "; ".join(str(detail[-1]) for detail in error.args[0]) or "TLS failed"
     return str(error)

@@ -40,6 +40,7 @@ LDAP: dict[str, object] = {
         "tls": False,
         "startTls": False,
         "caFile": None,
+        "tlsVerify": "full",
         "host": None,
         "port": 389,
         "bindDn": None,
@@ -149,7 +150,7 @@ DEFAULTS = {
                 "connector": "smtp",
                 "generator": "template",
                 "connectors": {
-                    "smtp": {"host": "", "port": 587, "tls": 1, "tlsVerify": True, "login": None, "password": None}
+                    "smtp": {"host": "", "port": 587, "tls": 1, "tlsVerify": "full", "login": None, "password": None}
                 },
                 "generators": TEMPLATES,
             },

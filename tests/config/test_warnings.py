@@ -47,6 +47,17 @@ class WarningTests(ConfigCase):
                 "threepid.medium.email.connectors.smtp.tls: the password is sent to the mail server without encryption",
             ),
             (
+                "threepid: {medium: {email: {connectors: {smtp: {tlsVerify: chain}}}}}",
+                (
+                    "threepid.medium.email.connectors.smtp.tlsVerify: the mail server's certificate may be that of "
+                    "another host"
+                ),
+            ),
+            (
+                "ldap: {enabled: true, connection: {host: a, startTls: true, tlsVerify: none, baseDNs: [b]}}",
+                "ldap.connection.tlsVerify: the directory server's certificate is not verified",
+            ),
+            (
                 "threepid: {medium: {email: {connector: log}}}",
                 "threepid.medium.email.connector: emails are not sent but written to the log, with their tokens",
             ),

@@ -16,7 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 
-from mxisd.net.tls import Trust
+from mxisd.net.tls import TlsVerification, Trust
 from mxisd.notify.mail import MailTemplate
 from mxisd.notify.notifier import SendFailed
 from mxisd.notify.smtp import MailServer, SmtpConnector
@@ -41,12 +41,14 @@ class SmtpCase(TestCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
         return server
 
-    def connector(self, server: Server, tls: Any = 0, *, using: Any = reactor, **more: Any) -> SmtpConnector:
+    def connector(
+        self, server: Server, tls: Any = 0, *, using: Any = reactor, verify: TlsVerification = "full", **more: Any
+    ) -> SmtpConnector:
         trust = Trust(self.authority.path)
         return SmtpConnector(
             using,
             MailServer(host=HOST, port=server.port, tls=tls, own_name="id.example.org", **more),
-            trust.connection_to(HOST, server.port),
+            trust.connection_to(HOST, server.port, verify),
             Address("Identity", addr_spec="is@example.org"),
             os.urandom,
             self.trace.append,
@@ -349,7 +351,7 @@ class TlsTests(SmtpCase):
     async def test_wrong_certificate(self) -> None:
         stranger = Authority(Path(self.mktemp()))
         for certificate, reason, curable in (
-            (self.authority.issue("other.example"), "another host", False),
+            (self.authority.issue("other.example"), "another host", True),
             (self.authority.issue(HOST, days=-1), "certificate verify failed: it has expired", False),
             (stranger.issue(HOST), "certificate verify failed: the authority that signed it", True),
         ):
@@ -360,7 +362,26 @@ class TlsTests(SmtpCase):
                 self.assertFalse(failure.permanent)
                 self.assertIn(reason, str(failure))
                 self.assertEqual("outbound.caFile" in str(failure), curable)
+                self.assertIn("tlsVerify", str(failure))
                 self.assertEqual(mails.mails, [])
+
+    async def test_wrong_certificate_where_not_all_of_it_counts(self) -> None:
+        stranger = Authority(Path(self.mktemp()))
+        verifications: tuple[TlsVerification, ...] = ("full", "chain", "none")
+        for certificate, taken in (
+            (self.authority.issue(HOST), ("full", "chain", "none")),
+            (self.authority.issue("other.example"), ("chain", "none")),
+            (self.authority.issue(HOST, days=-1), ("none",)),
+            (stranger.issue(HOST), ("none",)),
+        ):
+            for verify in verifications:
+                mails = mailserver.MailServer(tls=certificate)
+                connector = self.connector(self.listen(mails), 2, verify=verify)
+                if verify in taken:
+                    await connector.deliver("bob@example.com", letter())
+                else:
+                    await self.failure(connector)
+                self.assertEqual(len(mails.mails), int(verify in taken))
 
     async def test_refused_when_it_comes_to_it(self) -> None:
         mails = mailserver.MailServer({"STARTTLS": "454 not now"}, tls=self.authority.issue(HOST))

@@ -320,17 +320,27 @@ class StartTlsTests(LdapCase, contract.SourceContract, contract.AuthenticationCo
 class CertificateTests(LdapCase):
     """Servers that may be others are told nothing."""
 
-    async def refused(self, **changes: Any) -> None:
+    def stores(self, **changes: Any) -> Iterator[Store]:
         for tls in ({"tls": True, "port": slapd().tls_port}, {"start_tls": True, "port": slapd().port}):
             connection = replace(self.connection, **{**tls, **changes})
             config = replace(self.config, connection=connection)
             store, _, threads = ldap_store("ldap", config, Path(authority().path), reactor, self.user_ids)
-            self.started(store, threads)
+            yield self.started(store, threads)
+
+    async def refused(self, reason: str = "is its certificate for", **changes: Any) -> None:
+        for store in self.stores(**changes):
             assert store.source and store.authentication
-            with self.assertRaisesRegex(ServerFailed, "is its certificate for"):
+            with self.assertRaisesRegex(ServerFailed, reason):
                 await store.source.lookup([ThreePid(EMAIL, "alice@example.org")])
-            with self.assertRaisesRegex(ServerFailed, "is its certificate for"):
+            with self.assertRaisesRegex(ServerFailed, reason):
                 await store.authentication.authenticate(ALICE.user_id, ALICE.password)
+
+    async def taken(self, **changes: Any) -> None:
+        threepid = ThreePid(EMAIL, "alice@example.org")
+        for store in self.stores(**changes):
+            assert store.source and store.authentication
+            self.assertEqual(await store.source.lookup([threepid]), {threepid: ALICE.user_id})
+            self.assertIsNotNone(await store.authentication.authenticate(ALICE.user_id, ALICE.password))
 
     async def test_of_an_unknown_authority(self) -> None:
         other = Authority(folder("authority") / "other.pem")
@@ -338,6 +348,19 @@ class CertificateTests(LdapCase):
 
     async def test_for_another_name(self) -> None:
         await self.refused(host="localhost")
+
+    async def test_what_is_refused_says_which_keys_are_about_it(self) -> None:
+        await self.refused("connection.caFile and connection.tlsVerify", host="localhost")
+
+    async def test_for_another_name_where_only_the_authority_counts(self) -> None:
+        await self.taken(host="localhost", tls_verify="chain")
+        other = Authority(folder("authority") / "other.pem")
+        reason = r"the authority that signed it is not known.*connection\.caFile and connection\.tlsVerify"
+        await self.refused(reason, ca_file=Path(other.path), tls_verify="chain")
+
+    async def test_any_where_nothing_counts(self) -> None:
+        other = Authority(folder("authority") / "other.pem")
+        await self.taken(host="localhost", ca_file=Path(other.path), tls_verify="none")
 
 
 @INSTALLED

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ...matrix.ids import InvalidIdentifier, split_server_name, split_user_id
+from ...net.tls import TlsVerification
 from .section import Told, Unfit, Value
 
 Parser = Callable[[str], Any]
@@ -196,6 +197,16 @@ def replacement(text: str) -> Any:
         return Told(None, f"the built-in one is used: expected {unfit}, found {text!r}")
 
 
+def tls_verify(text: str) -> str:
+    word = text.lower()
+    if word in _BOOLEANS:
+        # As a switch, which it once was.
+        return "full" if _BOOLEANS[word] else "none"
+    if word not in {"full", "chain", "none"}:
+        raise Unfit("full, chain or none")
+    return word
+
+
 def text(text: str) -> str:
     if not text:
         raise Unfit("a text")
@@ -216,6 +227,8 @@ EmailAddress = Annotated[str, Value(email_address)]
 KeyPrefix = Annotated[str, Value(key_prefix)]
 PoolSize = Annotated[int, Value(within(1, 100))]
 Expression = Annotated[str, Value(expression)]
+TlsVerify = Annotated[TlsVerification, Value(tls_verify)]
+"""What a server's certificate is checked for: its name and authority, its authority, or nothing."""
 ExistingFile = Annotated[Path, Value(existing_file)]
 Replacement = Annotated[Path | None, Value(replacement)]
 """A file in place of a built-in one."""

@@ -37,6 +37,7 @@ def ldap_store(
         bind_dn=connection.bind_dn,
         bind_password=connection.bind_password,
         ca_file=connection.ca_file or ca_file,
+        verify=connection.tls_verify,
     )
     if place.ca_file is not None and (place.tls or place.start_tls):
         with about(f"{key}.connection.caFile"):

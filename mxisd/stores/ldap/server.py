@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from ...net.hosts import HostPort
+from ...net.tls import TlsVerification, UntrustedCertificate, check_chain
 from ..library import library
 from .search import SEARCH_TIMEOUT, Searches
 
@@ -31,6 +32,7 @@ class Place(Struct, frozen=True):
     bind_dn: str | None = None
     bind_password: str | None = None
     ca_file: Path | None = None
+    verify: TlsVerification = "full"
 
     @property
     def url(self) -> str:
@@ -101,7 +103,9 @@ class LdapServer:
         connection.set_option(ldap.OPT_NETWORK_TIMEOUT, CONNECT_TIMEOUT)
         connection.set_option(ldap.OPT_TIMEOUT, SEARCH_TIMEOUT)
         if place.tls or place.start_tls:
-            connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_HARD)
+            # libldap knows nothing in between.
+            required = {"full": ldap.OPT_X_TLS_HARD, "chain": ldap.OPT_X_TLS_ALLOW, "none": ldap.OPT_X_TLS_NEVER}
+            connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, required[place.verify])
             if place.ca_file is not None:
                 connection.set_option(ldap.OPT_X_TLS_CACERTFILE, str(place.ca_file))
             # Makes those before count; has to be the last.
@@ -111,7 +115,25 @@ class LdapServer:
                 connection.start_tls_s()
             except ldap.LDAPError as error:
                 raise self._failed(error) from None
+        if place.verify == "chain" and (place.tls or place.start_tls):
+            self._check_chain(connection)
         return connection
+
+    def _check_chain(self, connection: Any) -> None:
+        """Before anything secret is said."""
+        ldap, place = self._ldap, self._place
+        try:
+            if place.tls:
+                # The connection is made with the first question.
+                connection.simple_bind_s()
+        except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.TIMEOUT) as error:
+            raise self._failed(error) from None
+        except ldap.LDAPError:
+            pass  # No matter whether it knows strangers.
+        try:
+            check_chain(connection.get_option(ldap.OPT_X_TLS_PEERCERT), place.ca_file)
+        except UntrustedCertificate as error:
+            raise ServerFailed(f"{place.url}: {error} (see connection.caFile and connection.tlsVerify)") from None
 
     def _failed(self, error: Exception) -> ServerFailed:
         """An error of the library's in words: it has none for certificates, nor for the server's name."""
@@ -119,7 +141,10 @@ class LdapServer:
         said = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
         text = f"{place.url}: {said.get('desc') or error}"
         if isinstance(error, (ldap.SERVER_DOWN, ldap.CONNECT_ERROR)) and (place.tls or place.start_tls):
-            text += f"; if it is there: is its certificate for {place.host}, and of an authority that is known?"
+            text += (
+                f"; if it is there: is its certificate for {place.host}, and of an authority that is known?"
+                " Others are taken by connection.caFile and connection.tlsVerify"
+            )
         elif said.get("info"):
             text += f" ({said['info']})"
         return ServerFailed(text)
