@@ -19,7 +19,7 @@ from ..matrix.ids import InvalidIdentifier
 from ..matrix.threepid import InvalidAddress
 from ..reactor import installed_reactor
 from ..stores.stores import StoreFailed
-from . import check, ldap, notify, policy, storage
+from . import check, ldap, migrate, notify, policy, storage
 from .command import CommandFailed, ExitCode, Invocation, Subcommands, in_words, shared
 from .output import JsonOutput, TextOutput
 
@@ -73,7 +73,7 @@ def build_parser() -> ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mxisd {__version__}")
     subcommands = Subcommands(parser)
-    for module in (check, ldap, notify, policy, storage):
+    for module in (check, ldap, migrate, notify, policy, storage):
         module.add(subcommands)
     width = max(len(name) for name, _ in subcommands.list)
     lines = [f"  {name:<{width}}  {text}" for name, text in subcommands.list]

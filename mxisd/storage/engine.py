@@ -17,7 +17,7 @@ from .records import SESSIONS_REMEMBERED
 from .redis import RedisService
 from .sqlite import SQLiteService
 from .sqlite.backup import back_up as sqlite_back_up
-from .sqlite.schema import examine, upgrade
+from .sqlite.schema import copy_to, examine, upgrade
 
 Engine: TypeAlias = "SQLiteService | RedisService | UnopenedEngine"
 
@@ -82,3 +82,18 @@ def engine_for_check(settings: Settings, reactor: IReactor) -> UnopenedEngine:
         if settings.provider.sqlite.lasts:
             examine(path)
     return UnopenedEngine(SQLiteService(path, reactor).storage)
+
+
+def engine_for_trial(settings: Settings, reactor: IReactor, folder: Path) -> SQLiteService | RedisService:
+    """
+    The engine of a configuration, to be read and not to be written.
+
+    A file is neither made nor upgraded: what is in it is copied to ``folder``.  Raises what :func:`engine` raises.
+    """
+    if settings.backend != "sqlite" or not settings.provider.sqlite.lasts:
+        return engine(settings, reactor)
+    place, path = folder / "trial.db", settings.provider.sqlite.database
+    with about("storage.provider.sqlite.database"):
+        copy_to(path, place)
+        upgrade(place)
+    return SQLiteService(place, reactor)

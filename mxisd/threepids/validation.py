@@ -42,6 +42,11 @@ def check_opaque(name: str, value: str) -> None:
         raise MatrixError(400, "M_INVALID_PARAM", f"{name} must be 1 to 255 characters of 0-9 a-z A-Z . = _ -")
 
 
+def kept_link(next_link: str | None, client_secret: str) -> str | None:
+    """A ``next_link`` as it is kept: without the secret, which clients put there to go on with when they are opened."""
+    return next_link and next_link.replace(client_secret, _LEFT_OUT)
+
+
 class ValidationSessions:
     """Opens sessions, sends their tokens, and judges what is submitted."""
 
@@ -91,13 +96,12 @@ class ValidationSessions:
             self._destinations.check(threepid)
         if not await self._was_sent(threepid, client_secret, send_attempt):
             await self._limits.validation(threepid, by)
-        # Clients put it there, to go on with when they are opened by the link.
-        kept_link = next_link and next_link.replace(client_secret, _LEFT_OUT)
+        link = kept_link(next_link, client_secret)
         session = await self._open(threepid, client_secret)
         # A new one each time: those that were sent before are not known any more, and go on being valid.
         made = self._token(threepid.medium)
         digest = token_digest(session.sid, client_secret, made)
-        if not await self._sessions.claim_attempt(session.sid, send_attempt, kept_link, digest):
+        if not await self._sessions.claim_attempt(session.sid, send_attempt, link, digest):
             return session.sid
         try:
             await self._send(

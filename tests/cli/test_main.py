@@ -92,7 +92,10 @@ class CommandLineTests(ConfigCase):
 
     def test_wrong_commands(self) -> None:
         for arguments, said in (
-            (["chek"], "invalid choice: 'chek' (choose from 'check', 'ldap', 'notify', 'policy', 'storage')"),
+            (
+                ["chek"],
+                "invalid choice: 'chek' (choose from 'check', 'ldap', 'migrate', 'notify', 'policy', 'storage')",
+            ),
             (["notify", "tset"], "invalid choice: 'tset' (choose from 'preview', 'test')"),
             (["notify"], "mxisd notify: error: the following arguments are required: COMMAND"),
             (["notify", "test"], "mxisd notify test: error: the following arguments are required: --to"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -29,6 +31,18 @@ class OldServer:
         """What its ``key.path`` named."""
         single = self.folder / "sign.key"
         return single if single.exists() else self.folder / "keys"
+
+    @property
+    def database(self) -> Path:
+        """The file of the database."""
+        return self.folder / "store.db"
+
+    def change(self, *statements: str) -> None:
+        """Change what is in the database, by SQL."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+            connection.commit()
 
     def contents(self) -> dict[str, bytes]:
         """Every file by its name, to see that nothing has changed."""

@@ -107,6 +107,13 @@ def examine(path: Path) -> int:
     return version
 
 
+def copy_to(path: Path, target: Path) -> None:
+    """Copy a database, if there is one that :func:`examine` has no objection to, and leave it as it is."""
+    if examine(path):
+        with closing(sqlite3.connect(_read_only(path), uri=True)) as connection:
+            _copy_into(connection, target)
+
+
 def _check_places(path: Path) -> None:
     """Whether a file is where it can be written, or can be made."""
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
@@ -160,6 +167,10 @@ def _advice(connection: sqlite3.Connection, path: Path) -> str:
 
 def _copy(connection: sqlite3.Connection, path: Path) -> None:
     log.info("upgrading the database to a new schema; a copy of the old one is kept at {path}", path=path)
+    _copy_into(connection, path)
+
+
+def _copy_into(connection: sqlite3.Connection, path: Path) -> None:
     _touch(path)
     with closing(sqlite3.connect(path)) as target:
         connection.backup(target)

@@ -1,0 +1,1 @@
+"""Moving in: what an older identity server has left on disk becomes ours."""

@@ -1,0 +1,107 @@
+"""What is read of an older server: records as ours are, and what cannot come along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol, TypeAlias, TypeVar
+
+from msgspec import Struct
+from signedjson.types import SigningKey
+
+from ..clock import Random
+from ..matrix.ids import InvalidIdentifier, server_of
+from ..matrix.signing import Signer
+from ..matrix.threepid import InvalidAddress, ThreePid, canonical
+from ..storage.archive import Kept
+
+T = TypeVar("T")
+
+
+class Left(Struct, frozen=True):
+    """Something that stays behind, and why."""
+
+    why: str
+
+
+class Unmovable(ValueError):
+    """A row that cannot come along; the message says why, and names nobody."""
+
+
+# In which form something came, or why it did not.
+Found: TypeAlias = Kept | Left
+
+
+class Conditions(Struct, frozen=True, kw_only=True):
+    """How the records are to be made; all durations are milliseconds."""
+
+    now: int
+    random: Random
+    signer: Signer
+    """Signs with the keys of the old server, under the name of the new one."""
+    expiry_user: str
+    """Whom invites are given to that expire."""
+    expire_after: int | None
+    keep_for: int | None
+    """A new term for those that would expire at once."""
+    retry_failed: bool
+    """Whether to deliver what never reached its homeserver."""
+
+
+class OldServer(Protocol):
+    """The data of one."""
+
+    name: str
+    """Which server it was."""
+
+    keys: Sequence[SigningKey]
+    """Its long-term keys, that which signed first."""
+
+    def records(self, kind: type[Kept], conditions: Conditions) -> Iterator[Found]:
+        """All records of a kind.  Raises :class:`~mxisd.migrate.tables.NotReadable`."""
+        ...
+
+    def pepper(self) -> str | None:
+        """The pepper of hashed lookups that clients may know."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def each(rows: Iterable[T], read: Callable[[T], Found | None]) -> Iterator[Found]:
+    """What becomes of rows; nothing of those that are read as ``None``."""
+    for row in rows:
+        try:
+            found = read(row)
+        except Unmovable as error:
+            found = Left(str(error))
+        if found is not None:
+            yield found
+
+
+def address(medium: str, text: str) -> ThreePid:
+    """An address in our form.  Raises :class:`Unmovable`."""
+    try:
+        return canonical(medium, text)
+    except InvalidAddress:
+        raise Unmovable("the address is none by the rules of today") from None
+
+
+def user(user_id: str | None) -> str:
+    """A user ID that is one.  Raises :class:`Unmovable`."""
+    try:
+        server_of(user_id or "")
+    except InvalidIdentifier:
+        raise Unmovable("the user ID is none") from None
+    return user_id or ""
+
+
+def would_expire(created: int, conditions: Conditions) -> bool:
+    """Whether a pending invite would expire at the first look at it."""
+    return conditions.expire_after is not None and created + conditions.expire_after <= conditions.now
+
+
+def in_term(created: int, conditions: Conditions) -> int:
+    """When an invite is to count as made: if it would expire at once, such that it has the new term."""
+    if conditions.keep_for is None or conditions.expire_after is None or not would_expire(created, conditions):
+        return created
+    return conditions.now + conditions.keep_for - conditions.expire_after
