@@ -49,8 +49,8 @@ def build_parts(core: Core, notifier: MessageSender[Message]) -> Served:
     outboxes = build_outboxes(core, notifier)
     accounts = build_accounts(core, limits)
     threepids = build_threepids(core, notifier, outboxes.onbind, limits)
-    invites, lifecycle = build_invites(core, policies, lookups.recursion, lookups.pending, outboxes, limits)
-    appservice = build_appservice(core, stores, notifier, lifecycle, lookups.for_us, limits)
+    invites, lifecycle = build_invites(core, policies, lookups, outboxes, limits)
+    appservice = build_appservice(core, stores, notifier, lifecycle, outboxes.members, lookups.for_us, limits)
     return Served(stores, lookups, policies, accounts, threepids, invites, appservice, limits)
 
 

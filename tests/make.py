@@ -80,13 +80,13 @@ def binding(threepid: ThreePid = EMAIL, user_id: str = ALICE, bound_at: int = NO
 
 
 def invite(threepid: ThreePid = EMAIL, **changes: Any) -> Invite:
-    """A new invite by Bob, into a room of its own."""
+    """A new invite by Carol, into a room of its own."""
     number = next(_serial)
     fields: dict[str, Any] = {
         "token": f"invite{number}",
         "threepid": threepid,
         "room_id": f"!room{number}:example.org",
-        "sender": BOB,
+        "sender": "@carol:example.org",
         "created": NOW,
         "ephemeral_public_key": f"public{number}",
         "ephemeral_private_key": f"private{number}",

@@ -70,6 +70,7 @@ class HandOverTests(AppTestCase):
     def test_store_invite(self) -> None:
         token = self.register()
         self.post(f"{V2}/terms", json={"user_accepts": ["https://example.org/privacy"]}, token=token)
+        self.get(f"{V2}/hash_details", token=token)
         worker = self.worker(MessageDelivery("message", self.app.mailbox, InviteMessage))
         invite = {
             "medium": "email",
@@ -78,7 +79,17 @@ class HandOverTests(AppTestCase):
             "sender": "@alice:example.org",
         }
         self.assertEqual(self.post(f"{V2}/store-invite", json=invite, token=token).status, 200)
-        self.assertEqual(self.storage.asked, ["accounts.account_of", "bindings.users_of", "invites.add"])
+        self.assertEqual(
+            self.storage.asked,
+            [
+                "accounts.account_of",
+                "buckets.take",
+                "hashes.peppers",
+                "hashes.find",
+                "bindings.users_of",
+                "invites.add",
+            ],
+        )
         self.storage.asked.clear()
         worker.wake()
         self.assertEqual(len(self.app.mailbox.messages), 1)
@@ -89,12 +100,12 @@ class HandOverTests(AppTestCase):
         self.bind()
         self.storage.asked.clear()
         self.get(f"{V1}/lookup", query={"medium": "email", "address": "alice@example.com"})
-        self.assertEqual(self.storage.asked, ["bindings.get"])
+        self.assertEqual(self.storage.asked, ["buckets.take", "bindings.get"])
 
     def test_a_binding_and_its_delivery(self) -> None:
         self.invite()
         sid, server = self.validate("bob@example.com"), Server()
-        worker = self.worker(OnbindDelivery(server, self.app.signer))
+        worker = self.worker(OnbindDelivery(server, self.app.signer, self.app.members, self.app.clock))
         self.post(f"{V1}/3pid/bind", json={"sid": sid, "client_secret": "secret", "mxid": "@bob:example.org"})
         self.assertEqual(self.storage.asked, ["sessions.get", "bindings.bind"])
         self.storage.asked.clear()

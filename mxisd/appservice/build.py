@@ -10,6 +10,7 @@ from ..limits.limits import RateLimits
 from ..lookup.source import AddressLookup
 from ..matrix.homeserver import Homeserver
 from ..notify import Message, MessageSender
+from ..outbox.members import Members
 from ..services import HOURLY, PeriodicService
 from ..stores.stores import Stores
 from .bot import Bot
@@ -17,6 +18,7 @@ from .commands import Commands
 from .events import Reaction
 from .expiry import ExpiryUser
 from .mail import InviteMail
+from .memberships import Memberships
 from .registration import registration_text, write
 from .revocation import Revocation
 from .transactions import Transactions
@@ -36,6 +38,7 @@ def build(
     stores: Stores,
     notifier: MessageSender[Message],
     lifecycle: InviteLifecycle,
+    members: Members,
     lookup: AddressLookup,
     limits: RateLimits,
 ) -> ApplicationService | None:
@@ -51,7 +54,8 @@ def build(
     commands = Commands(storage.invites, storage.outbox, lifecycle, lookup) if config.takes_commands else None
     bot = Bot(homeserver, users, main, stores, config.feature.admin.allowed_roles, commands)
     core.run(PeriodicService("check of the application service's user", bot.check, HOURLY, clock))
-    reactions: list[Reaction] = [Revocation(storage.invites, lifecycle), bot]
+    memberships = Memberships(storage.invites, lifecycle, members)
+    reactions: list[Reaction] = [Revocation(storage.invites, lifecycle), memberships, bot]
     if config.rejects_expired:
         reactions.append(core.run(ExpiryUser(homeserver, users, expiry, main, clock)))
     if config.feature.invite_by_id:

@@ -26,11 +26,26 @@ class Event(Struct, frozen=True):
         """Whether a user has joined by it."""
         return self._makes(user_id, "join")
 
+    @property
+    def invite_token(self) -> str | None:
+        """The token of the 3PID invite that a membership came of, by this event or by the one before it."""
+        before = self.unsigned.get("prev_content")
+        return token_in(self.content) or (token_in(before) if isinstance(before, dict) else None)
+
     def _makes(self, user_id: str, membership: str) -> bool:
         return self.type == "m.room.member" and (self.state_key, self.content.get("membership")) == (
             user_id,
             membership,
         )
+
+
+def token_in(membership: dict[str, Any]) -> str | None:
+    """The token of the 3PID invite in the content of an ``m.room.member`` event."""
+    try:
+        token = membership["third_party_invite"]["signed"]["token"]
+    except (KeyError, TypeError):
+        return None
+    return token if isinstance(token, str) else None
 
 
 class Reaction(Protocol):

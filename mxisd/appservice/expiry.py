@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -13,7 +13,7 @@ from ..matrix.homeserver import Homeserver, HomeserverRefused, StrippedEvent
 from ..net.errors import OutboundError
 from ..services import Service
 from ..waiting import Alarm, background
-from .events import Event
+from .events import Event, token_in
 from .users import Users
 
 log = Logger()
@@ -93,7 +93,8 @@ class ExpiryUser(Service):
         self._swept_at = self._clock.seconds()
 
     def _add(self, room_id: str, memberships: Iterable[dict[str, Any]]) -> None:
-        self._rooms.setdefault(room_id, set()).update(_tokens(memberships))
+        tokens = filter(None, map(token_in, memberships))
+        self._rooms.setdefault(room_id, set()).update(tokens)
 
     def _own(self, events: Iterable[StrippedEvent]) -> list[dict[str, Any]]:
         return [event.content for event in events if (event.type, event.state_key) == ("m.room.member", self._user_id)]
@@ -127,14 +128,3 @@ class ExpiryUser(Service):
             if not error.final:
                 raise
             log.debug("the invite stays in the state of {room_id}: {error}", room_id=room_id, error=error)
-
-
-def _tokens(memberships: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """The tokens of the 3PID invites that memberships came of."""
-    for content in memberships:
-        try:
-            token = content["third_party_invite"]["signed"]["token"]
-        except (KeyError, TypeError):
-            continue
-        if isinstance(token, str):
-            yield token

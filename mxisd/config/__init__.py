@@ -117,6 +117,24 @@ class Sections(Section):
             kinds = ("invite", "reminder", "session", "generic")
             yield from (f"{email}.generators.template.{key}" for key in kinds)
 
+    @property
+    def unlisted(self) -> Iterator[str]:
+        """The keys for which hashed lookups do not find users whom other lookups find."""
+        stores: list[tuple[str, Memory | Sql | Ldap | Rest | Exec]] = [
+            ("memory", self.memory),
+            ("sql", self.sql),
+            ("synapseSql", self.synapse_sql),
+            ("rest", self.rest),
+            ("exec", self.exec),
+        ]
+        for key, sections in (("ldap", self.ldap), ("netiq", self.netiq)):
+            stores += [(key if len(sections) == 1 else f"{key}[{n}]", section) for n, section in enumerate(sections)]
+        for key, store in stores:
+            if store.unlisted:
+                yield f"{key}.{store.unlisted}"
+        if self.forward.servers:
+            yield "forward.servers"
+
     def mistakes(self) -> Iterable[Finding]:
         labels = self.matrix.identity.servers
         for label in self.forward.servers:
@@ -162,6 +180,11 @@ class Sections(Section):
                 "not set: everybody may invite addresses; mxisd 1.x refused what a proxy led to it, which is written"
                 " ifSender: {hasRole: []} here",
             )
+        if "sha256" in self.hashing.understood:
+            for key in self.unlisted:
+                yield Finding(
+                    key, "hashed lookups, which is how clients search, do not find these users until they are invited"
+                )
         expiration = self.invite.expiration
         rejecting = self.appsvc.expiry_user(self.matrix.domain)
         heir = expiration.resolve_to or rejecting

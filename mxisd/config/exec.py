@@ -93,6 +93,14 @@ class Exec(Section):
             map(self.offers, (self.auth.enabled, self.directory.enabled, self.identity.enabled, self.profile.enabled))
         )
 
+    @property
+    def unlisted(self) -> str | None:
+        if not self.offers(self.identity.enabled):
+            return None
+        if not self.identity.hash_enabled:
+            return "identity.hashEnabled"
+        return None if self.identity.lookup.bulk.command else "identity.lookup.bulk"
+
     def offers(self, enabled: bool | None) -> bool:
         """Whether a feature is on."""
         return self.enabled if enabled is None else enabled

@@ -93,6 +93,10 @@ class Ldap(Section):
     def unused(self) -> Iterable[str]:
         return () if self.enabled else ("",)
 
+    @property
+    def unlisted(self) -> str | None:
+        return "lookup" if self.enabled and not (self.lookup or self.identity.lookup) else None
+
     def mistakes(self) -> Iterable[Finding]:
         if not self.enabled:
             return

@@ -86,6 +86,10 @@ class Sql(Section):
     def unused(self) -> Iterable[str]:
         return () if self.used else ("",)
 
+    @property
+    def unlisted(self) -> str | None:
+        return "lookup.query" if self.offers(self.identity) and not self.lookup.query else None
+
     def mistakes(self) -> Iterable[Finding]:
         if self.used and not self.connection:
             yield Finding("connection", "required: expected where the database is")
@@ -108,6 +112,11 @@ class SynapseSql(Sql):
     published: Literal["only", "all"] | None = None
     """Whether lookups find only what users have published, or all addresses of their accounts; set by ``resolved``."""
     legacy_room_names: bool = False
+
+    @property
+    def unlisted(self) -> None:
+        """There is a query of our own."""
+        return None
 
     def resolved(self, v1: bool, moved: bool) -> SynapseSql:
         """``v1`` is whether anybody may look up, ``moved`` whether the file was written for mxisd 1.x or ma1sd."""

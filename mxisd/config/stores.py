@@ -40,6 +40,11 @@ class Memory(Section):
     def unused(self) -> Iterable[str]:
         return () if self.enabled else ("",)
 
+    @property
+    def unlisted(self) -> str | None:
+        """The key for which hashed lookups do not find the users, if they do not; so in the other stores."""
+        return "hashEnabled" if self.enabled and not self.hash_enabled else None
+
 
 _BASE = "/_mxisd/backend/api/v1"
 
@@ -84,6 +89,12 @@ class Rest(Section):
 
     def unused(self) -> Iterable[str]:
         return () if self.enabled else ("",)
+
+    @property
+    def unlisted(self) -> str | None:
+        """Nothing lists the users that are behind endpoints."""
+        identity = self.endpoints.identity
+        return "endpoints.identity" if self.enabled and (identity.single or identity.bulk) else None
 
     def mistakes(self) -> Iterable[Finding]:
         if not self.enabled:

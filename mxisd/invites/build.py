@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..clock import milliseconds, now
+from ..config import Config
 from ..core import Core
 from ..limits.limits import RateLimits
-from ..lookup.recursion import Recursion
-from ..lookup.source import Source
+from ..lookup.build import Lookups
+from ..matrix.ids import is_user_of
 from ..outbox.build import Outboxes
 from ..policies.build import Policies
 from ..services import HOURLY, PeriodicService
+from ..storage.records import Invite
 from .invites import Invites
 from .lifecycle import InviteLifecycle
 from .resolution import Resolution
@@ -25,25 +27,18 @@ class InviteParts(NamedTuple):
     lifecycle: InviteLifecycle
 
 
-def build(
-    core: Core,
-    policies: Policies,
-    recursion: Recursion,
-    pending: Sequence[Source],
-    outboxes: Outboxes,
-    limits: RateLimits,
-) -> InviteParts:
-    """``pending`` are asked again and again about the addresses of pending invites."""
+def build(core: Core, policies: Policies, lookups: Lookups, outboxes: Outboxes, limits: RateLimits) -> InviteParts:
     config, storage, clock = core.config.invite, core.storage, core.reactor
     lifecycle = InviteLifecycle(storage.invites, outboxes.onbind, clock, config.expiration.resolve_to)
     resolution = Resolution(
         storage.invites,
         storage.bindings,
-        pending,
+        lookups.pending,
         lifecycle,
         clock,
         config.resolution.interval,
         config.expiration.after if config.expiration.enabled else None,
+        _told_of(core.config),
     )
     core.run(PeriodicService("lookup of pending invites", resolution.tick, config.resolution.interval, clock))
     kept = milliseconds(config.history.days)
@@ -53,8 +48,9 @@ def build(
             storage.invites,
             policies.invite,
             policies.proofs,
-            recursion,
-            outboxes.messages,
+            lookups.recursion,
+            lookups.hashed,
+            outboxes,
             core.signer,
             clock,
             core.random,
@@ -64,3 +60,9 @@ def build(
         ),
         lifecycle,
     )
+
+
+def _told_of(config: Config) -> Callable[[Invite], bool]:
+    """Of which invites the application service sees who accepts them."""
+    sees = config.appsvc.enabled and config.appsvc.feature.invite_by_id
+    return lambda invite: sees and is_user_of(invite.sender, config.matrix.domain)

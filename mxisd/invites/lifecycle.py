@@ -24,8 +24,16 @@ class InviteLifecycle:
         self._expiry_user = expiry_user
 
     async def resolve(self, token: str, user_id: str) -> Invite | None:
-        """The address is this user's.  Raises :class:`InvalidIdentifier` for what is no user ID."""
+        """
+        The address is this user's, who is told; it is accepted instead if the user is in the room by it already.
+
+        Raises :class:`InvalidIdentifier` for what is no user ID.
+        """
         return await self._deliver(token, "resolved", user_id)
+
+    async def accept(self, token: str, user_id: str) -> Invite | None:
+        """The user has joined by the link in the mail: there is nothing to be told to anybody."""
+        return await self._end(token, "accepted", user_id, None)
 
     async def expire(self, token: str) -> Invite | None:
         """Nobody wanted it: give it to the user who rejects invites, since Matrix has no way to take one back."""
@@ -44,8 +52,13 @@ class InviteLifecycle:
     async def _end(self, token: str, end: End, user_id: str | None, destination: str | None) -> Invite | None:
         invite = await self._invites.end(token, end, user_id, destination, now(self._clock))
         if invite is not None:
-            log.info("an invite to {room_id} has {end}", room_id=invite.room_id, end=_DONE[end])
+            log.info("an invite to {room_id} has {end}", room_id=invite.room_id, end=_DONE[invite.ended or end])
         return invite
 
 
-_DONE = {"resolved": "been resolved", "expired": "expired", "cancelled": "been cancelled"}
+_DONE = {
+    "resolved": "been resolved",
+    "accepted": "been accepted",
+    "expired": "expired",
+    "cancelled": "been cancelled",
+}

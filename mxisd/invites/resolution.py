@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 
 from twisted.internet.interfaces import IReactorTime
 
-from ..clock import HOUR, milliseconds, now
+from ..clock import DAY, HOUR, milliseconds, now
 from ..lookup.source import Source, ask
 from ..matrix.threepid import ThreePid
 from ..services import almost
 from ..storage.contract import BindingStorage, InviteStorage
 from ..storage.records import Invite
-from ..waiting import gather
+from ..waiting import Work, gather
 from .lifecycle import InviteLifecycle
 
 # As many addresses go into one query.
 BATCH = 1000
 # So many invites end together: enough for one fsync to serve many, few enough not to hold up the reactor.
 ENDING = 50
+# So long after it was last signed, an invite has not been accepted if nobody was seen to do so.
+SPOKEN_FOR = 7 * DAY
 # The longest time between two questions to remote sources about an invite.
 REMOTE_LIMIT = HOUR
 
@@ -33,6 +35,10 @@ class Resolution:
     :class:`~mxisd.lookup.circuit_breaker.CircuitBreaker`: those that are local are asked in every tick; remote ones,
     after each miss, twice as much later; and those that fail not again in the same tick.  If ``expire_after`` is
     ``None``, nothing expires.
+
+    An invite that was signed does not expire either: for :data:`SPOKEN_FOR` it waits for others whom the address may
+    turn out to belong to, and then it is taken for accepted.  Only where we are ``told_of`` all who join its room, and
+    were told of nobody, it has become an invite like others.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class Resolution:
         clock: IReactorTime,
         interval: timedelta,
         expire_after: timedelta | None,
+        told_of: Callable[[Invite], bool],
     ) -> None:
         self._invites = invites
         self._bindings = bindings
@@ -53,6 +60,7 @@ class Resolution:
         self._interval = milliseconds(interval)
         self._until_next = milliseconds(almost(interval))
         self._expire_after = None if expire_after is None else milliseconds(expire_after)
+        self._told_of = told_of
 
     async def tick(self) -> None:
         """One round.  Raises :class:`StorageUnavailable`; what was not looked up then is due in the next."""
@@ -72,8 +80,7 @@ class Resolution:
         if remote:
             found |= await self._ask_remote(by_address, found, remote, start)
         await self._resolve(found)
-        if self._expire_after is not None:
-            await self._expire(invite for invite in batch if invite.threepid not in found)
+        await self._end_overdue([invite for invite in batch if invite.threepid not in found])
 
     async def _ask_remote(
         self, by_address: Mapping[ThreePid, Sequence[Invite]], found: Mapping[ThreePid, str], remote: _Panel, start: int
@@ -106,11 +113,23 @@ class Resolution:
         for invite in await self._invites.pending(threepid):
             await self._lifecycle.resolve(invite.token, user_id)
 
-    async def _expire(self, invites: Iterable[Invite]) -> None:
-        limit = now(self._clock) - (self._expire_after or 0)
-        expired = (invite for invite in invites if invite.created <= limit)
-        while some := list(islice(expired, ENDING)):
-            await gather(self._lifecycle.expire(invite.token) for invite in some)
+    async def _end_overdue(self, invites: Iterable[Invite]) -> None:
+        ends = (end for invite in invites if (end := self._overdue(invite)) is not None)
+        while some := list(islice(ends, ENDING)):
+            await gather(some)
+
+    def _overdue(self, invite: Invite) -> Work[Invite | None] | None:
+        """How an invite is to end for which the time is up."""
+        current = now(self._clock)
+        if invite.signed_by:
+            signer = max(invite.signed_by, key=invite.signed_by.__getitem__)
+            if current < invite.signed_by[signer] + SPOKEN_FOR:
+                return None
+            if not self._told_of(invite):
+                return self._lifecycle.accept(invite.token, signer)
+        if self._expire_after is None or current < invite.created + self._expire_after:
+            return None
+        return self._lifecycle.expire(invite.token)
 
 
 class _Panel:

@@ -25,6 +25,7 @@ from .federation import Domains, FederationSource
 from .forward import ForwardServer
 from .hashed import HashedLookup
 from .index import HashIndex
+from .invited import INVITED, Invited
 from .recursion import Recursion
 from .single_flight import SingleFlight
 from .source import Listing, Source
@@ -72,7 +73,7 @@ def build(core: Core, stores: Sequence[Source], listings: Sequence[tuple[str, Li
         for_us=everywhere if resolution.recursive else here,
         private=lookup([source for source in sources.here if source.local]),
         pending=(*own, *others),
-        hashed=_hashed(core, listings),
+        hashed=_hashed(core, [*listings, (INVITED, Invited(core.storage.invites, own))]),
     )
 
 

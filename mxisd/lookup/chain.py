@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 from msgspec import json
 from twisted.internet.interfaces import IReactorTime
@@ -13,6 +14,13 @@ from ..matrix.signing import Signer
 from ..matrix.threepid import ThreePid
 from ..storage.contract import BindingStorage
 from .source import Source, ask
+
+
+class Known(NamedTuple):
+    """Who is behind an address, and who says so: a binding of ours, a store of the administrator's, another server."""
+
+    user_id: str
+    by: Literal["binding", "store", "server"]
 
 
 class Lookup:
@@ -40,6 +48,17 @@ class Lookup:
     async def find(self, threepid: ThreePid) -> str | None:
         """The user ID behind one address."""
         return (await self.find_many([threepid])).get(threepid)
+
+    async def trace(self, threepid: ThreePid) -> Known | None:
+        """The user ID behind one address, and who says so."""
+        bound = await self._bindings.users_of([threepid])
+        if threepid in bound:
+            return Known(bound[threepid], "binding")
+        found, _ = await ask([source for source in self._sources if source.local], [threepid])
+        if threepid in found:
+            return Known(found[threepid], "store")
+        found, _ = await ask([source for source in self._sources if not source.local], [threepid])
+        return Known(found[threepid], "server") if threepid in found else None
 
     async def find_many(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
         """The user IDs behind those of many addresses that are known."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..matrix.error import MatrixError
-from ..matrix.threepid import fold
+from ..matrix.hashing import digest
+from ..matrix.threepid import ThreePid, fold
 from ..storage.hashed import HashStorage
 from .chain import Lookup
 from .index import HashIndex
@@ -42,6 +43,27 @@ class HashedLookup:
         if found is None:
             raise await self._wrong_pepper()
         return found
+
+    async def would_find(self, written: ThreePid, plain: Lookup) -> str | None:
+        """
+        Whom a homeserver finds by an address, written as it has it, that asks now by the best of our algorithms.
+
+        It may have asked by either of the peppers that are in use: only who is found by each of them counts.
+        """
+        if "sha256" not in self._algorithms:
+            return await plain.find(fold(*written)) if "none" in self._algorithms else None
+        user_id = None
+        for known in reversed(await self._hashes.peppers() or [await self._index.current()]):
+            hashed = digest(written, known.pepper)
+            user_id = (await self._hashes.find(known.pepper, [hashed]) or {}).get(hashed)
+            if user_id is None:
+                return None
+        return user_id
+
+    async def learn(self, threepid: ThreePid, user_id: str) -> None:
+        """From now on find a user of our own stores, who has been found without a hash: see :mod:`.invited`."""
+        if "sha256" in self._algorithms:
+            await self._index.add(threepid, user_id)
 
     async def _pepper(self) -> str:
         return (await self._index.current()).pepper

@@ -20,6 +20,7 @@ from ..storage.contract import StorageUnavailable
 from ..storage.hashed import HashStorage, Portion
 from ..storage.once import CooldownStorage
 from ..storage.records import Pepper
+from .invited import INVITED
 from .source import Listing
 
 log = Logger()
@@ -86,6 +87,11 @@ class HashIndex:
     def looked_up(self) -> None:
         """Count a lookup of hashes."""
         self._lookups += 1
+
+    async def add(self, threepid: ThreePid, user_id: str) -> None:
+        """Take one more of the source :data:`INVITED` in, until the next refresh lists it or does not."""
+        peppers = [pepper.pepper for pepper in await self._hashes.peppers()]
+        await self._hashes.add(INVITED, peppers, _hashed([(threepid, user_id)], peppers))
 
     async def tick(self) -> None:
         """Refresh, if that is for this process to do."""

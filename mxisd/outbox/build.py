@@ -9,6 +9,7 @@ from ..core import Core
 from ..notify import InviteMessage, Message, MessageSender, Reminder
 from ..storage.records import Invite
 from .courier import Courier, Outbox
+from .members import Members
 from .message import MessageDelivery
 from .onbind import OnbindDelivery
 from .worker import OutboxWorker
@@ -23,6 +24,8 @@ class Outboxes(NamedTuple):
 
     onbind: Outbox
     messages: Outbox
+    members: Members
+    """Whom no homeserver is told of."""
 
 
 def build(core: Core, notifier: MessageSender[Message]) -> Outboxes:
@@ -38,7 +41,8 @@ def build(core: Core, notifier: MessageSender[Message]) -> Outboxes:
     def reminder(invite: Invite) -> Reminder:
         return Reminder(invite, invite.created + milliseconds(config.expiration.after))
 
-    onbind = worker(OnbindDelivery(core.federation, core.signer), config.delivery.concurrency)
+    members = Members(core.storage.cooldowns, core.reactor, told=core.config.appsvc.enabled)
+    onbind = worker(OnbindDelivery(core.federation, core.signer, members, core.reactor), config.delivery.concurrency)
     messages = worker(MessageDelivery("message", notifier, InviteMessage), MESSAGES_AT_ONCE)
     worker(MessageDelivery("reminder", notifier, reminder), REMINDERS_AT_ONCE)
-    return Outboxes(onbind, messages)
+    return Outboxes(onbind, messages, members)

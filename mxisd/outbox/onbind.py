@@ -6,7 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-from ..clock import DAY
+from msgspec.structs import replace
+from twisted.internet.interfaces import IReactorTime
+
+from ..clock import DAY, MINUTE, now
 from ..matrix.association import association
 from ..matrix.error import ErrorBody, read_error
 from ..matrix.ids import InvalidIdentifier
@@ -15,6 +18,7 @@ from ..net.errors import OutboundError
 from ..net.http_client import HttpResponse
 from ..storage.records import Delivery, Invite, Kind
 from .courier import Outcome
+from .members import Members
 
 # Seconds.  A homeserver may have to ask others before it answers, and an answer that is not waited for is a loss.
 TIMEOUT = 300.0
@@ -25,6 +29,10 @@ MAX_TEXT = 500
 # The request may be at work still: a proxy in front of the homeserver did not wait for its answer.
 _GATEWAY_TIMEOUTS = (504, 524)
 _AGAIN = (408, 425, 429)
+# What homeservers answer as long as there is no event of the invite in the room: they make it after they have stored
+# the invite here, and have this much time for it.
+_NOT_THERE = (403, 404)
+_UNTIL_THERE = MINUTE
 # The other form of a Retry-After header, a date, is not for us.
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
@@ -42,20 +50,24 @@ class OnbindDelivery:
     Delivers what waited for an address to the homeserver of the user it was bound, or resolved, to.
 
     A success must not be repeated: a homeserver that hears of an invite twice makes a member who joined an invitee
-    again, and invites anew one who has left.
+    again, and invites anew one who has left.  For the same reason nobody is invited who is a member already.
     """
 
     kind: Kind = "onbind"
     repeatable = False
 
-    def __init__(self, federation: OnbindClient, signer: Signer) -> None:
+    def __init__(self, federation: OnbindClient, signer: Signer, members: Members, clock: IReactorTime) -> None:
         self._federation = federation
         self._signer = signer
+        self._members = members
+        self._clock = clock
 
     async def deliver(self, delivery: Delivery, invite: Invite | None) -> Outcome:
         """See :class:`~mxisd.outbox.courier.Courier`."""
         if invite is None and delivery.token is not None:
             return Outcome("moot", "the invite is not known any more")
+        if invite is not None and (settled := await self._settled(delivery, invite)):
+            return settled
         invites = [] if invite is None else [self._invite(invite, delivery.user_id or "")]
         try:
             answer = await self._federation.onbind(delivery.destination, self._body(delivery, invites), TIMEOUT)
@@ -63,7 +75,21 @@ class OnbindDelivery:
             return Outcome("refused", str(error))
         except OutboundError as error:
             return Outcome("lost" if error.sent else "later", str(error)[:MAX_TEXT])
-        return judge(answer)
+        outcome = judge(answer)
+        if answer.status in _NOT_THERE and invite is not None and now(self._clock) < invite.created + _UNTIL_THERE:
+            return replace(outcome, what="later")
+        return outcome
+
+    async def _settled(self, delivery: Delivery, invite: Invite) -> Outcome | None:
+        """The outcome without an attempt, if the user is known to be where the invite leads."""
+        user_id = delivery.user_id or ""
+        if user_id in invite.signed_by:
+            return Outcome("moot", "the user has accepted the invite by the link in the mail")
+        if not await self._members.has(invite.room_id, user_id):
+            return None
+        if delivery.lost:
+            return Outcome("done", "no answer, but the user was invited")
+        return Outcome("moot", "the user is in the room already, or invited there")
 
     def _body(self, delivery: Delivery, invites: list[dict[str, object]]) -> dict[str, object]:
         # The association is from when it was made, whichever attempt brings it.

@@ -136,8 +136,8 @@ class InviteStorage(Protocol):
 
         Returns the ended invite, or ``None`` if it was not pending.  Its queued messages are abandoned.
 
-        If it was signed for this very user (see :meth:`sign`), it ends as accepted instead, and no ``onbind`` is
-        queued: the user has joined by it, and would be an invitee again.
+        If it was signed for this very user (see :meth:`sign`), or sent by this user, it ends as accepted instead, and
+        no ``onbind`` is queued: the user is in the room, and would be an invitee again.
         """
         ...
 

@@ -20,6 +20,8 @@ appsvc:
   endpoint: {toHS: {url: 'http://localhost:8008', token: x}, toAS: {url: 'http://localhost:8090', token: y}}
 """
 
+UNLISTED = "do not find these users until they are invited"
+
 
 class WarningTests(ConfigCase):
     def warnings(self, text: str) -> list[str]:
@@ -112,7 +114,47 @@ class WarningTests(ConfigCase):
                 "storage.provider.postgresql: without effect: there is no such storage",
             ),
         ]:
-            self.assertEqual(self.warnings(text), [warning])
+            told = [each for each in self.warnings(text) if not each.endswith(UNLISTED)]
+            self.assertEqual(told, [warning])
+
+    def test_whom_hashed_lookups_do_not_find(self) -> None:
+        sql = "enabled: true, connection: people.db, identity: {query: 'SELECT 1 WHERE ? = ?'}"
+        for text, keys in [
+            ("memory: {enabled: true}", ["memory.hashEnabled"]),
+            ("memory: {enabled: true, hashEnabled: true}", []),
+            ("memory: {hashEnabled: false}", []),
+            (f"sql: {{{sql}}}", ["sql.lookup.query"]),
+            (f"sql: {{{sql}, lookup: {{query: SELECT 1}}}}", []),
+            ("sql: {connection: people.db, profile: {enabled: true}}", []),
+            ("synapseSql: {enabled: true, connection: homeserver.db}", []),
+            ("ldap: {enabled: true, connection: {host: a, baseDNs: ['o=a']}}", ["ldap.lookup"]),
+            ("ldap: {enabled: true, lookup: true, connection: {host: a, baseDNs: ['o=a']}}", []),
+            ("ldap: {enabled: true, identity: {lookup: true}, connection: {host: a, baseDNs: ['o=a']}}", []),
+            (
+                (
+                    "ldap: [{enabled: true, lookup: true, connection: {host: a, baseDNs: ['o=a']}},"
+                    " {enabled: true, connection: {host: b, baseDNs: ['o=b']}}]"
+                ),
+                ["ldap[1].lookup"],
+            ),
+            ("netiq: {enabled: true, connection: {host: a, baseDNs: ['o=a']}}", ["netiq.lookup"]),
+            ("rest: {enabled: true, host: 'http://localhost'}", ["rest.endpoints.identity"]),
+            (
+                "rest: {enabled: true, host: 'http://localhost', endpoints: {identity: {single: '', bulk: ''}}}",
+                [],
+            ),
+            ("exec: {enabled: true, identity: {lookup: {single: {command: /a}}}}", ["exec.identity.hashEnabled"]),
+            (
+                "exec: {enabled: true, identity: {hashEnabled: true, lookup: {single: {command: /a}}}}",
+                ["exec.identity.lookup.bulk"],
+            ),
+            ("exec: {enabled: true, identity: {hashEnabled: true, lookup: {bulk: {command: /a}}}}", []),
+            ("exec: {auth: {enabled: true}}", []),
+            ("forward: {servers: [matrix-org]}", ["forward.servers"]),
+            ("hashing: {enabled: false}\nmemory: {enabled: true}", []),
+        ]:
+            told = [each.partition(":")[0] for each in self.warnings(text) if each.endswith(UNLISTED)]
+            self.assertEqual(told, keys, text)
 
     def test_secret_files_that_others_can_read(self) -> None:
         appsvc = "  registration: {synapse: {file: registration.yaml}}\n"

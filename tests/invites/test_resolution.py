@@ -52,13 +52,21 @@ class ResolutionTests(SynchronousTestCase):
         self.numbers = count()
         self.local = Book("local")
         self.remote = Book("remote", local=False)
+        self.told = False
 
     def start(self, *sources: Book, expire_after: timedelta | None = WEEK) -> PeriodicService:
         """Ticks every minute, beginning now."""
         guarded = [CircuitBreaker(source, self.clock, timedelta(seconds=TIMEOUT)) for source in sources]
         lifecycle = InviteLifecycle(self.storage.invites, self.bell, self.clock, EXPIRY_USER)
         resolution = Resolution(
-            self.storage.invites, self.storage.bindings, guarded, lifecycle, self.clock, A_MINUTE, expire_after
+            self.storage.invites,
+            self.storage.bindings,
+            guarded,
+            lifecycle,
+            self.clock,
+            A_MINUTE,
+            expire_after,
+            lambda _: self.told,
         )
         timer = PeriodicService("lookup of pending invites", resolution.tick, A_MINUTE, self.clock)
         timer.startService()
@@ -311,6 +319,65 @@ class ResolutionTests(SynchronousTestCase):
         self.assertEqual((self.ended(first)[0], self.ended(second)[0]), ("expired", None))
         self.minutes(5)
         self.assertEqual(self.ended(second)[0], "expired")
+
+    # Those who have joined by the link in the mail.
+
+    def sign(self, token: str, user_id: str = BOB) -> None:
+        result(self.storage.invites.sign(token, user_id, now(self.clock), 9))
+
+    def test_who_has_joined_is_not_told_of_by_the_timer(self) -> None:
+        token = self.invite()
+        self.sign(token)
+        self.local.people["bob@example.com"] = BOB
+        self.start(self.local)
+        self.assertEqual(self.ended(token), ("accepted", BOB))
+        self.assertEqual(self.onbinds(token), [])
+
+    def test_but_whoever_else_has_the_address_is(self) -> None:
+        token = self.invite()
+        self.sign(token, "@carol:example.org")
+        self.local.people["bob@example.com"] = BOB
+        self.start(self.local)
+        self.assertEqual(self.ended(token), ("resolved", BOB))
+        self.assertEqual(self.onbinds(token), [("example.org", BOB)])
+
+    def test_what_was_signed_does_not_expire_but_ends_in_time(self) -> None:
+        token = self.invite()
+        self.sign(token)
+        self.start(self.local, expire_after=A_MINUTE)
+        self.clock.advance(6 * 86400)
+        self.assertEqual(self.ended(token), (None, None))
+        self.clock.advance(86400)
+        self.assertEqual(self.ended(token), ("accepted", BOB))
+        self.assertEqual(self.onbinds(token), [])
+
+    def test_it_ends_where_nothing_expires(self) -> None:
+        token = self.invite()
+        self.sign(token)
+        self.start(self.local, expire_after=None)
+        self.clock.advance(7 * 86400)
+        self.assertEqual(self.ended(token), ("accepted", BOB))
+
+    def test_the_last_signature_counts(self) -> None:
+        token = self.invite()
+        self.sign(token, "@carol:example.org")
+        self.start(self.local, expire_after=A_MINUTE)
+        self.clock.advance(5 * 86400)
+        self.sign(token)
+        self.clock.advance(6 * 86400)
+        self.assertEqual(self.ended(token), (None, None))
+        self.clock.advance(86400)
+        self.assertEqual(self.ended(token), ("accepted", BOB))
+
+    def test_where_it_is_known_that_nobody_has_joined_it_expires(self) -> None:
+        token = self.invite()
+        self.told = True
+        self.sign(token)
+        self.start(self.local, expire_after=A_MINUTE)
+        self.clock.advance(6 * 86400)
+        self.assertEqual(self.ended(token), (None, None))
+        self.clock.advance(86400)
+        self.assertEqual(self.ended(token), ("expired", EXPIRY_USER))
 
     def test_a_message_that_waits_to_be_sent_is_not_sent_any_more(self) -> None:
         token = self.invite()

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import json
+from msgspec import json, structs
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.clock import DAY
+from mxisd.clock import DAY, now
 from mxisd.matrix.ids import InvalidIdentifier
 from mxisd.matrix.signing import verify
 from mxisd.matrix.threepid import email
 from mxisd.net.errors import ConnectionFailed, OutboundError, TimedOut
 from mxisd.net.http_client import HttpResponse
 from mxisd.outbox.courier import Outcome
+from mxisd.outbox.members import Members
 from mxisd.outbox.onbind import MAX_TEXT, OnbindDelivery, judge
 from mxisd.storage.records import Delivery
-from tests.make import ALICE, delivery, invite, result, signer_for
+from tests.make import ALICE, clock_at, delivery, invite, result, signer_for
+from tests.storage.inline import storage_in_memory
 from tests.web.app import DOMAIN
 
 SIGNER = signer_for(DOMAIN)
@@ -47,7 +49,9 @@ class Server:
 class OnbindTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.server = Server()
-        self.courier = OnbindDelivery(self.server, SIGNER)
+        self.clock = clock_at()
+        self.members = Members(storage_in_memory().cooldowns, self.clock, told=True)
+        self.courier = OnbindDelivery(self.server, SIGNER, self.members, self.clock)
 
     def delivery(self, token: str | None = "token") -> Delivery:
         return delivery(
@@ -116,6 +120,50 @@ class OnbindTests(SynchronousTestCase):
     def test_a_server_that_cannot_be(self) -> None:
         self.server.answer = InvalidIdentifier("'x y' is not a server name")
         self.assertEqual(self.deliver().what, "refused")
+
+    def test_a_homeserver_that_has_no_event_yet_is_told_again(self) -> None:
+        invite = structs.replace(INVITE, created=now(self.clock))
+        for status in (403, 404):
+            self.server.answer = answer(status, {"errcode": "M_FORBIDDEN", "error": "Could not find invite"})
+            deliver = self.courier.deliver
+            self.assertEqual(result(deliver(self.delivery(), invite)).what, "later")
+            self.clock.advance(59.875)
+            self.assertEqual(result(deliver(self.delivery(), invite)).what, "later")
+            self.clock.advance(0.125)
+            outcome = result(deliver(self.delivery(), invite))
+            self.assertEqual(outcome.what, "refused")
+            self.assertIn("Could not find invite", outcome.answer)
+            invite = structs.replace(INVITE, created=now(self.clock))
+        self.server.answer = answer(400)
+        self.assertEqual(result(deliver(self.delivery(), invite)).what, "refused")
+        self.server.answer = answer(403)
+        self.assertEqual(self.deliver(token=None).what, "refused")
+
+    def test_who_has_accepted_meanwhile_is_not_told_of(self) -> None:
+        invite = structs.replace(INVITE, signed_by={BOB: 1})
+        self.assertEqual(result(self.courier.deliver(self.delivery(), invite)).what, "moot")
+        invite = structs.replace(INVITE, signed_by={ALICE: 1})
+        self.assertEqual(result(self.courier.deliver(self.delivery(), invite)).what, "done")
+        self.assertEqual(len(self.server.heard), 1)
+
+    def test_who_is_in_the_room_is_not_told_of(self) -> None:
+        result(self.members.watch(INVITE.room_id))
+        result(self.members.saw(INVITE.room_id, BOB))
+        self.assertEqual(self.deliver().what, "moot")
+        self.assertEqual(self.server.heard, [])
+        # It was the attempt without an outcome that has brought the user there.
+        lost = structs.replace(self.delivery(), lost=1)
+        self.assertEqual(result(self.courier.deliver(lost, INVITE)).what, "done")
+        self.assertEqual(self.server.heard, [])
+        result(self.members.left(INVITE.room_id, BOB))
+        self.assertEqual(self.deliver().what, "done")
+        self.assertEqual(len(self.server.heard), 1)
+
+    def test_who_is_in_another_room_is(self) -> None:
+        for room_id, user_id in (("!other", BOB), (INVITE.room_id, ALICE)):
+            result(self.members.watch(room_id))
+            result(self.members.saw(room_id, user_id))
+        self.assertEqual(self.deliver().what, "done")
 
 
 class JudgementTests(SynchronousTestCase):

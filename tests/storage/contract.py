@@ -761,6 +761,14 @@ class StorageContract(TestCase):
         # The homeserver is told of the binding all the same.
         self.assertEqual([told.token for told in await self.claim("onbind", NOW + HOUR)], [None])
 
+    async def test_an_invite_of_an_own_address_is_accepted(self) -> None:
+        own, other = invite(sender=ALICE), invite(sender=BOB, created=NOW + 1)
+        for each in (own, other):
+            await self.add(each)
+        ended = await self.storage.bindings.bind(binding(), "example.org")
+        self.assertEqual([each.ended for each in ended], ["accepted", "bound"])
+        self.assertEqual([told.token for told in await self.claim("onbind")], [other.token])
+
     async def test_a_signed_invite_is_given_to_another(self) -> None:
         for number in range(3):
             kept = invite(ThreePid("email", f"{number}@example.com"))

@@ -24,6 +24,7 @@ from mxisd.config.server import Server
 from mxisd.config.session import Bind, OnTokenSubmit, Session, SessionPages, SessionPolicy, View
 from mxisd.matrix.error import MatrixError
 from mxisd.notify import Message, SendFailed
+from mxisd.outbox.members import Members
 from mxisd.outbox.worker import OutboxWorker
 from mxisd.server import build_parts
 from mxisd.web.build import endpoints
@@ -105,7 +106,9 @@ class App:
         rate_limit: RateLimit,
         *,
         asking_first: bool = True,
+        sections: Mapping[str, Any] | None = None,
     ) -> None:
+        """``sections`` are further ones of the configuration, by their names."""
         self.clock = clock_at()
         self.mailbox = Mailbox()
         self.homeservers = Homeservers()
@@ -119,12 +122,14 @@ class App:
             rate_limit=rate_limit,
             lookup=Lookup(recursive=Recursive(enabled=False)),
             view=View(session=SessionPages(on_token_submit=OnTokenSubmit(confirm=asking_first))),
+            **(sections or {}),
         )
         core = MemoryCore(config, self.clock)
         core.use(self.homeservers)
         self.storage, self.signer = core.storage, core.signer
         parts = build_parts(core, self.mailbox)
-        self.proofs = parts.policies.proofs
+        self.members = Members(self.storage.cooldowns, self.clock, told=False)
+        self.proofs, self.stores, self.services = parts.policies.proofs, parts.stores, core.services
         self.endpoints = endpoints(core, parts, RequestTraversalAgent(Resource()))
         self.client: Any = StubTreq(tree(self.endpoints))
 
@@ -136,9 +141,16 @@ class AppTestCase(SynchronousTestCase):
     session_policy = SessionPolicy(bind=Bind(domains=(DOMAIN,)))
     rate_limit = RateLimit()
     asking_first = True
+    sections: Mapping[str, Any] = {}
 
     def setUp(self) -> None:
-        self.app = App(self.policies, self.session_policy, self.rate_limit, asking_first=self.asking_first)
+        self.app = App(
+            self.policies,
+            self.session_policy,
+            self.rate_limit,
+            asking_first=self.asking_first,
+            sections=self.sections,
+        )
         self.deliveries = Bell()
         self.patch(OutboxWorker, "wake", lambda _: self.deliveries.wake())
 

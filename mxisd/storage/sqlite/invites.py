@@ -73,7 +73,7 @@ def end_invite(
     due: int | None = None,
 ) -> Invite:
     """End a pending invite, and return it so; the caller is in a transaction.  The onbind is due now, or at ``due``."""
-    if user_id in invite.signed_by:
+    if user_id in (invite.sender, *invite.signed_by):
         end, destination = "accepted", None
     db.execute(
         "UPDATE invites SET ended = ?, ended_at = ?, user_id = ?, ephemeral_private_key = '' WHERE token = ?",

@@ -84,7 +84,13 @@ class InviteEndpoints:
         }
         requester = self._clients.address(call.request)
         invite = await self._invites.store(
-            address, asked.room_id, asked.sender, fields, account=call.user_id, requester=requester
+            address,
+            asked.room_id,
+            asked.sender,
+            fields,
+            written=asked.address,
+            account=call.user_id,
+            requester=requester,
         )
         return self._answer(invite, api)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mxisd.clock import now
+from mxisd.invites.invites import SIGNERS
 from mxisd.matrix import signing
 from mxisd.matrix.threepid import email
 from mxisd.policies.invite import Attempt
@@ -70,7 +71,7 @@ class StoreInviteTests(AppTestCase):
 
     def test_known_address(self) -> None:
         self.bind("Bob@example.com", "@bob:example.org")
-        answer = self.invite("bob@EXAMPLE.com")
+        answer = self.invite("bob@example.com")
         self.assert_error(answer, 400, "M_THREEPID_IN_USE")
         self.assertEqual(answer.json["mxid"], "@bob:example.org")
 
@@ -255,6 +256,54 @@ class SignTests(AppTestCase):
         self.assert_error(
             self.post(f"{V1}/sign-ed25519", json=body | {"private_key": self.private_key}), 400, "M_INVALID_PARAM"
         )
+
+    def test_for_whom_is_remembered(self) -> None:
+        for user_id in ("@bob:example.org", "@other:elsewhere.example", "@bob:example.org"):
+            body = {"mxid": user_id, "token": self.token, "private_key": self.private_key}
+            self.assertEqual(self.post(f"{V1}/sign-ed25519", json=body).status, 200)
+            self.app.clock.advance(1)
+        invite = result(self.app.storage.invites.get(self.token))
+        assert invite is not None
+        at = now(self.app.clock)
+        self.assertEqual(invite.signed_by, {"@bob:example.org": at - 1000, "@other:elsewhere.example": at - 2000})
+
+    def test_but_not_if_another_key_has_signed(self) -> None:
+        body = {"mxid": "@eve:example.org", "token": self.token, "private_key": "A" * 43}
+        self.assertEqual(self.post(f"{V1}/sign-ed25519", json=body).status, 200)
+        invite = result(self.app.storage.invites.get(self.token))
+        assert invite is not None
+        self.assertEqual(invite.signed_by, {})
+
+    def test_not_for_everybody(self) -> None:
+        for number in range(SIGNERS + 1):
+            body = {"mxid": f"@{number}:example.org", "token": self.token, "private_key": self.private_key}
+            answer = self.post(f"{V1}/sign-ed25519", json=body)
+        self.assert_error(answer, 403, "M_FORBIDDEN")
+        body["mxid"] = "@0:example.org"
+        self.assertEqual(self.post(f"{V1}/sign-ed25519", json=body).status, 200)
+
+    def test_who_joined_by_the_link_and_binds_then_is_not_invited_again(self) -> None:
+        body = {"mxid": "@bob:example.org", "token": self.token, "private_key": self.private_key}
+        self.post(f"{V1}/sign-ed25519", json=body)
+        other = self.invite(room="!other:example.org").json["token"]
+        self.bind("bob@example.com", "@bob:example.org")
+        deliveries = result(self.app.storage.outbox.claim("onbind", now(self.app.clock), 1, 9, {}, 9)).deliveries
+        self.assertEqual([delivery.token for delivery in deliveries], [other])
+        ends = [result(self.app.storage.invites.get(token)) for token in (self.token, other)]
+        self.assertEqual([each and each.ended for each in ends], ["accepted", "bound"])
+
+    def test_whoever_else_binds_is_invited(self) -> None:
+        body = {"mxid": "@bob:example.org", "token": self.token, "private_key": self.private_key}
+        self.post(f"{V1}/sign-ed25519", json=body)
+        self.bind("bob@example.com", "@carol:example.org")
+        (told,) = result(self.app.storage.outbox.claim("onbind", now(self.app.clock), 1, 9, {}, 9)).deliveries
+        self.assertEqual((told.token, told.user_id), (self.token, "@carol:example.org"))
+
+    def test_no_more_mail_after_that(self) -> None:
+        body = {"mxid": "@bob:example.org", "token": self.token, "private_key": self.private_key}
+        self.post(f"{V1}/sign-ed25519", json=body)
+        (message,) = result(self.app.storage.outbox.of_invite(self.token))
+        self.assertEqual((message.kind, message.state), ("message", "abandoned"))
 
     def test_unknown_token(self) -> None:
         body = {"mxid": "@bob:example.org", "token": "unknown", "private_key": self.private_key}

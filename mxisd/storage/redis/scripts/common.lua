@@ -141,11 +141,11 @@ local function abandon_messages(token, why, now)
 end
 
 -- End a pending invite; user_id and destination may be ''.  If there is a destination, an onbind is queued, due at `due`;
--- but not for a user for whom it was signed.  Returns how it has ended.
+-- but not for a user for whom it was signed, nor for its sender.  Returns how it has ended.
 local function end_invite(token, how, user_id, destination, now, due)
     local invite = key('invite', token)
     local medium, address, room, sender = unpack(call('HMGET', invite, 'medium', 'address', 'room_id', 'sender'))
-    if signed_by(token)[user_id] then
+    if user_id == sender or signed_by(token)[user_id] then
         how, destination = 'accepted', ''
     end
     call('HSET', invite, 'ended', how, 'ended_at', now, 'ephemeral_private_key', '')

@@ -1,0 +1,37 @@
+"""Who is in the index of hashed addresses only because somebody has invited them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from ..storage.contract import InviteStorage
+from .source import Batch, Source, Unavailable, ask
+
+# The name of this listing among those of the identity stores; it counts last.
+INVITED = "invited"
+
+# So many of the latest invites count.  Some stores run a program for each address.
+LATEST = 200
+
+
+class Invited:
+    """
+    Lists the users of identity stores that cannot be listed themselves, as far as invites have led to them.
+
+    The stores are asked about each of these addresses again, so that nobody stays here whom no store knows any more.
+    Only what is the administrator's own is asked: what other servers answer never comes in here.
+    """
+
+    def __init__(self, invites: InviteStorage, stores: Sequence[Source]) -> None:
+        """``stores`` are behind circuit breakers."""
+        self._invites = invites
+        self._stores = stores
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        """See :class:`~.source.Listing`.  Raises :class:`Unavailable`: what was listed before stays then."""
+        ended = await self._invites.page(ended=True, offset=0, limit=LATEST)
+        threepids = list(dict.fromkeys(invite.threepid for invite in ended if invite.ended == "resolved"))
+        found, unavailable = await ask(self._stores, threepids)
+        if unavailable:
+            raise Unavailable(f"{', '.join(source.name for source in unavailable)} could not be asked")
+        yield list(found.items())
