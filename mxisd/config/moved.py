@@ -82,12 +82,6 @@ def differences(config: Sections, given: Collection[str]) -> Iterator[str]:
         yield "matrix.v1: nobody is looked up, invited or bound by v1; ma1sd went on looking up"
     if config.matrix.v2 and "hashing.enabled" not in given and (listed := _listed(config)):
         yield f"hashing.enabled: not set: users can look up hashes of what {', '.join(listed)} list; off in ma1sd"
-    here = config.server.hostname in {"127.0.0.1", "::1", "localhost"} or config.server.hostname.startswith("/")
-    if config.lookup.recursive.enabled and not here:
-        yield (
-            "server.trustedProxies: not set: only a proxy on this machine is believed whose request it passes on (mxisd"
-            " 1.x believed everybody); the clients of any other count as the proxy, in lookup.recursive.allowedCidr too"
-        )
 
 
 def _listed(config: Sections) -> list[str]:

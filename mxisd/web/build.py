@@ -28,6 +28,7 @@ from .homeserver import appservice
 from .homeserver.appservice import AppServiceEndpoints
 from .homeserver.check_credentials import CheckCredentialsEndpoints
 from .homeserver.policy import PolicyEndpoints
+from .homeserver.profile import RolesEndpoints
 from .identity import api as identity
 from .identity.account import AccountEndpoints
 from .identity.invite import InviteEndpoints
@@ -71,7 +72,7 @@ def endpoints(core: Core, parts: Served, agent: IAgent) -> dict[str, Endpoint]:
     return {
         **_identity(core, parts, clients),
         **_policy(core, parts),
-        **_credentials(core, parts, clients),
+        **_internal(core, parts, clients),
         **_interceptions(core, parts, clients, agent),
         **_application_service(parts),
     }
@@ -109,11 +110,14 @@ def _policy(core: Core, parts: Served) -> dict[str, Endpoint]:
     return {} if token is None else PolicyEndpoints(parts.policies.invite, parts.policies.proofs, token).endpoints()
 
 
-def _credentials(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint]:
-    """What a homeserver may ask about passwords."""
+def _internal(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint]:
+    """What a homeserver, and programs beside it, may ask about passwords and roles."""
     passwords = Passwords(parts.stores, core.config.matrix.domain, core.reactor)
     allowed = core.config.auth.check_credentials.allowed_cidr
-    return CheckCredentialsEndpoints(passwords, clients, allowed).endpoints()
+    return {
+        **CheckCredentialsEndpoints(passwords, clients, allowed).endpoints(),
+        **RolesEndpoints(parts.stores, clients, allowed).endpoints(),
+    }
 
 
 def _interceptions(core: Core, parts: Served, clients: Clients, agent: IAgent) -> dict[str, Endpoint]:

@@ -11,6 +11,7 @@ from twisted.internet.address import UNIXAddress
 from twisted.web.server import Request
 
 from ..log import Logger
+from ..matrix.error import MatrixError
 from ..net.networks import INTERNAL, Network, is_within
 
 log = Logger()
@@ -55,6 +56,14 @@ class Clients:
                 return self._unnamed_proxy(at) if is_within(at, INTERNAL) else at
             at = _claimed(claims.pop())
         return at
+
+    def require(self, request: Request, allowed: Collection[Network], key: str) -> None:
+        """Raise :class:`MatrixError` 403 for clients in none of the networks, which are those of a key."""
+        address = self.address(request)
+        # Without an address it came by a Unix socket.
+        if address and not is_within(address, allowed):
+            log.warn("{address} may not ask {path}: see {key}", address=address, path=request.path.decode(), key=key)
+            raise MatrixError(403, "M_FORBIDDEN", "This is not answered to this address")
 
     def scheme(self, request: Request) -> bytes:
         """``http`` or ``https``, as the client wrote it."""

@@ -316,11 +316,6 @@ DEFAULTS = {
             "invite.expiration: invites that expire are given to @_mxisd_invite-expired:example.org, and nothing "
             "rejects them: for that there is appsvc"
         ),
-        (
-            "server.trustedProxies: not set: only a proxy on this machine is believed whose request it passes on "
-            "(mxisd 1.x believed everybody); the clients of any other count as the proxy, in "
-            "lookup.recursive.allowedCidr too"
-        ),
     ),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mxisd import __version__
 from mxisd.web.identity.validate import CONFIRM
 from tests.web.app import V1, V2, AppTestCase
 
@@ -33,8 +34,12 @@ class PathTests(AppTestCase):
         ]
 
     def test_status(self) -> None:
-        for path in (V1, V2):
+        for path in (V1, f"{V1}/", V2):
             self.assertEqual(self.get(path).json, {})
+
+    def test_health_checks_of_the_old_servers(self) -> None:
+        self.assertEqual(self.get("/status").json, {"status": {"health": "OK"}})
+        self.assertEqual(self.get("/version").json, {"server": {"name": "mxisd", "version": __version__}})
 
     def test_versions(self) -> None:
         versions = self.get("/_matrix/identity/versions").json["versions"]

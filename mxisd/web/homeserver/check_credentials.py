@@ -10,17 +10,14 @@ from collections.abc import Collection
 
 from msgspec import Struct
 
-from ...log import Logger
 from ...matrix.error import MatrixError
-from ...net.networks import Network, is_within
+from ...net.networks import Network
 from ...stores.passwords import Passwords
 from ...stores.store import Profile
 from ...stores.stores import StoreFailed
 from ..body import from_json
 from ..client import Clients
 from ..endpoint import Call, Endpoint
-
-log = Logger()
 
 PATH = "/_matrix-internal/identity/v1/check_credentials"
 
@@ -48,7 +45,7 @@ class CheckCredentialsEndpoints:
 
     async def check(self, call: Call) -> object:
         """Whether a password is right, and if so what is known of the user."""
-        self._require_allowed(call)
+        self._clients.require(call.request, self._allowed, "auth.checkCredentials.allowedCidr")
         user = from_json(call.raw_body, CredentialsParameters).user
         try:
             profile = await self._credentials.check(user.id, user.password)
@@ -56,14 +53,9 @@ class CheckCredentialsEndpoints:
             raise MatrixError(503, "M_UNKNOWN", "Not all identity stores could be asked; please try again") from None
         if profile is None:
             return {"auth": {"success": False}}
-        return {"auth": {"success": True, "mxid": profile.user_id, "profile": _known(profile)}}
-
-    def _require_allowed(self, call: Call) -> None:
-        address = self._clients.address(call.request)
-        # Without an address it came by a Unix socket.
-        if address and not is_within(address, self._allowed):
-            log.warn("{address} may not check passwords: see auth.checkCredentials.allowedCidr", address=address)
-            raise MatrixError(403, "M_FORBIDDEN", "Passwords are not checked for this address")
+        # The name stood beside the profile in mxisd, in which it was not.
+        name = {} if profile.display_name is None else {"display_name": profile.display_name}
+        return {"auth": {"success": True, "mxid": profile.user_id, **name, "profile": _known(profile)}}
 
 
 def _known(profile: Profile) -> object:

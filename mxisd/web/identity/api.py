@@ -9,7 +9,7 @@ from .account import AccountEndpoints
 from .invite import InviteEndpoints
 from .lookup import LookupEndpoints
 from .pubkey import PubkeyEndpoints
-from .status import status, versions
+from .status import health, status, version, versions
 from .threepid import ThreePidEndpoints
 from .validate import CONFIRM, ValidateEndpoints
 
@@ -35,6 +35,8 @@ def common(on: IdentityEndpoints) -> dict[str, Endpoint]:
     """The paths that belong to no version of the API."""
     return {
         "/_matrix/identity/versions": Endpoint(GET=versions),
+        "/status": Endpoint(GET=health),
+        "/version": Endpoint(GET=version),
         f"{CONFIRM}/email": Endpoint(GET=on.validate.ask, POST=on.validate.confirm("email")),
         f"{CONFIRM}/msisdn": Endpoint(GET=on.validate.ask, POST=on.validate.confirm("msisdn")),
     }
@@ -45,6 +47,7 @@ def v1(on: IdentityEndpoints) -> dict[str, Endpoint]:
     validate = on.validate
     return {
         V1: Endpoint(GET=status),
+        f"{V1}/": Endpoint(GET=status),
         f"{V1}/lookup": Endpoint(GET=on.lookup.single),
         f"{V1}/bulk_lookup": Endpoint(POST=on.lookup.bulk),
         f"{V1}/validate/email/requestToken": Endpoint(POST=validate.request_email_token),

@@ -41,7 +41,8 @@ class AnswerTests(CheckCredentialsTestCase):
         ]
         profile = {"display_name": "Carol Example", "three_pids": threepids}
         self.assertEqual(
-            self.check(CAROL, "pässword"), (200, {"auth": {"success": True, "mxid": CAROL, "profile": profile}})
+            self.check(CAROL, "pässword"),
+            (200, {"auth": {"success": True, "mxid": CAROL, "display_name": "Carol Example", "profile": profile}}),
         )
         self.assertEqual(
             self.check("@dan:example.org", "secret")[1],
@@ -49,6 +50,7 @@ class AnswerTests(CheckCredentialsTestCase):
                 "auth": {
                     "success": True,
                     "mxid": "@dan:example.org",
+                    "display_name": "Dan Example",
                     "profile": {"display_name": "Dan Example", "three_pids": []},
                 }
             },
