@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from twisted.internet.interfaces import IReactorTime
@@ -10,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from ..clock import now
 from ..config.matrix import TermsPolicy
 from ..matrix.error import MatrixError
+from ..patterns import Expression
 from ..storage.contract import AccountStorage as Store
 from ..storage.records import Account
 
@@ -26,7 +26,10 @@ class Terms:
             for name, policy in policies.items()
         }
         self._policies = [
-            (frozenset(term.url for term in policy.terms.values()), [re.compile(path) for path in policy.regexp])
+            (
+                frozenset(term.url for term in policy.terms.values()),
+                [Expression(f"(?-i){path}") for path in policy.regexp],
+            )
             for policy in policies.values()
         ]
         self._urls = frozenset[str]().union(*(urls for urls, _ in self._policies))
@@ -42,7 +45,7 @@ class Terms:
         That is every policy, in any one of its languages, except those with patterns for other paths only.
         """
         needed = [
-            urls for urls, paths in self._policies if not paths or any(pattern.fullmatch(path) for pattern in paths)
+            urls for urls, paths in self._policies if not paths or any(pattern.matches(path) for pattern in paths)
         ]
         if not all(account.accepted_terms & urls for urls in needed):
             raise MatrixError(403, "M_TERMS_NOT_SIGNED", "The terms of service have to be accepted first")

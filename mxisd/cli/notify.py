@@ -22,6 +22,7 @@ from ..notify.mail import address
 from ..notify.messages import Kind, values
 from ..notify.notifier import SendFailed
 from ..notify.samples import samples
+from ..notify.template import Warn, logged
 from ..reactor import IReactor
 from .command import CommandFailed, ExitCode, Invocation, Subcommands
 from .output import Output
@@ -50,7 +51,8 @@ def add(subcommands: Subcommands) -> None:
 async def run_preview(invocation: Invocation) -> ExitCode:
     """Write a message to a file."""
     options = invocation.options
-    preview(invocation.config(), options.template, options.language, options.to, os.urandom)
+    error = invocation.output.error
+    preview(invocation.config(), options.template, options.language, options.to, os.urandom, error)
     invocation.output.line(f"written to {options.to}", file=str(options.to))
     return ExitCode.YES
 
@@ -74,21 +76,22 @@ def _preview_path(text: str) -> Path:
     return path
 
 
-def preview(config: Config, kind: Kind, language: str, to: Path, random: Random) -> None:
+def preview(config: Config, kind: Kind, language: str, to: Path, random: Random, warn: Warn = logged) -> None:
     """
     Write a message with sample values to a file: ``.eml``, ``.html`` and ``.txt`` of an email, ``.sms`` a text message.
 
+    ``warn`` is told what is odd about templates.
     Raises :class:`~mxisd.notify.template.TemplateError`, :class:`CommandFailed`, :class:`OSError`.
     """
     if to.suffix == ".sms":
         site = text_site(config)
         message = samples(ThreePid(MSISDN, "15551234567"), site)[kind]
-        text = text_templates(config)[kind].best(language).render(values(message, site))
+        text = text_templates(config, warn)[kind].best(language).render(values(message, site))
         to.write_text(f"{text}\n", encoding="utf-8")
         return
     site = mail_site(config)
     message = samples(ThreePid(EMAIL, "bob@example.org"), site)[kind]
-    mail = mail_templates(config)[kind].best(language).render(values(message, site))
+    mail = mail_templates(config, warn)[kind].best(language).render(values(message, site))
     if to.suffix == ".eml":
         sender = Address(site.from_name, addr_spec=site.from_email or f"mxisd@{site.domain}")
         address(mail, sender, message.threepid.address, 0, token(random, 16))

@@ -8,6 +8,7 @@ Keys are mxisd's, in camelCase; attributes are the same in snake_case.  What fol
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -106,9 +107,14 @@ class Sections(Section):
 
     @property
     def forwards_to(self) -> tuple[str, ...]:
-        """The URLs of the identity servers that are asked about what is known nowhere else."""
+        """
+        The URLs of the identity servers that are asked about what is known nowhere else.
+
+        A label without servers ends the list: at it, lookups failed in mxisd.
+        """
         servers = self.matrix.identity.servers
-        return tuple(url for label in self.forward.servers for url in servers.get(label, ()))
+        labels = takewhile(servers.__contains__, self.forward.servers)
+        return tuple(url for label in labels for url in servers[label])
 
     def unused(self) -> Iterable[str]:
         if self.notification.sends("email") != "raw":
@@ -136,14 +142,6 @@ class Sections(Section):
             yield "forward.servers"
 
     def mistakes(self) -> Iterable[Finding]:
-        labels = self.matrix.identity.servers
-        for label in self.forward.servers:
-            # Where no label has servers, lookups failed in mxisd, and nobody was told anything.
-            if label not in labels and (slip(label, labels) or not labels.keys().isdisjoint(self.forward.servers)):
-                yield Finding(
-                    "forward.servers",
-                    f"expected a label of matrix.identity.servers ({', '.join(labels)}), found {masked(label)!r}",
-                )
         account = self.forward.account
         if account.access_token is not None and not account.homeserver and not self.matrix.homeserver.url:
             yield Finding("forward.account.homeserver", "required, since matrix.homeserver.url is not set either")
@@ -195,19 +193,21 @@ class Sections(Section):
             )
 
     def _forwarding(self) -> Iterator[Finding]:
-        labels = self.forward.servers
-        if self.forwards_to:
+        known, labels = self.matrix.identity.servers, self.forward.servers
+        asked = list(takewhile(known.__contains__, labels))
+        if asked:
             yield Finding(
                 "forward.servers",
-                f"addresses that are looked up here and not known are told to {', '.join(labels)}:"
+                f"addresses that are looked up here and not known are told to {', '.join(asked)}:"
                 " that is, whom your users know",
             )
-        elif labels:
-            known = ", ".join(self.matrix.identity.servers)
+        if len(asked) < len(labels):
+            unknown = labels[len(asked)]
+            meant = slip(unknown, known) or (", ".join(known) if known else "")
             yield Finding(
                 "forward.servers",
-                f"nobody is asked, since matrix.identity.servers has no servers for {', '.join(map(masked, labels))}:"
-                f" write a label of it ({known}), or the URLs there below a label of your own",
+                f"{masked(unknown)!r} is no label of matrix.identity.servers, and nobody is asked from there on:"
+                f" write {meant or 'one'}, or its URLs there below a label of your own",
             )
 
 

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
-from typing import Annotated
 
-from ..patterns import Expression, UnusableExpression
 from .engine.hosts import Cidr
-from .engine.section import Finding, Section, Unfit, Value
-from .engine.values import Text
+from .engine.section import Finding, Section
+from .engine.values import Expression, Text
 from .lookup import PRIVATE
 
 
-def expression(text: str) -> str:
-    try:
-        Expression(text)
-    except UnusableExpression as error:
-        raise Unfit(f"a regular expression of RE2's syntax ({error})") from None
-    return text
-
-
-Pattern = Annotated[str, Value(expression)]
-
-
 class Patterns(Section):
-    whitelist: tuple[Pattern, ...] = ()
-    blacklist: tuple[Pattern, ...] = ()
+    whitelist: tuple[Expression, ...] = ()
+    blacklist: tuple[Expression, ...] = ()
 
 
 class Domains(Section):
@@ -56,7 +43,7 @@ class Register(Section):
 class AuthRule(Section):
     """A user name that the expression matches, as a whole and in any case, is an address of the medium."""
 
-    regex: Pattern
+    regex: Expression
     medium: Text
 
 

@@ -72,7 +72,9 @@ class PreviewTests(ConfigCase):
         self.assertEqual(said("absent/out.eml"), "mxisd: absent/out.eml: No such file or directory\n")
         self.write("mxisd.yaml", DOMAIN + "threepid: {medium: {email: {generators: {template: {invite: own.eml}}}}}")
         self.write("own.eml", "Subject: x\n\n%FOO%")
-        self.assertIn("line 3: unknown placeholder %FOO%", said("out.eml"))
+        done = mxisd("notify", "preview", "--to", "out.eml", folder=self.directory)
+        self.assertEqual((done.code, done.out), (0, "written to out.eml\n"))
+        self.assertIn("line 3: unknown placeholder %FOO%", done.err)
 
 
 class TryOutTests(ConfigCase, TestCase):

@@ -106,6 +106,20 @@ class WarningTests(ConfigCase):
                     "that is, whom your users know"
                 ),
             ),
+            (
+                "forward: {servers: [matrix-ogr]}",
+                (
+                    "forward.servers: 'matrix-ogr' is no label of matrix.identity.servers, and nobody is asked from "
+                    "there on: write matrix-org, or its URLs there below a label of your own"
+                ),
+            ),
+            (
+                "forward: {servers: ['https://id.example.org', matrix-org]}",
+                (
+                    "forward.servers: 'https://id.example.org' is no label of matrix.identity.servers, and nobody is "
+                    "asked from there on: write matrix-org, or its URLs there below a label of your own"
+                ),
+            ),
             ("hashing: {enabled: false}", "hashing.enabled: clients send addresses in the clear"),
             ("hashing: {algorithms: none}", "hashing.algorithms: clients send addresses in the clear"),
             ("firebase: {database: 'https://x.org'}", "firebase: without effect: Firebase is not supported"),

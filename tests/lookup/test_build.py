@@ -15,7 +15,7 @@ from tests.matrix.fakes import FakeHttp, FakeServices, answer
 
 BRIDGE = "lookup: {recursive: {bridge: {enabled: true, server: 'http://bridge'%s}}}"
 FORWARD = """
-matrix: {domain: example.org, identity: {servers: {ours: ['https://a.example', 'https://b.example']}}}
+matrix: {domain: example.org, identity: {servers: {ours: ['https://a.example', 'https://b.example'], matrix-org: 'https://matrix.org'}}}
 forward: {servers: [ours, matrix-org]}
 """
 

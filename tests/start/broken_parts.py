@@ -21,12 +21,6 @@ OUTBOUND = {
     "a name server with a bad port": Row({"outbound.nameservers": "127.0.0.1:x"}, "outbound.nameservers: expected the"),
     "a network with host bits": Row({"outbound.allowedNetworks": "10.0.0.1/8"}, "outbound.allowedNetworks: expected a"),
     "a server with a path": Row({"outbound.insecureServers": "a/b"}, "outbound.insecureServers: expected a host"),
-    "an identity server beside an unknown one": Row(
-        {"forward.servers": ["matrix-org", "absent"]}, "forward.servers: expected a label"
-    ),
-    "a slip in the name of an identity server": Row(
-        {"forward.servers": "matrixorg"}, "forward.servers: expected a label"
-    ),
     "a bridge that is nowhere": Row({"lookup.recursive.bridge.enabled": True}, "bridge.server: required"),
     "an account without a homeserver": Row({"forward.account.accessToken": "a"}, "account.homeserver: required"),
     "a homeserver that is no URL": Row({"matrix.homeserver.url": "a.example"}, "matrix.homeserver.url: expected"),

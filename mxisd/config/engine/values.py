@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
+from ... import patterns
 from ...matrix.ids import InvalidIdentifier, split_server_name, split_user_id
 from ...net.tls import TlsVerification
 from .section import Told, Unfit, Value
@@ -166,11 +167,9 @@ def key_prefix(text: str) -> str:
 
 def expression(text: str) -> str:
     try:
-        re.compile(text)
-    except (re.error, OverflowError) as error:
+        patterns.Expression(text)
+    except patterns.UnusableExpression as error:
         raise Unfit(f"a regular expression ({error})") from None
-    except RecursionError:
-        raise Unfit("a regular expression (nested too deeply)") from None
     return text
 
 
