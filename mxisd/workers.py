@@ -43,8 +43,8 @@ def check(config: Config) -> None:
 
 
 def _mistakes(config: Config) -> Iterator[str]:
-    if config.storage.backend != "redis":
-        yield f"storage.backend: --workers needs redis, which processes can share; {config.storage.backend} serves one"
+    if not config.storage.is_shared:
+        yield "storage.backend: --workers needs postgresql or redis, which processes can share; sqlite serves one"
     for description in config.server.bind:
         # Workers do not see TLS settings, and the first worker to exit would delete the shared Unix socket.
         if not description.startswith("tcp:"):
