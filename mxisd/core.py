@@ -9,7 +9,7 @@ between them is plugged in as :class:`Ends`.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -55,11 +55,15 @@ class Ends(Protocol):
         ...
 
     def write(self, path: Path, content: bytes) -> None:
-        """Put a file in place for others of its group."""
+        """Put a file in place."""
         ...
 
     def listen(self, core: Core, site: IProtocolFactory) -> None:
         """Have the site served at ``server.bind``."""
+        ...
+
+    def listen_inside(self, core: Core, site: IProtocolFactory) -> None:
+        """Have the site served at ``internal.bind``."""
         ...
 
 
@@ -135,12 +139,18 @@ class LiveEnds:
         return load_or_create(path)
 
     def write(self, path: Path, content: bytes) -> None:
-        files.share(path, content)
+        files.replace(path, content)
 
     def listen(self, core: Core, site: IProtocolFactory) -> None:
-        check_free(core.config.server.bind, core.reactor)
-        for description in core.config.server.bind:
-            core.run(Listener(description, site, core.reactor))
+        self._listen(core, "server.bind", core.config.server.bind, site)
+
+    def listen_inside(self, core: Core, site: IProtocolFactory) -> None:
+        self._listen(core, "internal.bind", core.config.internal.bind, site)
+
+    def _listen(self, core: Core, key: str, bind: Sequence[str], site: IProtocolFactory) -> None:
+        check_free(key, bind, core.reactor)
+        for description in bind:
+            core.run(Listener(key, description, site, core.reactor))
 
 
 class WorkerEnds(LiveEnds):
@@ -169,7 +179,10 @@ class DryEnds:
         return load_for_check(path)
 
     def write(self, path: Path, content: bytes) -> None:
-        files.check_shareable(path)
+        files.check_writable(path)
 
     def listen(self, core: Core, site: IProtocolFactory) -> None:
-        check_free(core.config.server.bind, core.reactor)
+        check_free("server.bind", core.config.server.bind, core.reactor)
+
+    def listen_inside(self, core: Core, site: IProtocolFactory) -> None:
+        check_free("internal.bind", core.config.internal.bind, core.reactor)

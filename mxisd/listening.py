@@ -31,8 +31,9 @@ LONGEST_PATH = 107
 class Listener(Service):
     """Listens from its start to its stop.  A start that cannot listen ends the process with a line that says why."""
 
-    def __init__(self, description: str, factory: IProtocolFactory, reactor: IReactor) -> None:
-        """``description`` is an endpoint of Twisted's, such as ``tcp:8090:interface=127.0.0.1``."""
+    def __init__(self, key: str, description: str, factory: IProtocolFactory, reactor: IReactor) -> None:
+        """``description`` is an endpoint of Twisted's, such as ``tcp:8090:interface=127.0.0.1``, named by ``key``."""
+        self._key = key
         self._description = description
         self._factory = factory
         self._reactor = reactor
@@ -40,7 +41,7 @@ class Listener(Service):
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
-        self._port = open_port(self._description, self._factory, self._reactor)
+        self._port = open_port(self._key, self._description, self._factory, self._reactor)
 
     def stopService(self) -> Any:
         super().stopService()
@@ -55,9 +56,9 @@ class CannotListen(SystemExit, StartError):
     """
 
 
-def open_port(description: str, factory: IProtocolFactory, reactor: IReactor) -> IListeningPort:
+def open_port(key: str, description: str, factory: IProtocolFactory, reactor: IReactor) -> IListeningPort:
     """
-    Listen on an endpoint.
+    Listen on an endpoint, which the configuration has at ``key``.
 
     Raises :class:`CannotListen`: between :func:`check_free` and now, somebody else may have begun to.
     """
@@ -66,11 +67,11 @@ def open_port(description: str, factory: IProtocolFactory, reactor: IReactor) ->
     serverFromString(reactor, on_this_machine(description)).listen(factory).addCallbacks(opened.append, failures.append)
     for failure in failures:
         reason = _explained(description, failure.value or failure)
-        raise CannotListen(f"mxisd cannot start:\nserver.bind: {reason}")
+        raise CannotListen(f"mxisd cannot start:\n{key}: {reason}")
     return opened[0]
 
 
-def check_free(descriptions: Sequence[str], reactor: IReactor) -> None:
+def check_free(key: str, descriptions: Sequence[str], reactor: IReactor) -> None:
     """
     See whether one can listen on all of some endpoints now, and let go of them again.
 
@@ -86,10 +87,10 @@ def check_free(descriptions: Sequence[str], reactor: IReactor) -> None:
                 for socket_ in _sockets(_recorded(here), taken):
                     held.enter_context(socket_)
             except LookupError:
-                raise StartError(f"server.bind: {description}: systemd has handed over no such socket") from None
+                raise StartError(f"{key}: {description}: systemd has handed over no such socket") from None
             except Exception as error:
                 # Of any kind: there is OpenSSL's own for a certificate, and who knows what plugins raise.
-                raise StartError(f"server.bind: {_explained(description, error)}") from None
+                raise StartError(f"{key}: {_explained(description, error)}") from None
 
 
 def on_this_machine(description: str) -> str:

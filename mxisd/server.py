@@ -20,7 +20,7 @@ from .reactor import IReactor
 from .services import HOURLY, PeriodicService
 from .stores.build import build as build_stores
 from .threepids.build import build as build_threepids
-from .web.build import Served
+from .web.build import Served, build_inside
 from .web.build import build as build_site
 from .web.site import Site
 
@@ -31,7 +31,9 @@ def build(core: Core) -> Site:
 
     Raises :class:`~mxisd.errors.StartError` for whatever the administrator has to mend.
     """
-    return build_site(core, build_parts(core, build_notifier(core)))
+    parts = build_parts(core, build_notifier(core))
+    core.ends.listen_inside(core, build_inside(parts))
+    return build_site(core, parts)
 
 
 def build_parts(core: Core, notifier: MessageSender[Message]) -> Served:

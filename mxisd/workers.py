@@ -43,8 +43,10 @@ def check(config: Config) -> None:
 
 
 def _mistakes(config: Config) -> Iterator[str]:
-    if not config.storage.is_shared:
-        yield "storage.backend: --workers needs postgresql or redis, which processes can share; sqlite serves one"
+    if config.storage.backend != "redis":
+        yield f"storage.backend: --workers needs redis, which processes can share; {config.storage.backend} serves one"
+    if config.internal.bind:
+        yield "internal.bind: --workers does not serve it; a process of its own beside them does"
     for description in config.server.bind:
         # Workers do not see TLS settings, and the first worker to exit would delete the shared Unix socket.
         if not description.startswith("tcp:"):
@@ -78,7 +80,7 @@ class Supervisor(Service):
         """Listen, before privileges are dropped.  Raises :class:`~mxisd.listening.CannotListen`."""
         super().privilegedStartService()
         for description in self._bind:
-            self._hold(open_port(description, Factory(), self._reactor))
+            self._hold(open_port("server.bind", description, Factory(), self._reactor))
 
     def startService(self) -> None:
         super().startService()

@@ -33,6 +33,8 @@ class MemoryEnds:
 
     def listen(self, core: Core, site: IProtocolFactory) -> None: ...
 
+    def listen_inside(self, core: Core, site: IProtocolFactory) -> None: ...
+
 
 class MemoryCore(Core):
     """What a server in memory stands on: a clock to turn, and a random source that says the same each time."""

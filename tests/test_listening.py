@@ -20,7 +20,7 @@ EVERYWHERE = r"tcp:0:interface=\:\:"
 
 class EverywhereTests(TestCase):
     async def test_both_families_are_served(self) -> None:
-        listening: Any = open_port(EVERYWHERE, Factory.forProtocol(Greeter), REACTOR)
+        listening: Any = open_port("server.bind", EVERYWHERE, Factory.forProtocol(Greeter), REACTOR)
         self.addCleanup(listening.stopListening)
         for host in ("127.0.0.1", r"\:\:1"):
             self.assertEqual(await greeting(f"tcp:{host}:{listening.getHost().port}"), b"hello")
@@ -35,7 +35,7 @@ class EverywhereTests(TestCase):
             self.assertEqual(on_this_machine(other), other)
 
     def test_is_free(self) -> None:
-        check_free([EVERYWHERE], installed_reactor())
+        check_free("server.bind", [EVERYWHERE], installed_reactor())
 
 
 class Greeter(Protocol):

@@ -133,12 +133,16 @@ def _made(old: Opened, wanted: _Wanted, folder: Path, output: Output) -> Config:
     """A configuration that means what Sydent's settings did."""
     assert old.ini is not None  # noqa: S101  # for mypy
     text = translated(old.ini)
-    place = wanted.target if wanted.yes else folder / "mxisd.yaml"
+    place = folder / "mxisd.yaml"
     files.create(place, text.encode())
+    made = load_config(place)
+    if wanted.yes:
+        files.create(wanted.target, text.encode())
+        made = load_config(wanted.target)
     output.line(f"{wanted.target} {'was' if wanted.yes else 'would be'} made, with this in it:", configuration=text)
     for line in text.splitlines():
         output.line(f"  {line}")
-    return load_config(place)
+    return made
 
 
 async def _move(invocation: Invocation, old: Opened, config: Config, wanted: _Wanted, folder: Path) -> None:

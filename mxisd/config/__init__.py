@@ -38,10 +38,7 @@ from .threepid import Msisdn, Notification, ThreePid
 
 __all__ = ["NOT_BUILT", "Config", "ConfigError", "Sections", "load", "unbuilt"]
 
-NOT_BUILT: tuple[tuple[str, str], ...] = (
-    ("internal", "endpoints for the administrator"),
-    ("logging.requests", "a log of requests"),
-)
+NOT_BUILT: tuple[tuple[str, str], ...] = (("logging.requests", "a log of requests"),)
 """Keys that are known and without effect yet, sections included, and what is missing.
 
 Who builds it deletes the line here, and documents the keys."""

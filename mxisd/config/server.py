@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from ipaddress import ip_network
 from typing import Annotated, Literal
@@ -117,7 +118,20 @@ class Logging(Section):
     requests: bool = False
 
 
+# Who can reach these is on this machine, and a folder's rights say who.
+_ON_THIS_MACHINE = re.compile(r"unix:|.*:interface=(127\.[0-9.]+|\\:\\:1|localhost)(:|$)")
+
+
 class Internal(Section):
-    """``internal``: endpoints for the administrator."""
+    """``internal``: where homeservers bind and unbind addresses that they have validated themselves."""
 
     enabled: bool = False
+    bind: tuple[Endpoint, ...] = ()
+
+    def cautions(self) -> Iterable[Finding]:
+        # An old file that has it must not open something that was not there.
+        if self.enabled:
+            yield Finding("enabled", "without effect: ma1sd's lists of invites are not here")
+        for endpoint in self.bind:
+            if not _ON_THIS_MACHINE.match(endpoint):
+                yield Finding("bind", f"whoever reaches {endpoint} can bind any address to any user")

@@ -33,12 +33,16 @@ _ELSEWHERE = {
     "general.templates.path": "templates are named one by one, below threepid.medium.email.generators.template",
     "general.brand.default": "there is one set of templates, in several languages",
     "general.delete_tokens_on_bind": "invites that have ended are kept for invite.history.days",
+    "general.address_lookup_limit": "requests for lookups are limited by their size",
     "general.enable_v1_associations": "matrix.v1 is for all of version 1",
     "general.ip.blacklist": "private networks are never connected to, unless outbound.allowedNetworks has them",
     "db.db.file": "mxisd migrate reads it; ours is storage.provider.sqlite.database",
     "crypto.ed25519.signingkey": "mxisd migrate puts it into the file key.path",
     "http.federation.verifycerts": "certificates are verified, but for the servers in outbound.insecureServers",
     "http.verify_response_template": "a page of your own is named by view.session.onTokenSubmit.success",
+    "email.email.default_web_client_location": "links are in the templates",
+    "email.email.third_party_invite_username_obfuscate_characters": "see invite.fullDisplayName",
+    "email.email.third_party_invite_domain_obfuscate_characters": "see invite.fullDisplayName",
     "email.email.template": "threepid.medium.email.generators.template.session.validation, with other placeholders",
     "email.email.invite_template": "threepid.medium.email.generators.template.invite, with other placeholders",
     "email.email.subject": "the subject is in the template",
@@ -95,7 +99,7 @@ class Ini:
             for option in self._parser.options(section):
                 yield section, option
 
-    def keys(self) -> Sequence[SigningKey]:
+    def signing_keys(self) -> Sequence[SigningKey]:
         """
         The signing key; of an older Sydent it is in hexadecimal digits.
 
@@ -148,7 +152,7 @@ def translated(ini: Ini) -> str:
         if name in _COUNTERPARTS:
             for key, value in _COUNTERPARTS[name](ini):
                 _put(settings, key, value)
-        if name not in _COUNTERPARTS or name in _IN_PART:
+        if ini.get(section, option) and (name not in _COUNTERPARTS or name in _IN_PART):
             comments.append(_comment(ini, section, option, _IN_PART.get(name) or _why(name)))
     heading = f"# Made from {ini.path.name}, the settings of Sydent; docs/configuration.md says what each key means.\n"
     rest = "\n# Of Sydent's settings, these have no counterpart:\n" if comments else ""
@@ -188,7 +192,7 @@ def _required(ini: Ini) -> Settings:
         ("matrix.domain", allowed[0] if allowed else name),
         ("server.name", name),
         # Sydent has accounts for, and binds, users of any homeserver unless it is told which.
-        ("account.allow_only_trust_domains", bool(allowed)),
+        ("account.allowOnlyTrustDomains", bool(allowed)),
         ("session.policy.bind.domains", allowed or ["*"]),
         ("threepid.medium.email.connectors.smtp.host", ini.get("email", "email.smtphost", "localhost")),
         ("threepid.medium.email.connectors.smtp.port", int(ini.get("email", "email.smtpport", "25") or 25)),
@@ -215,7 +219,7 @@ def _listening(ini: Ini) -> Settings:
 def _internal(ini: Ini) -> Settings:
     port = ini.get("http", "internalapi.http.port")
     address = quoteStringArgument(ini.get("http", "internalapi.http.bind_address", "::1") or "::1")
-    return [("internal.enabled", True), ("internal.bind", [f"tcp:{port}:interface={address}"])] if port else []
+    return [("internal.bind", [f"tcp:{port}:interface={address}"])] if port else []
 
 
 def _denied(condition: str, option: str) -> Callable[[Ini], Settings]:

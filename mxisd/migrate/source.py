@@ -79,7 +79,7 @@ def _mxisd_keys(path: Path | None) -> tuple[Sequence[SigningKey], Mapping[str, s
 def _sydent(ini: Ini, keys: Path | None) -> Opened:
     path = ini.file("db", "db.file")
     tables = SQLiteTables(_existing(path, "db.file"))
-    settings = SydentSettings(load(keys) if keys else ini.keys(), ini.deletes_tokens, ini.terms_version)
+    settings = SydentSettings(load(keys) if keys else ini.signing_keys(), ini.deletes_tokens, ini.terms_version)
     return Opened(SydentServer(tables, settings), tables.name, path, ini.get("general", "server.name"), ini)
 
 

@@ -50,9 +50,20 @@ class Bindings:
         """
         server = self._check_user(user_id)
         session = await self._sessions.validated(sid, client_secret)
+        return await self._publish(session.threepid, user_id, server)
+
+    async def bind_for_server(self, threepid: ThreePid, user_id: str) -> bytes:
+        """
+        The same for an address that the user's homeserver has validated.
+
+        Raises :class:`MatrixError`: ``M_INVALID_PARAM``, ``M_FORBIDDEN``.
+        """
+        return await self._publish(threepid, user_id, self._check_user(user_id))
+
+    async def _publish(self, threepid: ThreePid, user_id: str, server: str) -> bytes:
         current = now(self._clock)
-        signed = json.encode(association(self._signer, session.threepid, user_id, current))
-        binding = Binding(threepid=session.threepid, user_id=user_id, bound_at=current, signed=signed)
+        signed = json.encode(association(self._signer, threepid, user_id, current))
+        binding = Binding(threepid=threepid, user_id=user_id, bound_at=current, signed=signed)
         await self._bindings.bind(binding, server)
         self._outbox.wake()
         return signed

@@ -31,6 +31,7 @@ from .homeserver.policy import PolicyEndpoints
 from .homeserver.profile import RolesEndpoints
 from .identity import api as identity
 from .identity.account import AccountEndpoints
+from .identity.internal import InternalEndpoints
 from .identity.invite import InviteEndpoints
 from .identity.lookup import LookupEndpoints
 from .identity.pubkey import PubkeyEndpoints
@@ -64,6 +65,11 @@ def build(core: Core, parts: Served) -> Site:
     """The HTTP server."""
     agent = agent_for(core.reactor, core.trust)
     return Site(tree(endpoints(core, parts, agent)), identity.BODY_LIMITS | appservice.BODY_LIMITS)
+
+
+def build_inside(parts: Served) -> Site:
+    """What is served to the homeserver alone, at a place that nobody else reaches."""
+    return Site(tree(InternalEndpoints(parts.threepids.bindings).endpoints()), {})
 
 
 def endpoints(core: Core, parts: Served, agent: IAgent) -> dict[str, Endpoint]:

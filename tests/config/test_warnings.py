@@ -124,8 +124,8 @@ class WarningTests(ConfigCase):
             ("hashing: {algorithms: none}", "hashing.algorithms: clients send addresses in the clear"),
             ("firebase: {database: 'https://x.org'}", "firebase: without effect: Firebase is not supported"),
             (
-                "storage: {provider: {postgresql: {database: '//localhost/ma1sd?reWriteBatchedInserts=true'}}}",
-                "storage.provider.postgresql.database: without effect here: rewritebatchedinserts",
+                "storage: {provider: {postgresql: {database: //localhost/ma1sd}}}",
+                "storage.provider.postgresql: without effect: there is no such storage",
             ),
         ]:
             told = [each for each in self.warnings(text) if not each.endswith(UNLISTED)]
@@ -261,20 +261,37 @@ class WarningTests(ConfigCase):
             ["invite.resolution.recursive: only identity stores are asked for the addresses of pending invites"],
         )
 
+    def test_who_reaches_the_internal_listener(self) -> None:
+        self.assertIn(
+            "internal.enabled: without effect: ma1sd's lists of invites are not here",
+            self.warnings("internal: {enabled: true}"),
+        )
+        for endpoint in (
+            "unix:/run/a.sock",
+            "tcp:1:interface=127.0.0.1",
+            r"tcp:1:interface=\:\:1",
+            "tcp:1:interface=localhost",
+        ):
+            self.assertEqual(self.warnings(f"internal: {{bind: '{endpoint}'}}"), [])
+        for endpoint in (
+            "tcp:1",
+            "tcp:1:interface=10.0.0.1",
+            r"tcp:1:interface=\:\:",
+            "tcp:1:interface=127.0.0.1.example",
+        ):
+            (warning,) = self.warnings(f"internal: {{bind: '{endpoint}'}}")
+            self.assertEqual(warning, f"internal.bind: whoever reaches {endpoint} can bind any address to any user")
+
 
 class UnbuiltTests(ConfigCase):
     def warned(self, text: str) -> list[str]:
         return [warning.partition(":")[0] for warning in self.config(text).warnings if "not built yet" in warning]
 
     def test_what_is_set_without_effect(self) -> None:
-        for text, key in [
-            ("internal: {enabled: true}", "internal"),
-            ("logging: {requests: true}", "logging.requests"),
-        ]:
-            self.assertEqual(self.warned(text), [key])
+        self.assertEqual(self.warned("logging: {requests: true}"), ["logging.requests"])
         self.assertEqual(
-            self.config("internal: {enabled: yes}").warnings[0],
-            "internal: accepted, but without effect: not built yet (endpoints for the administrator)",
+            self.config("logging: {requests: yes}").warnings[0],
+            "logging.requests: accepted, but without effect: not built yet (a log of requests)",
         )
 
     def test_what_is_off_anyway(self) -> None:

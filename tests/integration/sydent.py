@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.integration.mailbox import Mailbox
@@ -16,16 +17,21 @@ class Sydent:
     """
     Listens on 127.0.0.1 at ``port``, and sends its mails to ``mailbox``.
 
-    It believes homeservers on this machine, whatever their certificates.
+    It believes homeservers on this machine, whatever their certificates.  ``options`` are more of its options, by
+    section.
     """
 
-    def __init__(self, folder: Path, port: int, mailbox: Mailbox) -> None:
+    def __init__(
+        self, folder: Path, port: int, mailbox: Mailbox, options: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
         folder.mkdir()
         self.url = f"http://127.0.0.1:{port}"
         self._mailbox = mailbox
         self._client = MatrixClient(self.url)
         template = folder / "mail"
         template.write_text("From: %(from)s\nTo: %(to)s\nSubject: Token\n\n%(token)s\n")
+        invite = folder / "invite"
+        invite.write_text("From: %(from)s\nTo: %(to)s\nSubject: Invite\n\n%(token)s %(ephemeral_private_key)s\n")
         config = configparser.ConfigParser()
         config.read_dict(
             {
@@ -43,14 +49,17 @@ class Sydent:
                 "email": {
                     "email.from": "sydent@sydent.test",
                     "email.template": str(template),
+                    "email.invite_template": str(invite),
                     "email.smtphost": "127.0.0.1",
                     "email.smtpport": str(mailbox.port),
                 },
             }
         )
-        with (folder / "sydent.conf").open("w") as file:
+        config.read_dict(options or {})
+        self.config = folder / "sydent.conf"
+        with self.config.open("w") as file:
             config.write(file)
-        environment = {"SYDENT_CONF": str(folder / "sydent.conf")}
+        environment = {"SYDENT_CONF": str(self.config)}
         self.process = Process([PYTHON, "-m", "sydent.sydent"], folder / "sydent.log", environment)
         self.process.wait_until(self._client.answers)
 

@@ -71,7 +71,7 @@ class CheckTests(FolderCase):
         self.assertIn("invite.expiration.after", done.stdout.replace("aftre", ""))
 
     def test_keys_that_cannot_be_made(self) -> None:
-        done = self.run_twistd("mxisd", "--config", self.config_file(key={"path": "absent/keys"}), "--check")
+        done = self.run_twistd("mxisd", "--config", self.config_file(key={"path": "mxisd.yaml/keys"}), "--check")
         self.assertEqual((done.returncode, done.stderr), (1, ""))
         self.assertIn("absent/keys", done.stdout)
 

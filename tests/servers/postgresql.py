@@ -7,9 +7,6 @@ import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-import psycopg
 
 from tests.integration.process import Process, free_port
 from tests.servers.folder import folder
@@ -42,13 +39,6 @@ class PostgreSQL:
         # It listens before it lets anybody in.
         ask: list[str | Path] = [_binary("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         self.process.wait_until(lambda: subprocess.run(ask).returncode == 0)
-
-    def execute(self, sql: str, database: str = "postgres") -> list[tuple[Any, ...]]:
-        """Run a statement; the rows that it returns."""
-        where = f"host=127.0.0.1 port={self.port} user=postgres dbname={database}"
-        with psycopg.connect(where, autocommit=True) as connection:
-            cursor = connection.execute(sql)
-            return cursor.fetchall() if cursor.description else []
 
 
 @cache

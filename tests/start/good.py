@@ -21,6 +21,7 @@ GOOD = {
     "IPv6": Row({"server.bind": r"tcp:FREE:interface=\:\:1"}),
     "any port": Row({"server.bind": "tcp:0"}),
     "any two ports": Row({"server.bind": ["tcp:0", "tcp:0"]}),
+    "an internal listener": Row({"internal.bind": "unix:FOLDER/new.sock"}),
     "a socket": Row({"server.bind": "unix:FOLDER/new.sock"}),
     "a socket that a process has left behind": Row({"server.bind": "unix:FOLDER/stale.sock"}),
     "a socket without a lock": Row({"server.bind": "unix:FOLDER/new.sock:lockfile=0"}),
@@ -90,12 +91,6 @@ GOOD = {
     "users here": Row({"memory.enabled": True, "memory.identities": [{"username": "a", "password": "b"}]}),
     "users in a file": Row(sql("sqlite", "FOLDER/foreign.db", **{"identity.query": "SELECT 1 WHERE ? = ?"})),
     "postgresql that is away": Row(sql("postgresql", "//localhost:1/mxisd?user=a&password=b")),
-    "a storage on postgresql that is away": Row(
-        {
-            "storage.backend": "postgresql",
-            "storage.provider.postgresql": {"database": "//localhost:1/ma1sd", "username": "a", "password": "b"},
-        }
-    ),
     "mysql that is away": Row(sql("mysql", "//localhost:1/mxisd?user=a&password=b")),
     "a directory that is away": Row({"ldap": ldap(port=1)}),
     "two directories": Row({"ldap": [ldap(port=1), ldap(port=2, startTls=True)]}),

@@ -128,6 +128,7 @@ class App:
         core.use(self.homeservers)
         self.storage, self.signer = core.storage, core.signer
         parts = build_parts(core, self.mailbox)
+        self.parts = parts
         self.members = Members(self.storage.cooldowns, self.clock, told=False)
         self.proofs, self.stores, self.services = parts.policies.proofs, parts.stores, core.services
         self.endpoints = endpoints(core, parts, RequestTraversalAgent(Resource()))

@@ -8,11 +8,12 @@ from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any, Protocol
 
-from ...databases.location import parse
 from ..pool import ThreadConnector
+from .location import parse
 from .mysql import MySQL
+from .options import CONNECT_TIMEOUT
 from .postgresql import PostgreSQL
-from .query import CONNECT_TIMEOUT, Dialect
+from .query import Dialect
 
 
 class Driver(ThreadConnector[Any], Protocol):
@@ -42,8 +43,8 @@ def driver(kind: str, connection: str) -> Driver:
     """
     How to connect to a database of a kind: ``sqlite``, ``postgresql``, ``mariadb`` or ``mysql``.
 
-    Raises :class:`~mxisd.library.MissingLibrary`, and for a connection that cannot be
-    :class:`~mxisd.databases.location.BadLocation`.
+    Raises :class:`~mxisd.stores.library.MissingLibrary`, and :class:`~.location.BadLocation` for a connection that
+    cannot be.
     """
     if kind == "sqlite":
         return SQLite(connection)
