@@ -12,6 +12,7 @@ from .core import Core, DryEnds
 from .invites.build import build as build_invites
 from .limits.build import build as build_limits
 from .lookup.build import build as build_lookups
+from .net.http_server import HttpServer
 from .notify import Message, MessageSender
 from .notify.build import build as build_notifier
 from .outbox.build import build as build_outboxes
@@ -22,17 +23,16 @@ from .stores.build import build as build_stores
 from .threepids.build import build as build_threepids
 from .web.build import Served, build_inside
 from .web.build import build as build_site
-from .web.site import Site
 
 
-def build(core: Core) -> Site:
+def build(core: Core) -> HttpServer:
     """
     Put all parts together, and return what is to be served; what has to run for it is in ``core.services``.
 
     Raises :class:`~mxisd.errors.StartError` for whatever the administrator has to mend.
     """
     parts = build_parts(core, build_notifier(core))
-    core.ends.listen_inside(core, build_inside(parts))
+    core.ends.listen_inside(core, build_inside(core, parts))
     return build_site(core, parts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
@@ -23,12 +24,40 @@ from .engine.hosts import (
     client_overwrite,
     overwrite,
 )
-from .engine.section import Finding, Section, Told, Value
-from .engine.values import ExistingFile, ServerName, Text
+from .engine.section import Finding, Section, Told, Unfit, Value
+from .engine.values import ExistingFile, Positive, ServerName, Text, duration, within
 
 # On IPv6, and thereby on IPv4 too; mxisd.listening falls back on machines that have no such thing.
 EVERYWHERE = quoteStringArgument("::")
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+def _time(text: str) -> timedelta:
+    time = duration(text)
+    if not time:
+        raise Unfit("a duration of at least 1s")
+    return time
+
+
+Bytes = Annotated[int, Value(within(1024, None, "a number of bytes"))]
+Time = Annotated[timedelta, Value(_time)]
+
+
+class Limits(Section):
+    """``server.limits``: what clients may take of the HTTP server; sizes are in bytes."""
+
+    request_line: Bytes = 8 * 1024
+    head: Bytes = 32 * 1024
+    header_fields: Positive = 100
+    body: Bytes = 64 * 1024
+    large_bodies: Bytes = 64 * 1024 * 1024
+    head_timeout: Time = timedelta(seconds=10)
+    body_timeout: Time = timedelta(minutes=1)
+    idle_timeout: Time = timedelta(minutes=1)
+    unread_timeout: Time = timedelta(minutes=1)
+    connections: Positive = 1000
+    connections_per_client: Positive = 100
+    requests: Positive = 500
 
 
 class Server(Section):
@@ -40,6 +69,7 @@ class Server(Section):
     hostname: ListeningHost = ""
     bind: tuple[Endpoint, ...] = ()
     trusted_proxies: tuple[Cidr, ...] = LOOPBACK
+    limits: Limits = Limits()
 
     def resolved(self, domain: str) -> Server:
         """With what follows from the domain, and from the other keys."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
-from twisted.web.server import Request
 
-from .endpoint import Streamed, has_gone
+from ..net.http_server import HttpRequest
+from .endpoint import Streamed
 
 # Headers of one connection, and not of what goes through it.
 HOP_BY_HOP = frozenset(
@@ -27,9 +24,9 @@ class Relay(Streamed):
     def __init__(self, answer: IResponse) -> None:
         self._answer = answer
 
-    def send(self, request: Request) -> None:
+    def send(self, request: HttpRequest) -> None:
         """Pass the answer on while it comes."""
-        if not has_gone(request):
+        if not request.gone:
             length = self._answer.length
             _begin(request, self._answer, length if isinstance(length, int) and request.method != b"HEAD" else None)
         self._answer.deliverBody(_Pipe(request))
@@ -46,15 +43,15 @@ class Whole(Streamed):
     def status(self) -> int:
         return int(self._answer.code)
 
-    def send(self, request: Request) -> None:
+    def send(self, request: HttpRequest) -> None:
         """Pass the answer on."""
-        if not has_gone(request):
+        if not request.gone:
             _begin(request, self._answer, len(self.body))
             request.write(self.body)
             request.finish()
 
 
-def _begin(request: Request, answer: IResponse, length: int | None) -> None:
+def _begin(request: HttpRequest, answer: IResponse, length: int | None) -> None:
     request.setResponseCode(answer.code, answer.phrase)
     request.responseHeaders = Headers(
         {name: values for name, values in answer.headers.getAllRawHeaders() if name.lower() not in HOP_BY_HOP}
@@ -67,11 +64,11 @@ def _begin(request: Request, answer: IResponse, length: int | None) -> None:
 class _Pipe(Protocol):
     """Writes a body to a client, no faster than it is taken."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: HttpRequest) -> None:
         self._request = request
 
     def connectionMade(self) -> None:
-        if has_gone(self._request):
+        if self._request.gone:
             self._client_gone()
         else:
             self._request.notifyFinish().addErrback(self._client_gone)
@@ -81,14 +78,14 @@ class _Pipe(Protocol):
         self._request.write(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if has_gone(self._request):
+        if self._request.gone:
             return
         self._request.unregisterProducer()
         if reason.check(ResponseDone, PotentialDataLoss):
             self._request.finish()
         else:
             # What was sent is not all: the client shall not take it for that.
-            cast("ITCPTransport", self._request.transport).abortConnection()
+            self._request.abort()
 
     def _client_gone(self, _: object = None) -> None:
         if self.transport is not None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, NamedTuple
 
+from msgspec.structs import asdict
 from twisted.web.iweb import IAgent
 
 from ..accounts.build import AccountParts
 from ..appservice.build import ApplicationService
 from ..config import Config
+from ..config.server import Limits as ConfiguredLimits
 from ..core import Core
 from ..invites.invites import Invites
 from ..limits.limits import RateLimits
 from ..lookup.build import Lookups
 from ..lookup.identifiers import Identifiers
 from ..matrix.threepid import readable, redacted
+from ..net.http_server import HttpServer, Limits, Stopping
 from ..policies.build import Policies
 from ..policies.newcomers import Newcomers
 from ..stores.passwords import Passwords
@@ -45,7 +50,9 @@ from .interception.profile import ProfileInterception
 from .interception.register import RegistrationInterception
 from .pages import Pages
 from .proxy import HomeserverUrls, Proxy, agent_for
-from .site import Site, tree
+from .site import error_page, tree
+
+SECOND = timedelta(seconds=1)
 
 
 class Served(NamedTuple):
@@ -61,15 +68,29 @@ class Served(NamedTuple):
     limits: RateLimits
 
 
-def build(core: Core, parts: Served) -> Site:
+def build(core: Core, parts: Served) -> HttpServer:
     """The HTTP server."""
-    agent = agent_for(core.reactor, core.trust)
-    return Site(tree(endpoints(core, parts, agent)), identity.BODY_LIMITS | appservice.BODY_LIMITS)
+    return _server(core, endpoints(core, parts, agent_for(core.reactor, core.trust)))
 
 
-def build_inside(parts: Served) -> Site:
+def _server(core: Core, endpoints: Mapping[str, Endpoint]) -> HttpServer:
+    config = core.config.server
+    server = HttpServer(tree(endpoints), core.reactor, error_page, _limits(config.limits), config.trusted_proxies)
+    core.run(Stopping(server))
+    return server
+
+
+def _limits(configured: ConfiguredLimits) -> Limits:
+    """What clients may take, in bytes and seconds."""
+    values: dict[str, Any] = {
+        key: value / SECOND if isinstance(value, timedelta) else value for key, value in asdict(configured).items()
+    }
+    return Limits(**values)
+
+
+def build_inside(core: Core, parts: Served) -> HttpServer:
     """What is served to the homeserver alone, at a place that nobody else reaches."""
-    return Site(tree(InternalEndpoints(parts.threepids.bindings).endpoints()), {})
+    return _server(core, InternalEndpoints(parts.threepids.bindings).endpoints())
 
 
 def endpoints(core: Core, parts: Served, agent: IAgent) -> dict[str, Endpoint]:

@@ -8,10 +8,10 @@ from functools import lru_cache
 from ipaddress import ip_address
 
 from twisted.internet.address import UNIXAddress
-from twisted.web.server import Request
 
 from ..log import Logger
 from ..matrix.error import MatrixError
+from ..net.http_server import HttpRequest
 from ..net.networks import INTERNAL, Network, is_within
 
 log = Logger()
@@ -41,7 +41,7 @@ class Clients:
         self._is_trusted = lru_cache(_REMEMBERED)(self._judge)
         self._warned = False
 
-    def address(self, request: Request) -> str:
+    def address(self, request: HttpRequest) -> str:
         """
         The IP address of the client; empty behind a Unix socket.
 
@@ -57,7 +57,7 @@ class Clients:
             at = _claimed(claims.pop())
         return at
 
-    def require(self, request: Request, allowed: Collection[Network], key: str) -> None:
+    def require(self, request: HttpRequest, allowed: Collection[Network], key: str) -> None:
         """Raise :class:`MatrixError` 403 for clients in none of the networks, which are those of a key."""
         address = self.address(request)
         # Without an address it came by a Unix socket.
@@ -65,7 +65,7 @@ class Clients:
             log.warn("{address} may not ask {path}: see {key}", address=address, path=request.path.decode(), key=key)
             raise MatrixError(403, "M_FORBIDDEN", "This is not answered to this address")
 
-    def scheme(self, request: Request) -> bytes:
+    def scheme(self, request: HttpRequest) -> bytes:
         """``http`` or ``https``, as the client wrote it."""
         if self._is_trusted(self._peer(request)):
             told = request.getHeader(b"x-forwarded-proto")
@@ -73,7 +73,7 @@ class Clients:
                 return told
         return b"https" if request.isSecure() else b"http"
 
-    def _peer(self, request: Request) -> str:
+    def _peer(self, request: HttpRequest) -> str:
         peer = request.getClientAddress()
         return "" if isinstance(peer, UNIXAddress) else _read(str(peer.host))
 
@@ -91,7 +91,7 @@ class Clients:
         return STRANGER
 
 
-def _claims(request: Request) -> list[str]:
+def _claims(request: HttpRequest) -> list[str]:
     """What is said about the way of a request, the part that was added last at the end."""
     headers = request.requestHeaders
     lines = headers.getRawHeaders(b"x-forwarded-for") or headers.getRawHeaders(b"forwarded") or []

@@ -16,10 +16,11 @@ from typing import TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import NOT_DONE_YET
 
 from ..log import Logger
 from ..matrix.error import MatrixError
+from ..net.http_server import HttpRequest, IncomingBody
 from ..storage.contract import StorageUnavailable
 from ..waiting import background
 from .body import from_form, from_json, from_strings
@@ -53,7 +54,7 @@ class Streamed(ABC):
     """An answer that comes from elsewhere, and is nobody's but its sender's."""
 
     @abstractmethod
-    def send(self, request: Request) -> None:
+    def send(self, request: HttpRequest) -> None:
         """Begin to send it, or drop it if the client has gone; the request is finished when it ends."""
 
 
@@ -62,13 +63,17 @@ class Call:
 
     __slots__ = ("raw_body", "request", "user_id")
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: HttpRequest) -> None:
         self.request = request
-        # Read at once: when a client goes away, Twisted closes the file.
-        self.raw_body: bytes = request.content.read() if request.content is not None else b""
+        self.raw_body = request.body
         """The body as it came."""
         self.user_id: str | None = None
         """Whose access token came with it; ``None`` where none is asked for."""
+
+    @property
+    def passed_body(self) -> bytes | IncomingBody:
+        """The body for somebody else: while it still comes where the handler is :class:`PassingOn`."""
+        return self.raw_body if self.request.incoming is None else self.request.incoming
 
     def owner(self) -> str:
         """The user whose access token came with it, for handlers that are reached with one only."""
@@ -105,7 +110,7 @@ class Call:
 
     def segment(self, index: int = -1) -> str:
         """The last segment of the path, or another one, decoded."""
-        return (self.request.prepath or [])[index].decode("utf-8", "replace")
+        return self.request.prepath[index].decode("utf-8", "replace")
 
     def access_token(self) -> str | None:
         """The token of an ``Authorization: Bearer`` header or, as Synapse still sends it, of the query."""
@@ -113,7 +118,7 @@ class Call:
         if header is not None:
             scheme, _, token = header.partition(b" ")
             return token.strip().decode("ascii", "replace") if scheme.lower() == b"bearer" else None
-        in_query = (self.request.args or {}).get(b"access_token")
+        in_query = self.request.args.get(b"access_token")
         return in_query[0].decode("ascii", "replace") if in_query else None
 
     def accept_language(self) -> str:
@@ -135,23 +140,48 @@ class Call:
 Handler: TypeAlias = Callable[[Call], Awaitable[object]]
 
 
+class PassingOn:
+    """A handler that does not read the bodies of requests, but passes them on while they come."""
+
+    def __init__(self, handler: Handler, *, unless: Callable[[Call], bool] = lambda _: False) -> None:
+        """``unless`` tells by all but the body which requests are read after all."""
+        self._handler = handler
+        self._unless = unless
+
+    def __call__(self, call: Call) -> Awaitable[object]:
+        return self._handler(call)
+
+    def passes(self, call: Call) -> bool:
+        """Whether it passes the body of this request on."""
+        return not self._unless(call)
+
+
 class Endpoint(Resource):
     """Answers at one path.  A HEAD is a GET without the body, unless it has a handler of its own."""
 
-    def __init__(self, **methods: Handler) -> None:
+    def __init__(self, *, body_limit: int = 0, **methods: Handler) -> None:
+        """``body_limit`` is in bytes, where more may be sent than usually."""
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's resources predate annotations
         self.handlers = {name.encode(): handler for name, handler in methods.items()}
+        self._body_limit = body_limit
         if b"GET" in self.handlers:
             self.handlers.setdefault(b"HEAD", self.handlers[b"GET"])
 
-    def getChild(self, path: bytes, request: Request) -> Resource:
+    def getChild(self, path: bytes, request: HttpRequest) -> Resource:
         return NotFound()
 
-    def render(self, request: Request) -> int:
+    def takes(self, request: HttpRequest, usual: int) -> int | None:
+        """How large a body may be, or ``None`` for one that is passed on while it comes."""
+        handler = self.handlers.get(request.method)
+        if isinstance(handler, PassingOn) and handler.passes(Call(request)):
+            return None
+        return max(usual, self._body_limit)
+
+    def render(self, request: HttpRequest) -> int:
         background("an answer", self._respond(request))
         return NOT_DONE_YET
 
-    async def _respond(self, request: Request) -> None:
+    async def _respond(self, request: HttpRequest) -> None:
         try:
             result = await self._handler(request)(Call(request))
         except MatrixError as error:
@@ -171,7 +201,7 @@ class Endpoint(Resource):
             result = error_answer(MatrixError(500, "M_UNKNOWN", f"Internal error, reference {reference}"))
         send(request, result)
 
-    def _handler(self, request: Request) -> Handler:
+    def _handler(self, request: HttpRequest) -> Handler:
         method = request.method
         if method == b"OPTIONS":
             return preflight
@@ -194,7 +224,7 @@ async def unrecognized(call: Call) -> object:
 class NotFound(Endpoint):
     """There is nothing here, nor at any path below that is not named."""
 
-    def _handler(self, request: Request) -> Handler:
+    def _handler(self, request: HttpRequest) -> Handler:
         return preflight if request.method == b"OPTIONS" else unrecognized
 
 
@@ -209,26 +239,12 @@ def retry_after(error: MatrixError) -> dict[bytes, bytes]:
     return {b"Retry-After": b"%d" % -(-wait // 1000)} if isinstance(wait, int) else {}
 
 
-def has_gone(request: Request) -> bool:
-    """Whether the client has closed the connection."""
-    # Twisted takes the channel away then; its type does not tell.
-    return getattr(request, "channel", None) is None
-
-
-def send(request: Request, result: object) -> None:
+def send(request: HttpRequest, result: object) -> None:
     """Send what a handler returned, unless the client has gone."""
     if isinstance(result, Streamed):
         result.send(request)
         return
-    if has_gone(request):
+    if request.gone:
         return
     answer = result if isinstance(result, Answer) else Answer(200, JSON, msgspec.json.encode(result))
-    request.setResponseCode(answer.status)
-    headers = request.responseHeaders
-    for name, value in CORS.items():
-        headers.setRawHeaders(name, [value])
-    for name, value in answer.headers.items():
-        headers.setRawHeaders(name, [value])
-    headers.setRawHeaders(b"Content-Length", [b"%d" % len(answer.body)])
-    request.write(answer.body)
-    request.finish()
+    request.answer(answer.status, {**CORS, **answer.headers}, answer.body)

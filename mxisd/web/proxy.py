@@ -22,18 +22,18 @@ from twisted.internet.interfaces import IConsumer, IReactorTime, IStreamClientEn
 from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
-from twisted.web.server import Request
 from zope.interface import implementer
 
 from ..log import Logger
 from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, split_user_id
 from ..net.connection import host_endpoint
+from ..net.http_server import HttpRequest, IncomingBody
 from ..net.tls import Trust
 from ..reactor import IReactor
 from .answer import HOP_BY_HOP, Relay, Whole
 from .client import Clients
-from .endpoint import Call, has_gone
+from .endpoint import Call
 
 log = Logger()
 
@@ -160,7 +160,7 @@ class Proxy:
         except NotAccepted:
             return False
 
-    async def forward(self, call: Call, body: bytes, content_type: bytes | None = None) -> Relay:
+    async def forward(self, call: Call, body: bytes | IncomingBody, content_type: bytes | None = None) -> Relay:
         """
         Send a request on with a body, of this type if it is not of the client's.
 
@@ -176,14 +176,17 @@ class Proxy:
         answer = await self._ask(call, call.request.method, path(call.request), headers, body)
         return Whole(answer, await self._content(call, answer))
 
-    async def _ask(self, call: Call, method: bytes, path: bytes, headers: Headers, body: bytes) -> IResponse:
+    async def _ask(
+        self, call: Call, method: bytes, path: bytes, headers: Headers, body: bytes | IncomingBody
+    ) -> IResponse:
         request = call.request
         _, mark, query = request.uri.partition(b"?")
         if not _QUERY.fullmatch(query):
             raise MatrixError(400, "M_UNKNOWN", "The query has characters in it that have to be percent-encoded")
         url = self._homeservers.behind(_host(request)).encode("ascii") + path + mark + query
         try:
-            answer = self._agent.request(method, url, headers, _Content(body) if body else None)
+            producer = _Content(body) if isinstance(body, bytes) and body else body or None
+            answer = self._agent.request(method, url, headers, producer)
             return await while_connected(request, answer.addTimeout(HOMESERVER_TIMEOUT, self._clock))
         except Exception as error:
             raise _failed(error) from error
@@ -194,7 +197,7 @@ class Proxy:
         except Exception as error:
             raise _failed(error) from error
 
-    def _headers(self, request: Request, content_type: bytes | None = None) -> Headers:
+    def _headers(self, request: HttpRequest, content_type: bytes | None = None) -> Headers:
         """What a request says to its last receiver, and what a proxy has to say."""
         received = request.requestHeaders
         dropped = _NOT_FORWARDED.union(
@@ -211,10 +214,10 @@ class Proxy:
         return headers
 
 
-def path(request: Request) -> bytes:
+def path(request: HttpRequest) -> bytes:
     """The path of a request in the one spelling that leaves nothing to read into it.  Raises :class:`MatrixError`."""
     segments = []
-    for segment in request.prepath or []:
+    for segment in request.prepath:
         try:
             text = segment.decode()
         except UnicodeDecodeError:
@@ -227,9 +230,9 @@ def path(request: Request) -> bytes:
     return ("/" + "/".join(segments)).encode("ascii")
 
 
-async def while_connected(request: Request, result: Deferred[T]) -> T:
+async def while_connected(request: HttpRequest, result: Deferred[T]) -> T:
     """Wait for something that is given up, with ``CancelledError``, when the client goes away."""
-    if has_gone(request):
+    if request.gone:
         result.cancel()
     else:
         request.notifyFinish().addErrback(lambda _: result.cancel())
@@ -248,7 +251,7 @@ def _collected(answer: IResponse) -> Deferred[bytes]:
     return collected.addCallback(lambda _: bytes(content))
 
 
-def _host(request: Request) -> str:
+def _host(request: HttpRequest) -> str:
     hosts = request.requestHeaders.getRawHeaders(b"host") or []
     if len(hosts) != 1:
         raise MatrixError(400, "M_UNKNOWN", "The request needs one Host header")

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from msgspec import Struct, json
-from treq.testing import RequestTraversalAgent, StubTreq
+from treq.testing import RequestTraversalAgent
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
@@ -31,6 +31,7 @@ from mxisd.web.build import endpoints
 from mxisd.web.site import tree
 from tests.ends import MemoryCore
 from tests.make import clock_at
+from tests.web.client import Treq
 
 V1 = "/_matrix/identity/api/v1"
 V2 = "/_matrix/identity/v2"
@@ -132,7 +133,7 @@ class App:
         self.members = Members(self.storage.cooldowns, self.clock, told=False)
         self.proofs, self.stores, self.services = parts.policies.proofs, parts.stores, core.services
         self.endpoints = endpoints(core, parts, RequestTraversalAgent(Resource()))
-        self.client: Any = StubTreq(tree(self.endpoints))
+        self.client: Any = Treq(tree(self.endpoints))
 
 
 class AppTestCase(SynchronousTestCase):

@@ -9,8 +9,8 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
-from twisted.web.server import Request
 
+from mxisd.net.http_server import HttpRequest
 from mxisd.web.client import STRANGER, Clients
 
 LOOPBACK = ip_network("127.0.0.0/8")
@@ -33,7 +33,7 @@ class ClientTests(SynchronousTestCase):
         family: Any = IPv6Address if ":" in peer else IPv4Address
         at: IAddress = family("TCP", peer, 1234) if peer else UNIXAddress(b"/run/mxisd.sock")
         request = FakeRequest(at, Headers({header: list(lines)} if lines else {}))
-        return self.clients.address(cast("Request", request))
+        return self.clients.address(cast("HttpRequest", request))
 
     def test_what_a_trusted_proxy_writes(self) -> None:
         for written, read in {

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from twisted.internet.address import IPv4Address
-from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from mxisd.net.http_server import Limits
 from mxisd.web.endpoint import Call, Endpoint
-from mxisd.web.site import BODY_LIMIT, Site, tree
+from mxisd.web.site import error_page, tree
+from tests.net.http_server.memory import Server
+
+BODY_LIMIT = Limits().body
 
 LARGE = BODY_LIMIT * 2
-
-
-class Transport(StringTransport):
-    """A connection of a client."""
-
-    aborted = False
-
-    def abortConnection(self) -> None:
-        self.aborted = True
-        self.loseConnection()
 
 
 async def size(call: Call) -> object:
@@ -33,15 +24,11 @@ async def segment(call: Call) -> object:
 
 class BodyTests(SynchronousTestCase):
     def setUp(self) -> None:
-        site = Site(
-            tree({"/small": Endpoint(POST=size), "/large": Endpoint(POST=size)}),
-            {b"/large": LARGE},
-            reactor=Clock(),
+        self.server = Server(
+            tree({"/small": Endpoint(POST=size), "/large": Endpoint(POST=size, body_limit=LARGE)}),
+            error_page=error_page,
         )
-        self.channel = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
-        assert self.channel is not None
-        self.transport = Transport()
-        self.channel.makeConnection(self.transport)
+        self.channel, self.transport = self.server.connect()
 
     def post(self, path: str, length: int, sent: int | None = None) -> None:
         """Announce a body of a length, and send as much."""
@@ -66,7 +53,7 @@ class BodyTests(SynchronousTestCase):
     def test_connection_ends_with_a_refused_body(self) -> None:
         self.post("/small", BODY_LIMIT + 1)
         self.assertEqual(self.answer().count(b"HTTP/1.1"), 1)
-        self.assertTrue(self.transport.disconnecting)
+        self.assertTrue(self.transport.half_closed)
 
     def test_too_large_in_chunks(self) -> None:
         self.channel.dataReceived(b"POST /small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -76,7 +63,7 @@ class BodyTests(SynchronousTestCase):
         self.channel.dataReceived(b"1\r\nx\r\n")
         self.assertTrue(self.answer().startswith(b"HTTP/1.1 413 "))
         self.channel.dataReceived(b"0\r\n\r\n")
-        self.assertTrue(self.transport.disconnecting)
+        self.assertTrue(self.transport.half_closed)
 
     def test_a_client_that_goes_on_and_on(self) -> None:
         self.post("/small", 2**40, sent=0)
@@ -99,17 +86,8 @@ class BodyTests(SynchronousTestCase):
 
 class TreeTests(SynchronousTestCase):
     def get(self, path: str) -> bytes:
-        site = Site(
-            tree({"/a/{x}": Endpoint(GET=segment), "/a/b": Endpoint(GET=size), "/a/{x}/c": Endpoint(GET=segment)}),
-            {},
-            reactor=Clock(),
-        )
-        channel = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
-        assert channel is not None
-        transport = Transport()
-        channel.makeConnection(transport)
-        channel.dataReceived(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        return bytes(transport.value()).partition(b"\r\n\r\n")[2]
+        paths = {"/a/{x}": Endpoint(GET=segment), "/a/b": Endpoint(GET=size), "/a/{x}/c": Endpoint(GET=segment)}
+        return Server(tree(paths)).send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()).partition(b"\r\n\r\n")[2]
 
     def test_names_come_before_parameters(self) -> None:
         self.assertEqual(self.get("/a/b"), b'{"size":0}')

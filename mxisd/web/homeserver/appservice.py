@@ -17,7 +17,7 @@ from ..endpoint import Call, Endpoint, Handler
 V1 = "/_matrix/app/v1"
 
 # Synapse sends up to a hundred events at a time, which may have 64 KiB each.
-BODY_LIMITS = {f"{V1}/transactions/".encode(): 10 * 1024 * 1024, b"/transactions/": 10 * 1024 * 1024}
+TRANSACTION = 10 * 1024 * 1024
 
 
 class TransactionParameters(Struct):
@@ -74,7 +74,7 @@ def paths(on: AppServiceEndpoints) -> dict[str, Endpoint]:
     """All paths, those of before version 1.4 included."""
     token = on.with_token
     current = {
-        "/transactions/{txnId}": Endpoint(PUT=token(on.transaction)),
+        "/transactions/{txnId}": Endpoint(PUT=token(on.transaction), body_limit=TRANSACTION),
         "/users/{userId}": Endpoint(GET=token(on.user)),
         "/rooms/{roomAlias}": Endpoint(GET=token(on.room)),
     }

@@ -16,8 +16,8 @@ from .validate import CONFIRM, ValidateEndpoints
 V1 = "/_matrix/identity/api/v1"
 V2 = "/_matrix/identity/v2"
 
-# Paths that take many addresses at once.
-BODY_LIMITS = {f"{V1}/bulk_lookup".encode(): 1024 * 1024, f"{V2}/lookup".encode(): 1024 * 1024}
+# Of a body with many addresses, in bytes.
+MANY = 1024 * 1024
 
 
 class IdentityEndpoints(Struct, frozen=True):
@@ -49,7 +49,7 @@ def v1(on: IdentityEndpoints) -> dict[str, Endpoint]:
         V1: Endpoint(GET=status),
         f"{V1}/": Endpoint(GET=status),
         f"{V1}/lookup": Endpoint(GET=on.lookup.single),
-        f"{V1}/bulk_lookup": Endpoint(POST=on.lookup.bulk),
+        f"{V1}/bulk_lookup": Endpoint(POST=on.lookup.bulk, body_limit=MANY),
         f"{V1}/validate/email/requestToken": Endpoint(POST=validate.request_email_token),
         f"{V1}/validate/email/submitToken": Endpoint(
             GET=validate.submit_page("email"), HEAD=validate.look_at_page, POST=validate.submit("email")
@@ -92,7 +92,7 @@ def v2(on: IdentityEndpoints) -> dict[str, Endpoint]:
         f"{V2}/account/logout": Endpoint(POST=token(on.account.logout)),
         f"{V2}/terms": Endpoint(GET=on.account.terms, POST=token(on.account.accept_terms)),
         f"{V2}/hash_details": Endpoint(GET=terms(on.lookup.hash_details)),
-        f"{V2}/lookup": Endpoint(POST=terms(on.lookup.hashed)),
+        f"{V2}/lookup": Endpoint(POST=terms(on.lookup.hashed), body_limit=MANY),
         f"{V2}/validate/email/requestToken": Endpoint(POST=terms(validate.request_email_token)),
         f"{V2}/validate/msisdn/requestToken": Endpoint(POST=terms(validate.request_phone_token)),
         # Links are opened by browsers, which have no token.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ..endpoint import Endpoint
+from ..endpoint import Endpoint, PassingOn
 from .directory import DirectoryInterception
 from .invite import InviteInterception
 from .login import LoginInterception
@@ -31,7 +31,7 @@ class InterceptionEndpoints(Struct, frozen=True):
 
 def interceptions(on: InterceptionEndpoints) -> dict[str, Endpoint]:
     """The endpoints by path."""
-    forward = on.invite.forward
+    forward = PassingOn(on.invite.forward)
     search = Endpoint(POST=on.directory.search if on.directory else forward)
     login = Endpoint(GET=forward, POST=on.login.log_in if on.login else forward)
     profile = Endpoint(GET=on.profile.profile if on.profile else forward, HEAD=forward)

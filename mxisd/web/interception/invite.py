@@ -12,7 +12,7 @@ from ...matrix.threepid import InvalidAddress, ThreePid
 from ...policies.invite import Attempt, InvitePolicy
 from ...policies.proofs import Proofs
 from ..body import from_values
-from ..endpoint import Call, Handler
+from ..endpoint import Call, Handler, PassingOn
 from ..proxy import NotAccepted, Proxy
 from .body import JSON, Object, as_list, as_object, read, write
 
@@ -34,7 +34,7 @@ class InviteInterception:
 
     async def forward(self, call: Call) -> object:
         """Send a request on without judging it."""
-        return await self._proxy.forward(call, call.raw_body)
+        return await self._proxy.forward(call, call.passed_body)
 
     def invite(self, room: int) -> Handler:
         """Judge an invite to the room whose ID is at this place of the path."""
@@ -54,14 +54,17 @@ class InviteInterception:
     def event(self, room: int) -> Handler:
         """Judge an event by its type, which stands behind that place of the path at which its room stands."""
 
-        async def judge(call: Call) -> object:
+        def is_invite(call: Call) -> bool:
             # Not only where the type belongs: with an encoded slash around it, some would find it elsewhere.
-            if not any(EVENT in call.segment(index) for index in range(room + 1, 0)):
+            return any(EVENT in call.segment(index) for index in range(room + 1, 0))
+
+        async def judge(call: Call) -> object:
+            if not is_invite(call):
                 return await self.forward(call)
             body = read(call.raw_body)
             return await self._judge(call, body, call.segment(room), [None] if body else [])
 
-        return judge
+        return PassingOn(judge, unless=is_invite)
 
     async def _judge(
         self, call: Call, body: Object, room_id: str | None, invitees: Sequence[ThreePid | None]

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import json
-from treq.testing import StubTreq
-from twisted.internet import address
-from twisted.internet.testing import StringTransport
 from twisted.web.resource import Resource
 
 from mxisd.appservice.events import Event
 from mxisd.appservice.transactions import Transactions
-from mxisd.web.homeserver.appservice import BODY_LIMITS, AppServiceEndpoints, paths
-from mxisd.web.site import Site, tree
+from mxisd.web.homeserver.appservice import AppServiceEndpoints, paths
+from mxisd.web.site import tree
 from tests.appservice.case import Case
 from tests.appservice.homeserver import EXPIRY, MAIN
+from tests.net.http_server.memory import Server
+from tests.web.client import Treq
 
 V1 = "/_matrix/app/v1"
 TOKEN = "hs token"
@@ -35,7 +34,7 @@ class AppServiceTests(Case):
         self.witness = Witness()
         transactions = Transactions(self.storage.transactions, [self.witness], self.clock)
         self.tree: Resource = tree(paths(AppServiceEndpoints(transactions, self.users, TOKEN)))
-        self.client: Any = StubTreq(self.tree)
+        self.client: Any = Treq(self.tree)
 
     def request(self, method: str, path: str, authorization: str | None = f"Bearer {TOKEN}", body: Any = None) -> Any:
         """Status and JSON."""
@@ -119,11 +118,7 @@ class AppServiceTests(Case):
     def test_a_transaction_may_be_large(self) -> None:
         for path, status in ((f"{V1}/transactions/1", b"200"), ("/transactions/2", b"200"), (f"{V1}/ping", b"413")):
             body = json.encode({"events": [self.event() | {"content": {"body": "x" * 60_000}}] * 50})
-            channel = Site(self.tree, BODY_LIMITS, reactor=self.clock).buildProtocol(
-                address.IPv4Address("TCP", "127.0.0.1", 1234)
-            )
-            transport = StringTransport()
-            channel.makeConnection(transport)
+            channel, transport = Server(self.tree).connect()
             method = b"POST" if path.endswith("ping") else b"PUT"
             head = b"%s %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n"
             channel.dataReceived(head % (method, path.encode(), TOKEN.encode(), len(body)))

@@ -1,7 +1,6 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from treq.testing import StubTreq
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,6 +13,7 @@ from mxisd.stores.stores import Stores
 from mxisd.web.homeserver.policy import PATH, PolicyEndpoints
 from mxisd.web.site import tree
 from tests.storage.inline import storage_in_memory
+from tests.web.client import Treq
 
 RULES = (Rule(action="deny", address=("*@rival.example",)), Rule(action="deny", room=("!closed:*",)))
 
@@ -22,7 +22,7 @@ class PolicyTests(SynchronousTestCase):
     def setUp(self) -> None:
         policy, clock = InvitePolicy(Policy(rules=RULES), Stores([])), Clock()
         self.proofs = Proofs(storage_in_memory().cooldowns, clock)
-        self.client: Any = StubTreq(tree(PolicyEndpoints(policy, self.proofs, "secret").endpoints()))
+        self.client: Any = Treq(tree(PolicyEndpoints(policy, self.proofs, "secret").endpoints()))
 
     def is_proven(self, address: str) -> bool:
         attempt = Attempt("@alice:example.org", "!room:example.org", email(address))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import json
-from treq.testing import StubTreq
 
 from mxisd.matrix import signing
 from mxisd.matrix.threepid import email
@@ -13,6 +12,7 @@ from mxisd.web.identity.internal import InternalEndpoints
 from mxisd.web.site import tree
 from tests.make import invite, result
 from tests.web.app import DOMAIN, V1, V2, AppTestCase, Response
+from tests.web.client import Treq
 
 ALICE = "@alice:example.org"
 ASKED = {"medium": "email", "address": "Alice@Example.com", "mxid": ALICE}
@@ -22,7 +22,7 @@ INTERNAL = "/_matrix/identity/internal"
 class InternalTests(AppTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.client: Any = StubTreq(tree(InternalEndpoints(self.app.parts.threepids.bindings).endpoints()))
+        self.client: Any = Treq(tree(InternalEndpoints(self.app.parts.threepids.bindings).endpoints()))
 
     def ask(self, action: str, **changes: object) -> Response:
         asked = json.encode(ASKED | changes)

@@ -7,7 +7,6 @@ from itertools import count
 from typing import Any
 
 from msgspec import json
-from treq.testing import StubTreq
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -26,6 +25,7 @@ from tests.lookup.book import ALICE, email
 from tests.make import result
 from tests.matrix.fakes import FakeHttp, answer
 from tests.web.app import Mailbox
+from tests.web.client import Treq
 
 ANNA = email("anna")
 # Only other servers know her.
@@ -63,7 +63,7 @@ class RequesterTests(SynchronousTestCase):
             parts.lookups.recursion, parts.lookups.hashed, Clients(trusted), parts.limits, bulk=bulk
         )
         inviting = InviteEndpoints(parts.invites, Clients(trusted), core.signer, "https://id.example.org")
-        self.client: Any = StubTreq(
+        self.client: Any = Treq(
             tree(
                 {
                     "/lookup": Endpoint(GET=endpoints.single),

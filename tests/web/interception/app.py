@@ -13,7 +13,6 @@ from typing import Any, cast
 
 from msgspec import Struct
 from treq.testing import RequestTraversalAgent
-from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
@@ -33,8 +32,9 @@ from mxisd.policies.build import build as build_policies
 from mxisd.server import build_parts
 from mxisd.stores.stores import Stores
 from mxisd.web.build import Served, endpoints
-from mxisd.web.site import Site, tree
+from mxisd.web.site import error_page, tree
 from tests.ends import MemoryCore
+from tests.net.http_server.memory import Server
 from tests.web.app import Homeservers, Mailbox
 
 ONLY_STAFF = InvitePolicyConfiguration(if_sender=IfSender(has_role=("staff",)))
@@ -147,8 +147,8 @@ class InterceptionTestCase(SynchronousTestCase):
         self.agent = RequestTraversalAgent(self.homeserver)
 
     @cached_property
-    def site(self) -> Site:
-        return Site(tree(endpoints(self.core, self.parts, self.agent)), {}, reactor=self.clock)
+    def server(self) -> Server:
+        return Server(tree(endpoints(self.core, self.parts, self.agent)), error_page=error_page)
 
     @cached_property
     def core(self) -> Core:
@@ -181,16 +181,16 @@ class InterceptionTestCase(SynchronousTestCase):
 
     def connect(self, peer: str = "127.0.0.1") -> tuple[Any, StringTransport]:
         """A connection to mxisd, and what it writes there."""
-        transport = StringTransport(peerAddress=IPv4Address("TCP", peer, 4711))
-        channel = self.site.buildProtocol(transport.getPeer())
-        channel.makeConnection(transport)
-        return channel, transport
+        return self.server.connect(peer)
 
     def raw(self, data: bytes, peer: str = "127.0.0.1") -> Response:
         """Send these bytes, and nothing else."""
         channel, transport = self.connect(peer)
         channel.dataReceived(data)
-        self.agent.flush()
+        for _ in range(3):
+            self.server.turn()
+            self.agent.flush()
+        channel.connectionLost()
         parsed = HTTPResponse(cast("socket.socket", _Bytes(transport.value())), method=data.partition(b" ")[0].decode())
         parsed.begin()
         return Response(parsed.status, parsed.reason, parsed.headers, parsed.read())
