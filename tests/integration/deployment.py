@@ -30,12 +30,15 @@ class Deployment:
     Synapse and mxisd behind one nginx at ``url``, a name server, and a mail server.
 
     With ``policies``, more sections of mxisd.yaml, mxisd stands in front of Synapse, which itself asks it too.  With
-    ``application_service``, more sections too, it is Synapse's application service.  ``folder`` is where they keep
-    their data.
+    ``application_service``, more sections too, it is Synapse's application service; ``sections`` change neither.
+    ``folder`` is where they keep their data.
     """
 
     def __init__(
-        self, policies: Mapping[str, Any] | None = None, application_service: Mapping[str, Any] | None = None
+        self,
+        policies: Mapping[str, Any] | None = None,
+        application_service: Mapping[str, Any] | None = None,
+        sections: Mapping[str, Any] | None = None,
     ) -> None:
         for program in ("nginx", str(SYNAPSE_PYTHON)):
             installed(program)
@@ -93,6 +96,7 @@ class Deployment:
                     "nameservers": [self.names.address],
                 },
                 **(policies or {}),
+                **(sections or {}),
                 **as_application_service(application_service, synapse_url, f"http://127.0.0.1:{mxisd_port}"),
             },
         )

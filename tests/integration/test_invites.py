@@ -101,6 +101,16 @@ def deployment() -> WithPeople:
     return made
 
 
+def memberships(user: User, room: str, member: str) -> list[str]:
+    """What a member of a room was, the latest last, as a user sees it."""
+    events = user.homeserver.get(f"{CLIENT}/rooms/{quote(room)}/messages", {"dir": "f", "limit": "1000"})["chunk"]
+    return [
+        event["content"]["membership"]
+        for event in events
+        if event["type"] == "m.room.member" and event["state_key"] == member
+    ]
+
+
 class Case(SynapseCase):
     here: WithPeople
 
@@ -108,13 +118,7 @@ class Case(SynapseCase):
         self.here = deployment()
 
     def memberships(self, user: User, room: str, member: str) -> list[str]:
-        """What a member of a room was, the latest last."""
-        events = user.homeserver.get(f"{CLIENT}/rooms/{quote(room)}/messages", {"dir": "f", "limit": "1000"})["chunk"]
-        return [
-            event["content"]["membership"]
-            for event in events
-            if event["type"] == "m.room.member" and event["state_key"] == member
-        ]
+        return memberships(user, room, member)
 
     def third_party_invites(self, user: User, room: str) -> dict[str, Any]:
         """The contents of the invites of addresses, by their tokens."""

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mxisd.config import Config
 from mxisd.config.lookup import Bridge, Federation, Lookup, Recursive
 from mxisd.config.matrix import Matrix
+from mxisd.matrix.hashing import digest
 from mxisd.net.networks import Network
 from mxisd.server import build_parts
 from mxisd.web.client import Clients
@@ -106,6 +107,11 @@ class RequesterTests(SynchronousTestCase):
     def test_by_the_address_of_the_client(self) -> None:
         self.assertTrue(self.is_found("10.1.2.3"))
         self.assertFalse(self.is_found("192.0.2.1"))
+
+    def test_what_another_server_says_is_not_found_by_hash(self) -> None:
+        self.assertTrue(self.is_given("/v2/store-invite", ["10.1.2.3"]))
+        (pepper,) = result(self.storage.hashes.peppers())
+        self.assertEqual(result(self.storage.hashes.find(pepper.pepper, [digest(ANNA, pepper.pepper)])), {})
 
     def test_what_the_client_claims_itself_does_not_count(self) -> None:
         self.assertFalse(self.is_found("10.1.2.3, 192.0.2.1"))
