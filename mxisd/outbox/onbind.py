@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
+from msgspec import json
 from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 
@@ -33,6 +34,8 @@ _AGAIN = (408, 425, 429)
 # the invite here, and have this much time for it.
 _NOT_THERE = (403, 404)
 _UNTIL_THERE = MINUTE
+# Error codes of answers that no homeserver has given, or one that does not know the path: none at all is the first.
+_OF_NO_HOMESERVER = ("", "M_UNRECOGNIZED")
 # The other form of a Retry-After header, a date, is not for us.
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
@@ -108,18 +111,33 @@ class OnbindDelivery:
 
 
 def judge(answer: HttpResponse) -> Outcome:
-    """What a homeserver's answer means for the delivery."""
+    """
+    What an answer means for the delivery.
+
+    Only a homeserver's own words are final: a page is from a proxy, and so may be the answer that a path is not known.
+    """
     if 200 <= answer.status < 300:
-        return Outcome("done", str(answer.status))
+        return _judge_success(answer)
     error = read_error(answer.body)
     text = f"{answer.status} {error.errcode} {error.error}".strip()[:MAX_TEXT]
     if answer.status in _GATEWAY_TIMEOUTS:
         return Outcome("lost", text)
     if answer.status == 500:
         return Outcome("error", text)
-    if 400 <= answer.status < 500 and answer.status not in _AGAIN:
+    if 400 <= answer.status < 500 and answer.status not in _AGAIN and error.errcode not in _OF_NO_HOMESERVER:
         return Outcome("refused", text)
     return Outcome("later", text, retry_after=_retry_after(answer, error))
+
+
+def _judge_success(answer: HttpResponse) -> Outcome:
+    try:
+        body = json.decode(answer.body)
+    except (ValueError, RecursionError):
+        # Nothing at all is what some homeserver may say that has done its work.
+        return Outcome("later" if answer.body.strip() else "lost", f"{answer.status}, but no JSON")
+    if not isinstance(body, dict):
+        return Outcome("lost", f"{answer.status}, but no JSON object")
+    return Outcome("done", str(answer.status))
 
 
 def _retry_after(answer: HttpResponse, error: ErrorBody) -> int:

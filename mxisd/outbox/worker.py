@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -66,6 +67,7 @@ class OutboxWorker(Service):
         self._per_destination = per_destination
         self._at_once = at_once
         self._under_way: dict[str, tuple[Delivery, Deferred[None]]] = {}
+        self._working: Deferred[None] = Deferred()
         self._due = Alarm(clock)
         self._renewal = task.LoopingCall(lambda: Deferred.fromCoroutine(self._renew()))
         self._renewal.clock = clock
@@ -77,14 +79,15 @@ class OutboxWorker(Service):
     def startService(self) -> None:
         super().startService()
         self._renewal.start(LEASE / 3000, now=False)
-        background(f"the delivery ({self._courier.kind})", self._work())
+        self._working = background(f"the delivery ({self._courier.kind})", self._work())
 
     def stopService(self) -> Deferred[Any]:
         """Begin nothing more, and let what is under way come to an end, if that does not take long."""
         super().stopService()
         self.wake()
         patience: Deferred[Any] = task.deferLater(self._clock, STOP_TIMEOUT)
-        ended: Deferred[Any] = DeferredList([attempt for _, attempt in self._under_way.values()])
+        # A claim that is under way is given back, as long as there is a store.
+        ended: Deferred[Any] = DeferredList([self._working, *(attempt for _, attempt in self._under_way.values())])
         either = DeferredList([ended, patience], fireOnOneCallback=True, consumeErrors=True)
         return either.addCallback(self._stopped, patience)
 
@@ -103,6 +106,9 @@ class OutboxWorker(Service):
             current = now(self._clock)
             busy = Counter(delivery.destination for delivery, _ in self._under_way.values())
             claimed = await self._outbox.claim(self._courier.kind, current, LEASE, room, busy, self._per_destination)
+            if not self.running:
+                await self._give_back(claimed.deliveries)
+                break
             for delivery in claimed.deliveries:
                 self._begin(delivery, claimed.invites.get(delivery.token or ""))
             if claimed.next_due is None:
@@ -113,6 +119,11 @@ class OutboxWorker(Service):
                 break
         # Nothing is queued, or all that is due waits for something under way, whose end wakes us.
         return POLL
+
+    async def _give_back(self, deliveries: Sequence[Delivery]) -> None:
+        """What was claimed while the service stopped was not begun: whoever comes next has it at once."""
+        for delivery in deliveries:
+            await self._outbox.retry(delivery, now(self._clock), delivery.answer or "")
 
     def _begin(self, delivery: Delivery, invite: Invite | None) -> None:
         attempt = background(f"the {delivery.kind} delivery {delivery.id}", self._attempt(delivery, invite))

@@ -28,7 +28,7 @@ INVITE = invite(email("bob@example.com"), token="token", room_id="!opaque", send
 
 
 def answer(status: int, body: object = None, **headers: str) -> HttpResponse:
-    raw = body if isinstance(body, bytes) else json.encode(body or {})
+    raw = body if isinstance(body, bytes) else json.encode({} if body is None else body)
     return HttpResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
 
 
@@ -134,9 +134,9 @@ class OnbindTests(SynchronousTestCase):
             self.assertEqual(outcome.what, "refused")
             self.assertIn("Could not find invite", outcome.answer)
             invite = structs.replace(INVITE, created=now(self.clock))
-        self.server.answer = answer(400)
+        self.server.answer = answer(400, {"errcode": "M_UNKNOWN"})
         self.assertEqual(result(deliver(self.delivery(), invite)).what, "refused")
-        self.server.answer = answer(403)
+        self.server.answer = answer(403, {"errcode": "M_FORBIDDEN"})
         self.assertEqual(self.deliver(token=None).what, "refused")
 
     def test_who_has_accepted_meanwhile_is_not_told_of(self) -> None:
@@ -186,7 +186,8 @@ class JudgementTests(SynchronousTestCase):
             (524, "lost"),
             (525, "later"),
         ]:
-            self.assertEqual(judge(answer(status)).what, what, status)
+            error = {"errcode": "M_FORBIDDEN", "error": "x"} if status >= 300 else {}
+            self.assertEqual(judge(answer(status, error)).what, what, status)
 
     def test_keeps_what_was_said(self) -> None:
         body = {"errcode": "M_FORBIDDEN", "error": "Could not find invite"}
@@ -194,6 +195,33 @@ class JudgementTests(SynchronousTestCase):
         self.assertEqual(judge(answer(502, b"<html>Bad Gateway</html>")).answer, "502")
         self.assertEqual(judge(answer(403, {"error": 7})).answer, "403")
         self.assertEqual(len(judge(answer(403, {"error": "x" * 9999})).answer), MAX_TEXT)
+
+    def test_what_no_homeserver_says_is_not_final(self) -> None:
+        page = b"<html><title>404 Not Found</title></html>"
+        bodies: list[object] = [page, b"", {}, [], {"error": "no such route"}, {"errcode": 7}, b"\xff", b"[" * 10_000]
+        for status in (400, 401, 403, 404, 405, 413, 415):
+            for body in (*bodies, {"errcode": "M_UNRECOGNIZED", "error": "Unrecognized request"}):
+                self.assertEqual(judge(answer(status, body)).what, "later", (status, body))
+
+    def test_a_success_is_what_a_homeserver_says(self) -> None:
+        page = b"<html>We are back in an hour.</html>"
+        for body, what in [
+            ({}, "done"),
+            ({"more": 1}, "done"),
+            (b' {"a": 1}\n', "done"),
+            (page, "later"),
+            (b"OK", "later"),
+            (b"{", "later"),
+            (b"\xff\xfe", "later"),
+            # Whoever says so little may have acted.
+            (b"", "lost"),
+            (b" ", "lost"),
+            (b"[]", "lost"),
+            (b"null", "lost"),
+            (b'"ok"', "lost"),
+        ]:
+            for status in (200, 202):
+                self.assertEqual(judge(answer(status, body)).what, what, body)
 
     def test_how_long_to_wait(self) -> None:
         self.assertEqual(judge(answer(429, {"retry_after_ms": 1500})).retry_after, 1500)

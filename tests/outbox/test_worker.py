@@ -55,12 +55,17 @@ class Flaky:
     def __init__(self, outbox: Any) -> None:
         self._outbox = outbox
         self.away = False
+        self.held: Deferred[None] | None = None
+        """What the answers to claims wait for."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         async def call(*arguments: Any) -> Any:
             if self.away:
                 raise StorageUnavailable("gone fishing")
-            return await getattr(self._outbox, name)(*arguments)
+            answer = await getattr(self._outbox, name)(*arguments)
+            if name == "claim" and self.held is not None:
+                await self.held
+            return answer
 
         return call
 
@@ -354,6 +359,29 @@ class DeliveryTests(Case):
         self.pass_time(STOP_TIMEOUT)
         self.successResultOf(stopped)
         self.assertEqual(self.stored(), [("queued", 1, None)])
+
+    def test_a_claim_that_is_under_way_at_a_stop_is_given_back(self) -> None:
+        self.outbox.held = Deferred()
+        self.queue()
+        stopped = self.deliveries.stopService()
+        self.assertNoResult(stopped)
+        self.outbox.held.callback(None)
+        self.successResultOf(stopped)
+        self.assertEqual(self.other.attempts, [])
+        self.outbox.held = None
+        # The next process takes it at once, and no attempt has been lost.
+        self.deliveries = self.worker()
+        self.deliveries.startService()
+        (attempt,) = self.other.attempts
+        self.assertEqual(attempt.lost, 0)
+
+    def test_a_stop_does_not_wait_for_ever_for_a_claim(self) -> None:
+        self.outbox.held = Deferred()
+        self.queue()
+        stopped = self.deliveries.stopService()
+        self.pass_time(STOP_TIMEOUT)
+        self.successResultOf(stopped)
+        self.assertEqual(self.other.attempts, [])
 
     def test_a_stop_with_nothing_under_way_is_immediate(self) -> None:
         self.successResultOf(self.deliveries.stopService())
