@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ONBIND = "/_matrix/federation/v1/3pid/onbind"
 
@@ -40,10 +40,15 @@ class Outcome(NamedTuple):
 
 
 class OnbindLog:
-    """Listens on 127.0.0.1 at ``port``, takes ``pause`` seconds for each answer, and keeps all ``arrivals``."""
+    """
+    Listens on 127.0.0.1 at ``port``, and takes ``pause`` seconds for each answer.
+
+    It keeps all ``arrivals``, and the ``bodies`` of the requests.
+    """
 
     def __init__(self, pause: float) -> None:
         self.arrivals: list[Arrival] = []
+        self.bodies: list[Any] = []
         log = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -52,6 +57,7 @@ class OnbindLog:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if self.path == ONBIND:
+                    log.bodies.append(body)
                     now = time.monotonic()
                     log.arrivals += [Arrival(now, each["signed"]["token"], each["room_id"]) for each in body["invites"]]
                 time.sleep(pause)

@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 from tests.integration.process import Process, free_port
 from tests.servers.folder import folder
 
 _BINARIES = "/usr/lib/postgresql/*/bin"
+_serial = count(1)
 
 
 class PostgreSQL:
@@ -39,6 +41,23 @@ class PostgreSQL:
         # It listens before it lets anybody in.
         ask: list[str | Path] = [_binary("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         self.process.wait_until(lambda: subprocess.run(ask).returncode == 0)
+
+    def load(self, dump: Path) -> str:
+        """Make a database of what pg_dump wrote; returns its name."""
+        name = f"dump{next(_serial)}"
+        self.run("postgres", f"CREATE DATABASE {name}")
+        with dump.open() as file:
+            subprocess.run(self._psql(name), stdin=file, check=True, capture_output=True)
+        return name
+
+    def run(self, database: str, *statements: str) -> None:
+        """Run SQL in a database."""
+        commands = [part for statement in statements for part in ("-c", statement)]
+        subprocess.run([*self._psql(database), *commands], check=True, capture_output=True)
+
+    def _psql(self, database: str) -> list[str | Path]:
+        address: list[str | Path] = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database]
+        return [_binary("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *address]
 
 
 @cache
