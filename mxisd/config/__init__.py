@@ -148,11 +148,11 @@ class Sections(Section):
         by_smtp = self.notification.sends("email") == "raw" and email.connector == "smtp"
         if by_smtp and not email.connectors.smtp.host:
             yield Finding("threepid.medium.email.connectors.smtp.host", "not set: no email can be sent")
-        unset = "has no handler, as in mxisd, where those that are set replaced the defaults: nothing is sent to"
+        unset = "not set, and what is set replaces the defaults, as in mxisd: without handler, no"
         if "email" not in self.notification.handler:
-            yield Finding("notification.handler", f"email {unset} it; write email: raw")
+            yield Finding("notification.handler.email", f"{unset} emails are sent; write email: raw")
         if "msisdn" not in self.notification.handler and self.threepid.medium.msisdn != Msisdn():
-            yield Finding("notification.handler", f"msisdn {unset} it; write msisdn: raw")
+            yield Finding("notification.handler.msisdn", f"{unset} text messages are sent; write msisdn: raw")
         yield from self._forwarding()
         if not self.matrix.homeserver.url and not self.dns.overwrite.homeserver.client:
             missing = "without matrix.homeserver.url mxisd does not stand in front of the homeserver"

@@ -102,8 +102,8 @@ def _domains(register: Register) -> Iterator[str]:
         patterns = [pattern for pattern in lists.domain.whitelist if pattern.startswith((".", "*"))]
         if patterns:
             yield (
-                f"register.policy.threepid.{medium}.domain.whitelist: {', '.join(patterns)} lets register who has an"
-                " address in a domain below: mxisd said so too, but let in nobody from there"
+                f"register.policy.threepid.{medium}.domain.whitelist: who has an address in a domain below"
+                f" {', '.join(patterns)} may register; mxisd said so too, but let in nobody from there"
             )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from email.headerregistry import Address
 from email.message import EmailMessage
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..clock import Random
 from ..config import Config, ConfigError
-from ..config.threepid import HttpGateway, SendGridMessage, Templates
+from ..config.threepid import Email, HttpGateway, Msisdn, SendGridMessage, Templates
 from ..core import Core
 from ..errors import about
 from ..matrix.ids import is_ip_literal, split_server_name
@@ -38,7 +38,7 @@ from .template import (
     logged,
     placeholders,
     read,
-    unknown_placeholders,
+    tell_unknown,
 )
 from .twilio import TwilioConnector
 
@@ -71,6 +71,7 @@ def build_notifier(
     Raises :class:`~mxisd.notify.template.TemplateError`, :class:`ConfigError`.
     """
     channels: dict[str, Channel[Any]] = {}
+    warn = _once(warn)
     mail = _mail_connector(config, reactor, http, random, trace)
     if mail is not None:
         channels[EMAIL] = Channel(mail_site(config), mail_templates(config, warn), mail)
@@ -112,7 +113,7 @@ def mail_templates(config: Config, warn: Warn = logged) -> dict[Kind, Translatio
             found[kind] = Translations(_as_of_old(kind, _sendgrid_template(kind, messages[kind], known, warn)))
         else:
             path = own.get(kind) or _BUILT_IN / "email" / f"{_BUILT_IN_NAMES[kind]}.eml"
-            key = f"threepid.medium.email.generators.template.{_key(kind)}"
+            key = f"threepid.medium.email.generators.template.{_key(kind, config.threepid.medium.email)}"
             with about(key):
                 load = partial(MailTemplate.load, names=known, warn=_telling(warn, key))
                 found[kind] = _translations(kind, path, load)
@@ -125,7 +126,7 @@ def text_templates(config: Config, warn: Warn = logged) -> dict[Kind, Translatio
     found: dict[Kind, Translations[Template[str]]] = {}
     for kind, known in names(ThreePid(MSISDN, "15551234567"), text_site(config)).items():
         path = own.get(kind) or _BUILT_IN / "sms" / f"{_BUILT_IN_NAMES[kind]}.txt"
-        key = f"threepid.medium.msisdn.generators.template.{_key(kind)}"
+        key = f"threepid.medium.msisdn.generators.template.{_key(kind, config.threepid.medium.msisdn)}"
         with about(key):
             load = partial(TextTemplate.load, names=known, warn=_telling(warn, key))
             found[kind] = _translations(kind, path, load)
@@ -146,9 +147,12 @@ def _files(templates: Templates) -> dict[Kind, Path]:
     return {kind: path for kind, path in given.items() if path is not None}
 
 
-def _key(kind: Kind) -> str:
+def _key(kind: Kind, medium: Email | Msisdn) -> str:
     """Where a template is configured."""
-    return "reminder" if kind == "invite.reminder" else kind
+    if kind != "invite.reminder":
+        return kind
+    templates = medium.generators.template
+    return "invite" if templates.invite and not templates.reminder else "reminder"
 
 
 def _by_sendgrid(config: Config) -> bool:
@@ -169,22 +173,25 @@ def _sendgrid_messages(config: Config) -> dict[Kind, SendGridMessage]:
 
 
 def _sendgrid_template(kind: Kind, message: SendGridMessage, known: frozenset[str], warn: Warn) -> MailTemplate:
-    key = f"notification.handlers.sendgrid.templates.{kind}"
+    key = f"notification.handlers.sendgrid.templates.{kind.removesuffix('.reminder')}"
     subject = message.subject or ""
     bodies = []
-    for unknown in unknown_placeholders(f"{key}.subject", subject, subject, known):
-        warn(unknown)
+    tell_unknown(f"{key}.subject", subject, subject, known, warn)
     for path in (message.body.text, message.body.html):
         with about(f"{key}.body"):
             body = read(path) if path else ""
-        for unknown in unknown_placeholders(path or "", body, body, known):
-            warn(f"{key}.body: {unknown}")
+        tell_unknown(path or "", body, body, known, _telling(warn, f"{key}.body"))
         bodies.append(body)
     return MailTemplate.of(subject, *bodies)
 
 
 def _translations(kind: Kind, path: Path, load: Callable[[Path], Template[T]]) -> Translations[Template[T]]:
     return Translations.load(path, lambda file: _as_of_old(kind, load(file)))
+
+
+def _once(warn: Warn) -> Warn:
+    """Says nothing again: reminders may be made of the template of invites."""
+    return lru_cache(warn)
 
 
 def _telling(warn: Warn, key: str) -> Warn:

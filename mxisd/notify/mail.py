@@ -19,7 +19,7 @@ from html import escape
 from pathlib import Path
 from typing import Protocol
 
-from .template import TemplateError, Warn, fill, logged, read, unknown_placeholders
+from .template import TemplateError, Warn, fill, logged, read, tell_unknown
 
 # Lines end as SMTP requires, and what is not ASCII is encoded, so that every server can pass it on.
 POLICY = policy.SMTP.clone(cte_type="7bit")
@@ -50,8 +50,7 @@ class MailTemplate:
             warn(f"{path}: has no Subject header, and neither will the emails have a subject")
         template = cls(headers, _body(path, message))
         for text in template.texts():
-            for unknown in unknown_placeholders(path, source, text, names):
-                warn(unknown)
+            tell_unknown(path, source, text, names, warn)
         return template
 
     @classmethod

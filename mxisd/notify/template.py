@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Generic, Protocol, TypeAlias, TypeVar
@@ -58,8 +59,7 @@ class TextTemplate:
     def load(cls, path: Path, names: Collection[str], warn: Warn = logged) -> TextTemplate:
         """Read a file in which the named values may occur.  Raises :class:`TemplateError`."""
         text = read(path)
-        for unknown in unknown_placeholders(path, text, text, names):
-            warn(unknown)
+        tell_unknown(path, text, text, names, warn)
         return cls(text)
 
     def texts(self) -> Iterable[str]:
@@ -138,20 +138,27 @@ def read(path: Path) -> str:
 def check(path: Path | str, source: str, text: str, names: Collection[str]) -> None:
     """Refuse what :func:`unknown_placeholders` finds.  Raises :class:`TemplateError`."""
     for unknown in unknown_placeholders(path, source, text, names):
-        raise TemplateError(unknown)
+        raise TemplateError(f"{unknown}; there are {', '.join(sorted(names))}")
+
+
+def tell_unknown(path: Path | str, source: str, text: str, names: Collection[str], warn: Warn) -> None:
+    """Warn of what :func:`unknown_placeholders` finds."""
+    for unknown in unknown_placeholders(path, source, text, names):
+        near = get_close_matches(unknown.rpartition(" ")[2], [f"%{name}%" for name in names], n=1)
+        warn(f"{unknown}, which is sent as it is" + (f"; did you mean {near[0]}?" if near else ""))
 
 
 def unknown_placeholders(path: Path | str, source: str, text: str, names: Collection[str]) -> Iterator[str]:
     """
     A message for each placeholder in a text for which there is no value: ``names`` are those that have one.
 
-    ``source`` is the whole file, to find the line number.
+    ``source`` is the whole file, to find the line number.  The message ends with the placeholder.
     """
     for name in dict.fromkeys(placeholders(text)):
         if name not in names:
             before, found, _ = source.partition(f"%{name}%")
             where = f"{path}, line {before.count(chr(10)) + 1}" if found else str(path)
-            yield f"{where}: unknown placeholder %{name}%; there are {', '.join(sorted(names))}"
+            yield f"{where}: unknown placeholder %{name}%"
 
 
 def placeholders(text: str) -> Iterator[str]:

@@ -371,21 +371,15 @@ class YamlTests(ConfigCase):
         )
         self.assertEqual((config.server.port, config.server.name), (8090, "example.org"))
         self.assertEqual(config.ldap[0].filter, "(c=d)")
-        no_effect = "only the last counts, and the first has no effect, as in mxisd"
+        last = "only the last counts, as in mxisd"
         self.assertEqual(
             config.warnings[:5],
             (
-                f"server.port: given twice (lines 4 and 6): {no_effect}",
-                f"server.port: given twice (lines 6 and 7): {no_effect}",
-                f"ldap[0].filter: given twice (lines 8 and 8): {no_effect}",
-                (
-                    "server: given twice (lines 3 and 9): only the last counts: "
-                    "name, port of the first have no effect, as in mxisd"
-                ),
-                (
-                    "server: given twice (lines 9 and 10): only the last counts: "
-                    "hostname, trustedProxies of the first have no effect, as in mxisd"
-                ),
+                f"server.port: given twice (lines 4 and 6): {last}",
+                f"server.port: given twice (lines 6 and 7): {last}",
+                f"ldap[0].filter: given twice (lines 8 and 8): {last}",
+                f"server: given twice (lines 3 and 9): {last}; without effect: name, port",
+                f"server: given twice (lines 9 and 10): {last}; without effect: hostname, trustedProxies",
             ),
         )
 

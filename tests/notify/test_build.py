@@ -216,7 +216,7 @@ class BuildTests(ConfigCase, TestCase):
         build_notifier(config, reactor, self.web, os.urandom, warn=said.append)
         key = "threepid.medium.email.generators.template.session.validation"
         self.assertEqual(
-            [text.partition("; there are")[0].replace(f"{self.directory}/", "") for text in said],
+            [text.partition(", which is sent")[0].replace(f"{self.directory}/", "") for text in said],
             [
                 f"{key}: own.de.eml, line 3: unknown placeholder %FOO%",
                 f"{key}: own.eml, line 3: unknown placeholder %ROOM_NAME%",

@@ -249,7 +249,7 @@ class MailTemplateTests(SynchronousTestCase):
         self.load("Subject: %FOO%\n\n")
         self.load("Subject: x\nReply-To: %FOO% <a@b.c>\n\n")
         self.assertEqual(
-            [told.partition("; there are DO")[0].removeprefix(f"{self.folder}/own.eml, ") for told in self.told],
+            [told.partition(", which is sent")[0].removeprefix(f"{self.folder}/own.eml, ") for told in self.told],
             [
                 "line 5: unknown placeholder %ROOM_NAMES%",
                 "line 1: unknown placeholder %FOO%",

@@ -23,7 +23,9 @@ class TextTemplateTests(SynchronousTestCase):
 
     def test_unknown_placeholder(self) -> None:
         template = self.load("Hello %NAME%,\n\n%KODE% %%NAME%")
-        self.assertIn(", line 3: unknown placeholder %KODE%; there are CODE, NAME", self.told[0])
+        self.assertIn(
+            ", line 3: unknown placeholder %KODE%, which is sent as it is; did you mean %CODE%?", self.told[0]
+        )
         self.assertEqual(template.render({"CODE": "1", "NAME": "Jane"}), "Hello Jane,\n\n%KODE% %Jane")
 
     def test_names_of_any_letters(self) -> None:

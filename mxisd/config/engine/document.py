@@ -90,8 +90,8 @@ def _repeated(node: yaml.Node, path: str, above: tuple[yaml.Node, ...]) -> Itera
             name = join(path, key.value)
             if name in first and key.tag != f"{_TAG}merge":
                 before, lost = first[name]
-                twice = f"given twice (lines {before} and {line}): only the last counts"
-                yield Repeated(name, line, f"{twice}{_without_effect(lost)}, as in mxisd")
+                twice = f"given twice (lines {before} and {line}): only the last counts, as in mxisd"
+                yield Repeated(name, line, twice + _without_effect(lost))
             first[name] = (line, value)
             yield from _repeated(value, name, (*above, node))
 
@@ -99,7 +99,7 @@ def _repeated(node: yaml.Node, path: str, above: tuple[yaml.Node, ...]) -> Itera
 def _without_effect(lost: yaml.Node) -> str:
     """What has no effect of a value; it may be a secret, and only keys are named."""
     names = ", ".join(sorted(_leaves(lost)))
-    return f": {names} of the first have no effect" if names else ", and the first has no effect"
+    return f"; without effect: {names}" if names else ""
 
 
 def _leaves(node: yaml.Node, path: str = "") -> set[str]:
