@@ -592,7 +592,7 @@ DOCUMENTATION = [
         "ma1sd's example file: invites and the internal API",
         "invite: {fullDisplayName: true, resolution: {timer: 10, period: seconds}}\ninternal: {enabled: true}",
         {"invite.full_display_name": True, "invite.resolution.interval": timedelta(seconds=10)},
-        ("invite.resolution.period", "internal"),
+        ("invite.resolution.period",),
     ),
     Shown(
         "who may have others asked",
