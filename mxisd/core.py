@@ -55,7 +55,7 @@ class Ends(Protocol):
         ...
 
     def write(self, path: Path, content: bytes) -> None:
-        """Put a file in place."""
+        """Put a file in place for others of its group."""
         ...
 
     def listen(self, core: Core, site: IProtocolFactory) -> None:
@@ -139,7 +139,7 @@ class LiveEnds:
         return load_or_create(path)
 
     def write(self, path: Path, content: bytes) -> None:
-        files.replace(path, content)
+        files.share(path, content)
 
     def listen(self, core: Core, site: IProtocolFactory) -> None:
         self._listen(core, "server.bind", core.config.server.bind, site)
@@ -179,7 +179,7 @@ class DryEnds:
         return load_for_check(path)
 
     def write(self, path: Path, content: bytes) -> None:
-        files.check_writable(path)
+        files.check_shareable(path)
 
     def listen(self, core: Core, site: IProtocolFactory) -> None:
         check_free("server.bind", core.config.server.bind, core.reactor)

@@ -1,4 +1,4 @@
-"""Files that are put in place whole or not at all, readable by their owner only."""
+"""Files that are put in place whole or not at all, readable by their owner only, if nothing else is said."""
 
 from __future__ import annotations
 
@@ -50,6 +50,58 @@ def replace(path: Path, content: bytes) -> None:
     with _written(path, content) as temporary:
         temporary.replace(path)
     _sync_folder(path)
+
+
+# What the owner and a group may do with a file that others of that group read.
+_SHARED = 0o640
+
+
+def share(path: Path, content: bytes) -> None:
+    """
+    Put a file in place that its group may read, and nobody else.
+
+    One that is there keeps its group, its owner if we may, and stricter rights.  It is written into where it cannot be
+    replaced: in a folder that is not ours, or as a mount of its own in a container.  Raises :class:`OSError`.
+    """
+    path = Path(os.path.realpath(path))
+    try:
+        before = path.stat()
+    except FileNotFoundError:
+        before = None
+    mode = _SHARED if before is None else before.st_mode & _SHARED
+    try:
+        with _written(path, content) as temporary:
+            if before is not None:
+                os.chown(temporary, -1, before.st_gid)
+                with suppress(PermissionError):
+                    os.chown(temporary, before.st_uid, -1)
+            temporary.chmod(mode)
+            temporary.replace(path)
+        _sync_folder(path)
+    except OSError:
+        if before is None or not stat.S_ISREG(before.st_mode):
+            raise
+        _write_into(path, content, mode)
+
+
+def check_shareable(path: Path) -> None:
+    """See whether :func:`share` could do its work, and do nothing.  Raises :class:`OSError`."""
+    path = Path(os.path.realpath(path))
+    try:
+        check_writable(path)
+    except OSError:
+        if not path.is_file() or not os.access(path, os.W_OK):
+            raise
+
+
+def _write_into(path: Path, content: bytes, mode: int) -> None:
+    with path.open("r+b") as file:
+        with suppress(PermissionError):
+            os.fchmod(file.fileno(), mode)
+        file.write(content)
+        file.truncate()
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def check_writable(path: Path) -> None:

@@ -38,13 +38,19 @@ def registration_text(config: AppService, domain: str) -> str:
 
 def write(path: Path, text: str, put: Callable[[Path, bytes], None]) -> None:
     """
-    Have ``put`` write the file; one with the same text stays as it is, rights included.
+    Have ``put`` write the file; one that says the same in YAML stays as it is, rights included.
 
     Raises :class:`RegistrationError`.
     """
     try:
-        content = text.encode()
-        if not path.is_file() or path.read_bytes() != content:
-            put(path, content)
+        if not path.is_file() or not _is_same(path.read_bytes(), text):
+            put(path, text.encode())
     except OSError as error:
         raise RegistrationError(f"appsvc.registration.synapse.file: cannot write {path}: {error.strerror}") from error
+
+
+def _is_same(there: bytes, text: str) -> bool:
+    try:
+        return bool(yaml.safe_load(there) == yaml.safe_load(text))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return False
