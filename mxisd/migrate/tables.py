@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from ..databases.location import BadLocation
+from ..library import MissingLibrary
 from ..masking import masked
-from ..stores.library import MissingLibrary
 from ..stores.sql.drivers import driver
-from ..stores.sql.location import BadLocation
 
 Row: TypeAlias = Mapping[str, Any]
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.stores.sql.location import BadLocation, Location, parse
+from mxisd.databases.location import BadLocation, Location, parse
 from mxisd.stores.sql.query import Dialect, Query, skeleton
 
 

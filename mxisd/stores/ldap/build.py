@@ -8,10 +8,10 @@ from typing import Any
 from ...config.engine.problems import ConfigError
 from ...config.ldap import Ldap
 from ...errors import about
+from ...library import MissingLibrary
 from ...net.tls import Trust
 from ...reactor import IReactor
 from ...services import Service
-from ..library import MissingLibrary
 from ..localpart import UserIds
 from ..pool import ThreadedPool
 from ..store import Store

@@ -12,9 +12,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from ...library import library
 from ...net.hosts import HostPort
 from ...net.tls import TlsVerification, UntrustedCertificate, check_chain
-from ..library import library
 from .search import SEARCH_TIMEOUT, Searches
 
 # Seconds.
@@ -47,7 +47,7 @@ class LdapServer:
     """Connects; ``searches`` are what to ask on the connections.  See :class:`~mxisd.stores.pool.ThreadConnector`."""
 
     def __init__(self, place: Place) -> None:
-        """Raises :class:`~mxisd.stores.library.MissingLibrary`."""
+        """Raises :class:`~mxisd.library.MissingLibrary`."""
         self._ldap = library("ldap", "ldap")
         self.searches = Searches(self._ldap, place.url)
         self._place = place

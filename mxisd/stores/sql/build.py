@@ -7,15 +7,15 @@ from typing import Any
 
 from ...config.engine.problems import ConfigError
 from ...config.sql import Sql, SynapseSql, TypedQuery
+from ...databases.location import BadLocation
+from ...library import MissingLibrary
 from ...reactor import IReactor
 from ...services import Service
-from ..library import MissingLibrary
 from ..localpart import UserIds
 from ..pool import ThreadedPool
 from ..store import Store
 from .database import SqlDatabase
 from .drivers import driver
-from .location import BadLocation
 from .query import Dialect, Query
 from .search import Search, search, search_of_parts
 from .store import Queries, SqlStore, Typed

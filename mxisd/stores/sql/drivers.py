@@ -8,12 +8,11 @@ from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any, Protocol
 
+from ...databases.location import parse
 from ..pool import ThreadConnector
-from .location import parse
 from .mysql import MySQL
-from .options import CONNECT_TIMEOUT
 from .postgresql import PostgreSQL
-from .query import Dialect
+from .query import CONNECT_TIMEOUT, Dialect
 
 
 class Driver(ThreadConnector[Any], Protocol):
@@ -43,8 +42,8 @@ def driver(kind: str, connection: str) -> Driver:
     """
     How to connect to a database of a kind: ``sqlite``, ``postgresql``, ``mariadb`` or ``mysql``.
 
-    Raises :class:`~mxisd.stores.library.MissingLibrary`, and :class:`~.location.BadLocation` for a connection that
-    cannot be.
+    Raises :class:`~mxisd.library.MissingLibrary`, and for a connection that cannot be
+    :class:`~mxisd.databases.location.BadLocation`.
     """
     if kind == "sqlite":
         return SQLite(connection)

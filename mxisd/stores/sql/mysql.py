@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, closing
 from importlib import import_module
 from typing import Any
 
-from ..library import library
-from .location import BadLocation, Location
-from .options import CONNECT_TIMEOUT, QUERY_TIMEOUT, ConnectionOptions
-from .query import Dialect
+from ...databases.location import BadLocation, Location
+from ...databases.options import ConnectionOptions
+from ...library import library
+from .query import CONNECT_TIMEOUT, QUERY_TIMEOUT, Dialect
 
 _TLS_MODES = {
     **dict.fromkeys(("disable", "disabled", "preferred"), "none"),

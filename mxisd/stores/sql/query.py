@@ -7,6 +7,10 @@ from typing import Literal
 
 Dialect = Literal["sqlite", "postgresql", "mysql"]
 
+# Seconds.  Nobody waits longer for a lookup.
+CONNECT_TIMEOUT = 5
+QUERY_TIMEOUT = 10
+
 # What a question mark may stand in without being a placeholder.  MySQL knows backslashes in its strings.
 _QUOTED = r"""
       {string} | "(?:[^"]|"")*" | `[^`]*`

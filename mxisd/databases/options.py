@@ -9,10 +9,6 @@ from .location import BadLocation
 
 T = TypeVar("T")
 
-# Seconds.  Nobody waits longer for a lookup.
-CONNECT_TIMEOUT = 5
-QUERY_TIMEOUT = 10
-
 
 class ConnectionOptions:
     """Options whose names have any case: each is taken by whoever honours it, and what is left has no effect."""
