@@ -6,21 +6,17 @@ import re
 from datetime import timedelta
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from txredisapi import RedisError, ResponseError
 
-from ...log import Logger
 from ...services import Service
-from ...waiting import background, within
+from ..connections import Connections
 from ..contract import StorageUnavailable
 from .connection import Argument, Connection, RedisRefused
 from .script import script
 from .servers import RedisServer
-
-log = Logger()
 
 # The version of the keys and their contents: see scripts/common.lua.
 SCHEMA = 4
@@ -33,55 +29,36 @@ _TEMPORARY = re.compile(
 # Codes that mean that the server has become a replica, so that all connections to it are useless.
 _DEMOTED = {"READONLY", "MASTERDOWN"}
 
-# Backoff: seconds before a connection is made again, after it was lost and while attempts fail.
-FIRST_BACKOFF = 0.1
-MAX_BACKOFF = 2.0
-
 
 class Redis(Service):
     """
     Sends commands to Redis; each is answered or fails within about ``timeout``.
 
     While Redis is away, calls fail at once with :class:`StorageUnavailable`.  A call just after a connection was lost
-    waits for the first attempt to reconnect, and fails if that fails.  Attempts go on until the service is stopped.
+    waits for the first attempt to reconnect, and fails if that fails.
     """
 
     name = "redis"
 
     def __init__(self, server: RedisServer, clock: IReactorTime, size: int, timeout: timedelta, prefix: str) -> None:
+        self.connections = Connections(f"Redis at {server.name}", self._connect, clock, size, timeout)
         self._server = server
         self._clock = clock
-        self._size = size
         self._timeout = timeout.total_seconds()
         self._prefix = prefix
-        self._ready: list[Connection] = []
-        self._waiting: list[Deferred[None]] = []
-        self._slots: list[Deferred[None]] = []
         self._turn = 0
-        self._away: str | None = None
-        """Why there is no connection; ``None`` while there is one, or the first attempt is under way."""
 
     def startService(self) -> None:
         super().startService()
-        self._away = None
-        self._slots = [background("a connection to Redis", self._maintain()) for _ in range(self._size)]
+        self.connections.startService()
 
     def stopService(self) -> Deferred[Any]:
         super().stopService()
-        closed = DeferredList([connection.whenDisconnected() for connection in self._ready])
-        self._away = "mxisd is stopping"
-        for slot in self._slots:
-            slot.cancel()
-        self._wake()
-        return closed
+        return self.connections.stopService()
 
     async def ready(self) -> None:
         """Wait until Redis can be reached, or the service is stopped; failed attempts are logged."""
-        while self.running and not self._ready:
-            try:
-                await self._connection()
-            except StorageUnavailable:
-                await deferLater(self._clock, FIRST_BACKOFF)
+        await self.connections.until_there()
 
     def key(self, *parts: str) -> str:
         """The full name of a key: the prefix and the parts."""
@@ -111,7 +88,7 @@ class Redis(Service):
             return await answer.addTimeout(self._timeout, self._clock)
         except DeferredTimeout:
             # The other connections lead to the same server.
-            self._drop(f"no answer within {self._timeout} s")
+            self.connections.drop(f"no answer within {self._timeout:g} s")
             raise StorageUnavailable(f"Redis at {self._server.name} does not answer") from None
         except ResponseError as error:
             raise self._translated(error) from None
@@ -119,14 +96,9 @@ class Redis(Service):
             raise StorageUnavailable(f"Redis at {self._server.name}: {error}") from None
 
     async def _connection(self) -> Connection:
-        while not self._ready:
-            if self._away is not None:
-                raise StorageUnavailable(f"Redis at {self._server.name} is away: {self._away}")
-            waiting: Deferred[None] = Deferred()
-            self._waiting.append(waiting)
-            await waiting
+        await self.connections.one()
         self._turn += 1
-        return self._ready[self._turn % len(self._ready)]
+        return self.connections.ready[self._turn % len(self.connections.ready)]
 
     def _translated(self, error: Exception) -> Exception:
         """The exception to raise for an error that Redis answered."""
@@ -134,36 +106,8 @@ class Redis(Service):
         if code is None:
             return error  # a bug in mxisd
         if code[1] in _DEMOTED:
-            self._drop(str(error))
+            self.connections.drop(str(error))
         return StorageUnavailable(f"Redis at {self._server.name} refuses: {error}")
-
-    def _drop(self, reason: str) -> None:
-        """Close all connections: they lead to the same server."""
-        dropped, self._ready = self._ready, []
-        if dropped:
-            log.warn(
-                "all connections to Redis at {name} are closed and made again: {reason}",
-                name=self._server.name,
-                reason=reason,
-            )
-        for connection in dropped:
-            connection.abort()
-
-    async def _maintain(self) -> None:
-        """Make one connection, and make it again whenever it is lost.  Cancelled when the service stops."""
-        failures = 0
-        while self.running:
-            try:
-                late = DeferredTimeout(f"no answer within {self._timeout} s")
-                connection = await within(self._timeout, self._clock, self._connect(), late)
-            except Exception as error:
-                failures += 1
-                self._connect_failed(str(error) or repr(error))
-            else:
-                failures = 0
-                await self._use(connection)
-            if self.running:
-                await deferLater(self._clock, min(FIRST_BACKOFF * 1.5 ** min(failures, 32), MAX_BACKOFF))
 
     async def _connect(self) -> Connection:
         connection = await self._server.connect()
@@ -186,36 +130,3 @@ class Redis(Service):
             raise RedisRefused(
                 f"its data (schema {int(found)}) was written by a newer mxisd; this one knows schema {SCHEMA}"
             )
-
-    async def _use(self, connection: Connection) -> None:
-        """Offer a connection to all callers, until it is lost."""
-        if self._away is not None:
-            log.info("connected to Redis at {name} again", name=self._server.name)
-        self._away = None
-        self._ready.append(connection)
-        # Not at once: a waiting caller may stop the service, and so cancel this coroutine while it does not await.
-        self._clock.callLater(0, self._wake)
-        try:
-            await connection.whenDisconnected()
-        finally:
-            connection.abort()
-            if connection in self._ready:
-                self._ready.remove(connection)
-
-    def _connect_failed(self, reason: str) -> None:
-        """Log it, and let waiting callers fail if there is no other connection."""
-        if not self.running:
-            return
-        if self._ready:
-            log.debug("no further connection to Redis at {name}: {reason}", name=self._server.name, reason=reason)
-            return
-        if reason != self._away:
-            log.error("waiting for Redis at {name}: {reason}", name=self._server.name, reason=reason)
-        self._away = reason
-        self._clock.callLater(0, self._wake)
-
-    def _wake(self) -> None:
-        """Let all callers that wait for a connection look again."""
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            each.callback(None)
