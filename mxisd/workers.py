@@ -43,8 +43,8 @@ def check(config: Config) -> None:
 
 
 def _mistakes(config: Config) -> Iterator[str]:
-    if config.storage.backend != "redis":
-        yield f"storage.backend: --workers needs redis, which processes can share; {config.storage.backend} serves one"
+    if not config.storage.is_shared:
+        yield "storage.backend: --workers needs postgresql or redis, which processes can share; sqlite serves one"
     if config.internal.bind:
         yield "internal.bind: --workers does not serve it; a process of its own beside them does"
     for description in config.server.bind:

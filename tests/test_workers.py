@@ -122,7 +122,7 @@ class MistakesTests(ConfigCase):
         self.assertEqual(self.mistakes("storage: {backend: redis}"), "")
 
     def test_sqlite_serves_one_process(self) -> None:
-        self.assertIn("storage.backend: --workers needs redis", self.mistakes(""))
+        self.assertIn("storage.backend: --workers needs postgresql or redis", self.mistakes(""))
 
     def test_sockets_that_cannot_be_shared(self) -> None:
         found = self.mistakes("storage: {backend: redis}\nserver: {bind: ['unix:/run/mxisd.sock']}")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 from msgspec.structs import replace
 
+from ..databases.location import BadLocation, parse
+from ..databases.options import ConnectionOptions
+from ..databases.postgresql import PostgreSQLServer, postgresql_server
 from .engine.hosts import HostAndPort, RedisUrl
 from .engine.section import Finding, Secret, Section
 from .engine.values import ExistingFile, KeyPrefix, Milliseconds, PoolSize
@@ -52,20 +56,42 @@ class Redis(Section):
 
 
 class PostgreSQL(Section):
-    """ma1sd's keys; this engine does not exist here."""
-
-    database: str | None = None
+    database: Secret | None = None
     username: str | None = None
     password: Secret | None = None
+    ca_file: ExistingFile | None = None
+    pool_size: PoolSize = 8
+    timeout: Milliseconds = timedelta(milliseconds=900)
+    """Within that PostgreSQL has to answer; a client that waits for us notices twice that."""
+    # ma1sd's, for a pool of another kind.
     pool: bool = False
     max_connections_free: int = 1
     max_connection_age_millis: int = 3_600_000
     check_connections_every_millis: int = 30_000
     test_before_get_from_pool: bool = False
 
+    @property
+    def server(self) -> PostgreSQLServer:
+        """Where it is, by all keys together.  Raises :class:`~mxisd.databases.location.BadLocation`."""
+        location = parse(self.database or "", "postgresql")
+        return postgresql_server(
+            replace(location, user=self.username or location.user),
+            ConnectionOptions(location.options),
+            password=self.password,
+            ca_file=self.ca_file,
+        )
+
+    def mistakes(self) -> Iterable[Finding]:
+        if self.database is not None:
+            try:
+                _ = self.server
+            except BadLocation as error:
+                yield Finding("database", str(error))
+
     def cautions(self) -> Iterable[Finding]:
-        if self != PostgreSQL():
-            yield Finding("", "without effect: there is no such storage")
+        if self.database is not None:
+            with suppress(BadLocation):
+                yield from [Finding("database", text) for text in self.server.cautions]
 
 
 class Provider(Section):
@@ -84,14 +110,18 @@ class Storage(Section):
         return (f"provider.{name}" for name in ("sqlite", "redis") if name != self.backend)
 
     def mistakes(self) -> Iterable[Finding]:
-        # Not a warning: starting on another engine would look as if everything had been lost.
-        if self.backend == "postgresql":
-            yield Finding("backend", "postgresql is not supported; use sqlite or redis")
+        if self.backend == "postgresql" and self.provider.postgresql.database is None:
+            yield Finding("provider.postgresql.database", "required: expected //host:port/name")
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes can use it."""
+        return self.backend != "sqlite"
 
     @property
     def key_file(self) -> Path | None:
-        """Where the signing key is unless told otherwise; in Redis, ``None``, since all processes need the same."""
-        return None if self.backend == "redis" else Path("mxisd.signing.key")
+        """Where the signing key is unless told otherwise; ``None`` if in the storage: all processes need the same."""
+        return None if self.is_shared else Path("mxisd.signing.key")
 
     def resolved(self, directory: Path) -> Storage:
         sqlite = replace(self.provider.sqlite, database=directory / self.provider.sqlite.database)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from atexit import register
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..config.storage import Storage as Settings
-from ..errors import about
+from ..errors import StartError, about
+from ..library import MissingLibrary, library
 from ..reactor import IReactor
 from ..services import Service
 from .contract import Storage
@@ -19,18 +20,24 @@ from .sqlite import SQLiteService
 from .sqlite.backup import back_up as sqlite_back_up
 from .sqlite.schema import copy_to, examine, upgrade
 
-Engine: TypeAlias = "SQLiteService | RedisService | UnopenedEngine"
+if TYPE_CHECKING:
+    from .postgresql import PostgreSQLService
+
+OpenEngine: TypeAlias = "SQLiteService | RedisService | PostgreSQLService"
+Engine: TypeAlias = "OpenEngine | UnopenedEngine"
 
 
-def engine(settings: Settings, reactor: IReactor, remember: int = SESSIONS_REMEMBERED) -> SQLiteService | RedisService:
+def engine(settings: Settings, reactor: IReactor, remember: int = SESSIONS_REMEMBERED) -> OpenEngine:
     """
     Make the engine of a configuration: a service with the attribute ``storage``.
 
     Redis deletes sessions by itself, ``remember`` ms after their last change.  Raises
-    :class:`~mxisd.storage.sqlite.schema.UnusableDatabase`, :class:`~mxisd.net.tls.CaFileError`.
+    :class:`~mxisd.errors.StartError`.
     """
     if settings.backend == "redis":
         return RedisService(settings.provider.redis, reactor, remember)
+    if settings.backend == "postgresql":
+        return _postgresql(settings, reactor)
     if not settings.provider.sqlite.lasts:
         return _short_lived(reactor)
     with about("storage.provider.sqlite.database"):
@@ -77,6 +84,8 @@ def engine_for_check(settings: Settings, reactor: IReactor) -> UnopenedEngine:
     """
     if settings.backend == "redis":
         return UnopenedEngine(RedisService(settings.provider.redis, reactor, SESSIONS_REMEMBERED).storage)
+    if settings.backend == "postgresql":
+        return UnopenedEngine(_postgresql(settings, reactor).storage)
     path = settings.provider.sqlite.database
     with about("storage.provider.sqlite.database"):
         if settings.provider.sqlite.lasts:
@@ -84,7 +93,7 @@ def engine_for_check(settings: Settings, reactor: IReactor) -> UnopenedEngine:
     return UnopenedEngine(SQLiteService(path, reactor).storage)
 
 
-def engine_for_trial(settings: Settings, reactor: IReactor, folder: Path) -> SQLiteService | RedisService:
+def engine_for_trial(settings: Settings, reactor: IReactor, folder: Path) -> OpenEngine:
     """
     The engine of a configuration, to be read and not to be written.
 
@@ -97,3 +106,13 @@ def engine_for_trial(settings: Settings, reactor: IReactor, folder: Path) -> SQL
         copy_to(path, place)
         upgrade(place)
     return SQLiteService(place, reactor)
+
+
+def _postgresql(settings: Settings, reactor: IReactor) -> PostgreSQLService:
+    try:
+        library("psycopg", "postgresql")
+    except MissingLibrary as error:
+        raise StartError(f"storage.backend: {error}") from None
+    from .postgresql import PostgreSQLService
+
+    return PostgreSQLService(settings.provider.postgresql, reactor)

@@ -139,7 +139,18 @@ VALUES = [
     ("lookup: {recursive: {timeout: 0s}}", "lookup.recursive.timeout: expected at least 1s"),
     ("hashing: {refresh: 0s}", "hashing.refresh: expected at least 1s"),
     ("hashing: {rotationPolicy: per_seconds, delay: 0s}", "hashing.delay: expected at least 1s"),
-    ("storage: {backend: postgresql}", "storage.backend: postgresql is not supported; use sqlite or redis"),
+    (
+        "storage: {backend: postgresql}",
+        "storage.provider.postgresql.database: required: expected //host:port/name",
+    ),
+    (
+        "storage: {provider: {postgresql: {database: 'localhost:5432/secret'}}}",
+        "storage.provider.postgresql.database: expected //host[:port]/database?user=…&password=…",
+    ),
+    (
+        "storage: {provider: {postgresql: {database: '//localhost/a?ssl=strict'}}}",
+        "storage.provider.postgresql.database: ssl: expected one of true, false",
+    ),
     ("sql: {enabled: true}", "sql.connection: required: expected where the database is"),
     ("sql: {identity: {enabled: true}}", "sql.connection: required: expected where the database is"),
     (

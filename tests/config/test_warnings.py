@@ -124,8 +124,8 @@ class WarningTests(ConfigCase):
             ("hashing: {algorithms: none}", "hashing.algorithms: clients send addresses in the clear"),
             ("firebase: {database: 'https://x.org'}", "firebase: without effect: Firebase is not supported"),
             (
-                "storage: {provider: {postgresql: {database: //localhost/ma1sd}}}",
-                "storage.provider.postgresql: without effect: there is no such storage",
+                "storage: {provider: {postgresql: {database: '//localhost/ma1sd?reWriteBatchedInserts=true'}}}",
+                "storage.provider.postgresql.database: without effect here: rewritebatchedinserts",
             ),
         ]:
             told = [each for each in self.warnings(text) if not each.endswith(UNLISTED)]

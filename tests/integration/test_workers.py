@@ -67,7 +67,7 @@ class WorkersTests(FolderCase):
     def test_it_needs_redis(self) -> None:
         done = self.run_twistd("-n", "--pidfile=", "mxisd", "--workers", "2", "--config", self.config_file())
         self.assertEqual(done.returncode, 1)
-        self.assertIn("storage.backend: --workers needs redis", done.stderr)
+        self.assertIn("storage.backend: --workers needs postgresql or redis", done.stderr)
         self.assertNotIn("Traceback", done.stderr + done.stdout)
 
     def test_a_port_that_is_taken(self) -> None:

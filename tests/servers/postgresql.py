@@ -8,6 +8,9 @@ import subprocess
 from functools import cache
 from itertools import count
 from pathlib import Path
+from typing import Any
+
+import psycopg
 
 from tests.integration.process import Process, free_port
 from tests.servers.folder import folder
@@ -58,6 +61,13 @@ class PostgreSQL:
     def _psql(self, database: str) -> list[str | Path]:
         address: list[str | Path] = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database]
         return [_binary("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *address]
+
+    def execute(self, sql: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """Run a statement; the rows that it returns."""
+        where = f"host=127.0.0.1 port={self.port} user=postgres dbname={database}"
+        with psycopg.connect(where, autocommit=True) as connection:
+            cursor = connection.execute(sql)
+            return cursor.fetchall() if cursor.description else []
 
 
 @cache

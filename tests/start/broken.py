@@ -106,7 +106,7 @@ LISTENING = {
     "TLS at a port in use": Row(tls("own.pem", port="USED"), "Address already in use"),
     "systemd without it": Row({"server.bind": "systemd:domain=INET:index=0"}, "systemd has handed over no such socket"),
     "systemd without it, by name": Row({"server.bind": "systemd:domain=INET:name=web"}, "systemd has handed over no"),
-    "workers on sqlite": Row({}, "storage.backend: --workers needs redis", workers=2),
+    "workers on sqlite": Row({}, "storage.backend: --workers needs postgresql or redis", workers=2),
     "workers on a socket": Row(
         {**redis(), "server.bind": "unix:FOLDER/new.sock"}, "server.bind: --workers needs endpoints", workers=2
     ),
@@ -147,7 +147,14 @@ KEPT = {
     "a database where the key is": Row(
         {"key.path": "mxisd.db"}, "key.path: expected another file than storage.provider"
     ),
-    "postgresql": Row({"storage.backend": "postgresql"}, "storage.backend: postgresql is not supported"),
+    "postgresql without a place": Row(
+        {"storage.backend": "postgresql"}, "storage.provider.postgresql.database: required: expected //host:port/name"
+    ),
+    "postgresql without its library": Row(
+        {"storage.backend": "postgresql", "storage.provider.postgresql.database": "//localhost/mxisd"},
+        "storage.backend: the library psycopg is not installed: pip install 'mxisd[postgresql]'",
+        without="psycopg",
+    ),
     "an unknown storage": Row({"storage.backend": "mongodb"}, "storage.backend: expected one of"),
     "a key of garbage": Row({"key.path": "garbage"}, "key.path: FOLDER/garbage is not a file of signing keys"),
     "a key of another kind": Row({"key.path": "key.pem"}, "key.path: FOLDER/key.pem is not a file of signing keys"),

@@ -91,6 +91,12 @@ GOOD = {
     "users here": Row({"memory.enabled": True, "memory.identities": [{"username": "a", "password": "b"}]}),
     "users in a file": Row(sql("sqlite", "FOLDER/foreign.db", **{"identity.query": "SELECT 1 WHERE ? = ?"})),
     "postgresql that is away": Row(sql("postgresql", "//localhost:1/mxisd?user=a&password=b")),
+    "a storage on postgresql that is away": Row(
+        {
+            "storage.backend": "postgresql",
+            "storage.provider.postgresql": {"database": "//localhost:1/ma1sd", "username": "a", "password": "b"},
+        }
+    ),
     "mysql that is away": Row(sql("mysql", "//localhost:1/mxisd?user=a&password=b")),
     "a directory that is away": Row({"ldap": ldap(port=1)}),
     "two directories": Row({"ldap": [ldap(port=1), ldap(port=2, startTls=True)]}),

@@ -18,6 +18,7 @@ from mxisd.storage.contract import Storage
 from mxisd.storage.engine import Engine, engine
 from mxisd.storage.records import Account, Pepper
 from tests.make import ALICE, BOB, EMAIL, NOW, binding, invite, session
+from tests.servers.postgresql import postgresql
 from tests.servers.redis import RedisServer
 from tests.storage.contract import AWKWARD, HOUR, LEASE, together
 
@@ -30,13 +31,19 @@ def nobody(kind: type[Kept], done: int, total: int) -> None:
 
 
 class CopyCase(TestCase):
-    """Engines in a folder and a Redis of their own, with something of everything in one, and a check of the others."""
+    """Engines in places of their own, with something of everything in one, and a check of the others."""
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir()
         self.server = RedisServer()
         self.addCleanup(self.server.remove)
+
+    def location(self, name: str) -> str:
+        """Where a storage on PostgreSQL is: in a schema of its own."""
+        schema = f"copy.{os.getpid()}.{name}"
+        self.addCleanup(postgresql().execute, f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
+        return f"//postgres@127.0.0.1:{postgresql().port}/postgres?currentSchema=%22{schema}%22"
 
     def config(self, name: str, backend: str) -> Config:
         path = self.folder / f"{name}.yaml"
@@ -48,6 +55,7 @@ class CopyCase(TestCase):
               provider:
                 sqlite: {{database: {name}.db}}
                 redis: {{url: '{self.server.url}', prefix: '{name}:', timeout: 10000}}
+                postgresql: {{database: '{self.location(name)}', timeout: 10000}}
             """
         )
         return load(path, os.environ)

@@ -12,11 +12,10 @@ from tests.storage.copies import CopyCase, nobody
 
 
 class CopyTests(CopyCase):
-    async def test_to_redis_and_back_and_on(self) -> None:
-        configs = [
-            self.config(name, backend)
-            for name, backend in (("a", "sqlite"), ("b", "redis"), ("c", "redis"), ("d", "sqlite"), ("e", "sqlite"))
-        ]
+    async def test_from_every_engine_to_every_other_and_to_its_like(self) -> None:
+        there = ["sqlite", "redis", "redis", "sqlite", "sqlite"]
+        way = [*there, "postgresql", "postgresql", "redis", "postgresql", "sqlite"]
+        configs = [self.config(f"s{number}", backend) for number, backend in enumerate(way)]
         storages = [self.start(config).storage for config in configs]
         await self.fill(storages[0])
         for source, target in pairwise(storages):
@@ -28,7 +27,7 @@ class CopyTests(CopyCase):
             await self.check(storage)
 
     async def test_an_interrupted_copy_goes_on(self) -> None:
-        for backend in ("redis", "sqlite"):
+        for backend in ("redis", "sqlite", "postgresql"):
             source = self.start(self.config(f"from-{backend}", "sqlite")).storage
             target = self.start(self.config(f"to-{backend}", backend)).storage
             await self.fill(source)
@@ -49,7 +48,7 @@ class CopyTests(CopyCase):
             await self.check(target)
 
     async def test_nothing_is_copied_over_something_else(self) -> None:
-        for backend in ("redis", "sqlite"):
+        for backend in ("redis", "sqlite", "postgresql"):
             source = self.start(self.config(f"source-{backend}", "sqlite")).storage
             target = self.start(self.config(f"target-{backend}", backend)).storage
             await target.accounts.register("aa", ALICE, NOW)

@@ -1,0 +1,84 @@
+"""Bindings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...matrix.threepid import ThreePid, spellings
+from ..records import Binding, Invite
+from .database import PostgreSQLDatabase
+from .hashes import FORGOTTEN, INDEXED, LISTED
+from .invites import ending, held
+from .rows import read, values_of
+from .statement import lock, statement
+from .values import Value
+
+_BIND = f"""
+    WITH bound AS (
+        INSERT INTO mxisd_bindings AS known (medium, address, user_id, bound_at, signed, spellings)
+        VALUES (:medium, :address, :user_id, :bound_at, :signed, :spellings)
+        ON CONFLICT (address, medium) DO UPDATE SET
+            user_id = excluded.user_id, bound_at = excluded.bound_at, signed = excluded.signed
+        RETURNING *),
+    {INDEXED},
+    {ending("medium = :medium AND address = :address")},
+    queued AS (
+        INSERT INTO mxisd_deliveries (kind, destination, medium, address, token, user_id, created, due)
+        SELECT 'onbind', :destination, medium, address, told.token, bound.user_id, bound_at, bound_at
+        FROM bound LEFT JOIN (SELECT * FROM ended WHERE ended <> 'accepted') AS told USING (medium, address)
+        ORDER BY told.created)
+    SELECT * FROM ended ORDER BY created, token"""
+_UNBIND = f"""
+    WITH unbound AS (
+        DELETE FROM mxisd_bindings WHERE medium = :medium AND address = :address AND user_id = :user_id RETURNING *),
+    {FORGOTTEN}
+    SELECT FROM unbound"""
+
+
+class PostgreSQLBindings:
+    """:class:`mxisd.storage.contract.BindingStorage` on PostgreSQL."""
+
+    def __init__(self, database: PostgreSQLDatabase) -> None:
+        self._database = database
+
+    async def get(self, threepid: ThreePid) -> Binding | None:
+        rows = await self._database.find(
+            "SELECT * FROM mxisd_bindings WHERE address = ANY(:keys) AND medium = :medium",
+            [threepid.address],
+            medium=threepid.medium,
+        )
+        return next((read(Binding, row) for row in rows if row["address"] == threepid.address), None)
+
+    async def users_of(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
+        by_medium: dict[str, list[str]] = {}
+        for medium, address in threepids:
+            by_medium.setdefault(medium, []).append(address)
+        users = {
+            ThreePid(medium, row["address"]): row["user_id"]
+            for medium, addresses in by_medium.items()
+            for row in await self._database.find(
+                "SELECT address, user_id FROM mxisd_bindings WHERE address = ANY(:keys) AND medium = :medium",
+                addresses,
+                medium=medium,
+            )
+        }
+        return {threepid: users[threepid] for threepid in threepids if threepid in users}
+
+    async def bind(self, binding: Binding, destination: str) -> list[Invite]:
+        *_, rows = await self._database.step(
+            LISTED,
+            *held(binding.threepid),
+            statement(_BIND, **bound(binding), destination=destination, end="bound", now=binding.bound_at),
+        )
+        return [read(Invite, row) for row in rows]
+
+    async def unbind(self, threepid: ThreePid, user_id: str) -> bool:
+        *_, unbound = await self._database.step(
+            LISTED, lock(*threepid), statement(_UNBIND, **threepid._asdict(), user_id=user_id)
+        )
+        return bool(unbound)
+
+
+def bound(binding: Binding) -> dict[str, Value]:
+    """The columns of a binding, with all that clients may hash for the address."""
+    return values_of(binding) | {"spellings": [spelling.address for spelling in spellings(binding.threepid)]}
