@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -17,6 +17,7 @@ from ..matrix.error import MatrixError
 from ..matrix.threepid import EMAIL, ThreePid, country
 from ..net.networks import Network, is_within
 from ..storage.buckets import BucketStorage, Charge
+from .ahead import Ahead
 
 log = Logger()
 
@@ -50,6 +51,7 @@ class RateLimits:
         """``limits`` by their names, as in the configuration; ``domain`` is that of our users."""
         self._limits = {name: (milliseconds(limit.per), limit.burst) for name, limit in limits.items()}
         self._buckets = buckets
+        self._ahead = Ahead(buckets)
         self._clock = clock
         self._domain = domain
         self._place = lru_cache(_REMEMBERED)(lambda address: None if is_within(address, exempt) else network(address))
@@ -88,10 +90,15 @@ class RateLimits:
 
     async def lookup(self, addresses: int, by: Requester) -> None:
         """So many addresses are to be looked up; more than there may be at once are ``M_INVALID_PARAM``."""
-        if "lookup" in self._limits and addresses > (most := self._limits["lookup"][1]):
-            raise MatrixError(400, "M_INVALID_PARAM", f"At most {most} addresses can be looked up at once")
-        if addresses:
-            await self._take({"lookup": self._client(by)}, self._name(by), addresses)
+        limit, client = self._limits.get("lookup"), by.account or self._place(by.address)
+        if limit is None or client is None or not addresses:
+            return
+        per, burst = limit
+        if addresses > burst:
+            raise MatrixError(400, "M_INVALID_PARAM", f"At most {burst} addresses can be looked up at once")
+        current, charge = now(self._clock), Charge(f"lookup {client}", addresses * per, burst * per)
+        if wait := await self._ahead.take(charge, current):
+            self._refuse("lookup", charge.bucket, self._name(by), wait, current)
 
     async def register(self, server_name: str, by: Requester) -> None:
         """
@@ -112,29 +119,29 @@ class RateLimits:
     def _name(self, by: Requester) -> str:
         return by.account or by.address or "a client of a Unix socket"
 
-    async def _take(self, touched: Mapping[str, str | None], who: str, count: int = 1) -> None:
+    async def _take(self, touched: Mapping[str, str | None], who: str) -> None:
         """Count against limits, by name and what each is kept apart by; ``None`` is not limited."""
         charges: list[tuple[str, Charge]] = []
         for bucket, of in touched.items():
             name = bucket.partition(" ")[0]
             if of is not None and name in self._limits:
                 per, burst = self._limits[name]
-                charges.append((name, Charge(f"{bucket} {of}", count * per, burst * per)))
+                charges.append((name, Charge(f"{bucket} {of}", per, burst * per)))
         if not charges:
             return
         current = now(self._clock)
         waits = await self._buckets.take([charge for _, charge in charges], current)
         wait, (name, charge) = max(zip(waits, charges, strict=True), key=lambda found: found[0])
         if wait:
-            self._tell(name, charge.bucket, who, current)
-            raise MatrixError(429, "M_LIMIT_EXCEEDED", f"Too many requests ({name})", retry_after_ms=wait)
+            self._refuse(name, charge.bucket, who, wait, current)
 
-    def _tell(self, name: str, bucket: str, who: str, current: int) -> None:
-        """Once a minute: a flood must not go on in the log."""
+    def _refuse(self, name: str, bucket: str, who: str, wait: int, current: int) -> NoReturn:
+        # Once a minute: a flood must not go on in the log.
         if self._told.get(bucket, 0) + MINUTE <= current:
             self._told[bucket] = current
             log.warn("rateLimit.{limit} is reached: {who} is refused", limit=name, who=who)
             log.debug("it is the limit of {bucket}", bucket=bucket)
+        raise MatrixError(429, "M_LIMIT_EXCEEDED", f"Too many requests ({name})", retry_after_ms=wait)
 
 
 def _mail(to: ThreePid) -> dict[str, str]:
