@@ -140,7 +140,7 @@ async def measure(reactor: Any, folder: Path, percent: int, invites: int) -> Non
     storage = engine.storage
     lifecycle = InviteLifecycle(storage.invites, Silent(), reactor, "@expired:example.org")
     resolution = Resolution(
-        storage.invites, storage.bindings, [source], lifecycle, reactor, INTERVAL, timedelta(days=7)
+        storage.invites, storage.bindings, [source], lifecycle, reactor, INTERVAL, timedelta(days=7), lambda _: False
     )
     for tick in range(1, TICKS + 1):
         source.questions = 0

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import now
 from ..log import Logger
 from ..matrix.ids import server_of
+from ..matrix.threepid import ThreePid
 from ..outbox.courier import Outbox
 from ..storage.contract import InviteStorage
 from ..storage.records import End, Invite
@@ -35,6 +38,15 @@ class InviteLifecycle:
         """The user has joined by the link in the mail: there is nothing to be told to anybody."""
         return await self._end(token, "accepted", user_id, None)
 
+    async def resolve_all(self, found: Mapping[ThreePid, str]) -> None:
+        """The same for all invites of some hundred addresses, by address."""
+        users = [(threepid, user_id, server_of(user_id)) for threepid, user_id in found.items()]
+        ended = await self._invites.resolve(users, now(self._clock))
+        for invite in ended:
+            _tell(invite)
+        if ended:
+            self._outbox.wake()
+
     async def expire(self, token: str) -> Invite | None:
         """Nobody wanted it: give it to the user who rejects invites, since Matrix has no way to take one back."""
         return await self._deliver(token, "expired", self._expiry_user)
@@ -52,11 +64,15 @@ class InviteLifecycle:
     async def _end(self, token: str, end: End, user_id: str | None, destination: str | None) -> Invite | None:
         invite = await self._invites.end(token, end, user_id, destination, now(self._clock))
         if invite is not None:
-            log.info("an invite to {room_id} has {end}", room_id=invite.room_id, end=_DONE[invite.ended or end])
+            _tell(invite)
         return invite
 
 
-_DONE = {
+def _tell(invite: Invite) -> None:
+    log.info("an invite to {room_id} has {end}", room_id=invite.room_id, end=_DONE[invite.ended])
+
+
+_DONE: Mapping[End | None, str] = {
     "resolved": "been resolved",
     "accepted": "been accepted",
     "expired": "expired",

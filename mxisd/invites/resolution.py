@@ -20,7 +20,7 @@ from .lifecycle import InviteLifecycle
 # As many addresses go into one query.
 BATCH = 1000
 # So many invites end together: enough for one fsync to serve many, few enough not to hold up the reactor.
-ENDING = 50
+ENDING = 100
 # So long after it was last signed, an invite has not been accepted if nobody was seen to do so.
 SPOKEN_FOR = 7 * DAY
 # The longest time between two questions to remote sources about an invite.
@@ -106,12 +106,8 @@ class Resolution:
     async def _resolve(self, found: Mapping[ThreePid, str]) -> None:
         remaining = iter(found.items())
         while some := list(islice(remaining, ENDING)):
-            await gather(self._resolve_address(threepid, user_id) for threepid, user_id in some)
-
-    async def _resolve_address(self, threepid: ThreePid, user_id: str) -> None:
-        # Those in other rooms too, whichever batch they would be in.
-        for invite in await self._invites.pending(threepid):
-            await self._lifecycle.resolve(invite.token, user_id)
+            # Those in other rooms too, whichever batch they would be in.
+            await self._lifecycle.resolve_all(dict(some))
 
     async def _end_overdue(self, invites: Iterable[Invite]) -> None:
         ends = (end for invite in invites if (end := self._overdue(invite)) is not None)

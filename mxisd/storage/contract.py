@@ -141,6 +141,14 @@ class InviteStorage(Protocol):
         """
         ...
 
+    async def resolve(self, users: Sequence[tuple[ThreePid, str, str]], now: int) -> list[Invite]:
+        """
+        End all pending invites of some hundred addresses as resolved, each by a user ID and the homeserver to be told.
+
+        What :meth:`end` does, for all of them in one step.  Returns the ended invites.
+        """
+        ...
+
     async def sign(self, token: str, user_id: str, now: int, limit: int) -> Invite | None:
         """
         Note in an invite, pending or ended, that it is signed for a user, and abandon its queued messages.

@@ -837,6 +837,31 @@ class StorageContract(TestCase):
         self.assertEqual([delivery.token for delivery in await self.claim("onbind", NOW + 1)], [kept.token])
         self.assertIsNone(await self.storage.invites.end("none", "resolved", ALICE, "example.org", NOW))
 
+    async def test_invites_of_many_addresses_are_resolved_at_once(self) -> None:
+        first, second = invite(), invite(room_id="!other:example.org", created=NOW + 1)
+        signed, of_nobody = invite(PHONE), invite(ThreePid("email", "nobody@example.com"))
+        for each in (first, second, signed, of_nobody):
+            await self.add(each)
+        await self.storage.invites.sign(signed.token, ALICE, NOW, 1)
+        users = [(EMAIL, ALICE, "example.org"), (PHONE, ALICE, "example.org"), (ThreePid("email", "x@y"), ALICE, "a")]
+        resolved = await self.storage.invites.resolve(users, NOW + 2)
+        self.assertEqual(
+            {each.token: (each.ended, each.ended_at, each.user_id) for each in resolved},
+            {
+                first.token: ("resolved", NOW + 2, ALICE),
+                second.token: ("resolved", NOW + 2, ALICE),
+                signed.token: ("accepted", NOW + 2, ALICE),
+            },
+        )
+        for each in resolved:
+            self.assertEqual(await self.storage.invites.get(each.token), each)
+        self.assertEqual(await self.storage.invites.pending(EMAIL), [])
+        self.assertEqual(await self.storage.invites.pending(of_nobody.threepid), [of_nobody])
+        told = await self.claim("onbind", NOW + 2)
+        self.assertEqual({delivery.token for delivery in told}, {first.token, second.token})
+        self.assertEqual({delivery.token for delivery in await self.claim("message")}, {of_nobody.token})
+        self.assertEqual(await self.storage.invites.resolve(users, NOW + 3), [])
+
     async def test_a_cancelled_invite_sends_nothing(self) -> None:
         kept = invite()
         await self.add(kept)

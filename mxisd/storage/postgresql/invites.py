@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ...matrix.threepid import ThreePid
 from ..records import End, Invite, Taker
@@ -186,11 +186,24 @@ class PostgreSQLInvites:
         )
         return read(Invite, rows[0]) if rows else None
 
+    async def resolve(self, users: Sequence[tuple[ThreePid, str, str]], now: int) -> list[Invite]:
+        answers = await self._database.step(
+            # In one order for all, so that nobody waits for whom they hold up.
+            *(each for threepid, user_id, to in sorted(users) for each in _resolving(threepid, user_id, to, now))
+        )
+        return [read(Invite, row) for ended in answers[2::3] for row in ended]
+
     async def sign(self, token: str, user_id: str, now: int, limit: int) -> Invite | None:
         _, rows = await self._database.step(
             _held_alone(token), statement(_SIGN, token=token, user_id=user_id, now=now, limit=limit)
         )
         return read(Invite, rows[0]) if rows else None
+
+
+def _resolving(threepid: ThreePid, user_id: str, destination: str, now: int) -> tuple[Statement, Statement, Statement]:
+    values: dict[str, Value] = {**threepid._asdict(), "user_id": user_id, "destination": destination}
+    end = _end("address = :address AND medium = :medium")
+    return *held(threepid), statement(end, **values, end="resolved", now=now, onbind_due=now)
 
 
 def _held_alone(token: str) -> Statement:

@@ -75,6 +75,10 @@ class RedisInvites:
         answer = await self._redis.run("invite_end", token, end, user_id or "", destination or "", now)
         return read(Invite, answer) if answer else None
 
+    async def resolve(self, users: Sequence[tuple[ThreePid, str, str]], now: int) -> list[Invite]:
+        texts = chain.from_iterable((*threepid, user_id, destination) for threepid, user_id, destination in users)
+        return read_invites(await self._redis.run("invite_resolve", now, *texts))
+
     async def sign(self, token: str, user_id: str, now: int, limit: int) -> Invite | None:
         answer = await self._redis.run("invite_sign", token, user_id, now, limit)
         return read(Invite, answer) if answer else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import structs
 
@@ -50,6 +50,9 @@ class SQLiteInvites:
 
     async def end(self, token: str, end: End, user_id: str | None, destination: str | None, now: int) -> Invite | None:
         return await self._database.write(_end, token, end, user_id, destination, now)
+
+    async def resolve(self, users: Sequence[tuple[ThreePid, str, str]], now: int) -> list[Invite]:
+        return await self._database.write(_resolve, users, now)
 
     async def sign(self, token: str, user_id: str, now: int, limit: int) -> Invite | None:
         return await self._database.write(_sign, token, user_id, now, limit)
@@ -171,6 +174,14 @@ def _end(
     if invite is None or invite.ended is not None:
         return None
     return end_invite(db, invite, end, user_id, destination, now)
+
+
+def _resolve(db: sqlite3.Connection, users: Sequence[tuple[ThreePid, str, str]], now: int) -> list[Invite]:
+    return [
+        end_invite(db, invite, "resolved", user_id, destination, now)
+        for threepid, user_id, destination in users
+        for invite in pending_invites(db, threepid)
+    ]
 
 
 def _claim_due(db: sqlite3.Connection, now: int, next_due: int, limit: int) -> list[Invite]:
