@@ -110,7 +110,8 @@ def calls(storage: Storage) -> dict[str, Call]:
     return {
         "sessions.open": lambda _: sessions.open(session(next(number)), alive_since=0, max_guesses=5),
         "sessions.get": lambda n: sessions.get(session(n).sid),
-        "sessions.claim_attempt": lambda n: sessions.claim_attempt(session(n).sid, 2, None, "digest"),
+        "sessions.add_token": lambda n: sessions.add_token(session(n).sid, None, "digest"),
+        "sessions.sent": lambda n: sessions.sent(session(n).sid, 2),
         "sessions.take_guess": lambda n: sessions.take_guess(session(n).sid),
         "sessions.validate": lambda n: sessions.validate(session(n).sid, NOW),
         "bindings.bind": lambda _: bindings.bind(binding(next(number)), "example.org"),

@@ -38,12 +38,12 @@ class SessionStorage(Protocol):
         """The session that :meth:`open` would return instead of a new one."""
         ...
 
-    async def claim_attempt(self, sid: str, send_attempt: int, next_link: str | None, token_digest: str) -> bool:
-        """If this attempt is higher than all before, record it and its token (see ``token_digests``): ``True``."""
+    async def add_token(self, sid: str, next_link: str | None, token_digest: str) -> None:
+        """A token is about to be sent: keep it beside the last ones (see ``token_digests``), and its ``next_link``."""
         ...
 
-    async def release_attempt(self, sid: str, send_attempt: int, previous: int) -> None:
-        """Undo :meth:`claim_attempt`, but for the token, since sending failed; no effect if a later one is claimed."""
+    async def sent(self, sid: str, send_attempt: int) -> None:
+        """The message of an attempt was sent: set ``send_attempt``, unless it is a higher one already."""
         ...
 
     async def take_guess(self, sid: str) -> int:

@@ -9,6 +9,7 @@ from ..limits.limits import RateLimits
 from ..notify import Message, MessageSender
 from ..outbox.courier import Outbox
 from ..services import HOURLY, PeriodicService
+from .attempts import Attempts
 from .binding import Bindings
 from .destinations import Destinations
 from .next_link import NextLinks
@@ -30,8 +31,9 @@ def build(core: Core, notifier: MessageSender[Message], onbind: Outbox, limits: 
     next_links = NextLinks(policy.next_link.allowed)
     phones = config.threepid.medium.msisdn
     destinations = Destinations(phones.allow_countries, phones.deny_countries)
+    attempts = core.run(Attempts(storage.sessions, storage.cooldowns, notifier, clock))
     sessions = ValidationSessions(
-        storage.sessions, notifier, clock, core.random, config.server.public_url, next_links, destinations, limits
+        storage.sessions, attempts, clock, core.random, config.server.public_url, next_links, destinations, limits
     )
     notices = UnbindNotices(policy.unbind, storage.bindings, storage.cooldowns, notifier, clock)
     core.run(PeriodicService("purge of sessions", sessions.purge, HOURLY, clock))

@@ -6,29 +6,23 @@ import hmac
 import re
 from urllib.parse import urlencode
 
-from twisted.internet.defer import Deferred
-from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import DAY, Random, now, token
 from ..limits.limits import RateLimits, Requester
-from ..log import Logger
 from ..matrix.error import MatrixError
-from ..matrix.threepid import EMAIL, MSISDN, ThreePid
-from ..notify import MessageSender, SendFailed, Validation
+from ..matrix.threepid import MSISDN, ThreePid
+from ..notify import Validation
 from ..storage.contract import SessionStorage
 from ..storage.records import SESSIONS_REMEMBERED, Session, secret_digest, token_digest
+from .attempts import Attempts
 from .destinations import Destinations
 from .next_link import NextLink, NextLinks
-
-log = Logger()
 
 # Since creation or, later, validation.
 LIFE = DAY
 # Three tokens of six digits may be valid: guessed five times, that is one chance in 67,000.
 MAX_GUESSES = 5
-# Seconds.  Whoever asked for a message waits, and gives up about then.
-SEND_TIMEOUT = 30.0
 
 # In place of the client secret in a ``next_link``, which has no such character.
 _LEFT_OUT = "\n"
@@ -48,12 +42,12 @@ def kept_link(next_link: str | None, client_secret: str) -> str | None:
 
 
 class ValidationSessions:
-    """Opens sessions, sends their tokens, and judges what is submitted."""
+    """Opens sessions, has their tokens sent, and judges what is submitted."""
 
     def __init__(
         self,
         sessions: SessionStorage,
-        messages: MessageSender[Validation],
+        attempts: Attempts,
         clock: IReactorTime,
         random: Random,
         public_url: str,
@@ -62,7 +56,7 @@ class ValidationSessions:
         limits: RateLimits,
     ) -> None:
         self._sessions = sessions
-        self._messages = messages
+        self._attempts = attempts
         self._clock = clock
         self._random = random
         self._public_url = public_url
@@ -100,28 +94,15 @@ class ValidationSessions:
         session = await self._open(threepid, client_secret)
         # A new one each time: those that were sent before are not known any more, and go on being valid.
         made = self._token(threepid.medium)
+        message = Validation(
+            threepid=threepid,
+            token=made,
+            link=self._link(submit_path, session.sid, client_secret, made),
+            next_link=next_link or "",
+            accept_language=accept_language,
+        )
         digest = token_digest(session.sid, client_secret, made)
-        if not await self._sessions.claim_attempt(session.sid, send_attempt, link, digest):
-            return session.sid
-        try:
-            await self._send(
-                Validation(
-                    threepid=threepid,
-                    token=made,
-                    link=self._link(submit_path, session.sid, client_secret, made),
-                    next_link=next_link or "",
-                    accept_language=accept_language,
-                )
-            )
-        except SendFailed as error:
-            if error.handed_over:
-                # Most likely it arrives: whoever is told that it failed asks for another one.
-                log.warn("a validation message may not have been sent: {error}", error=error)
-                return session.sid
-            await self._sessions.release_attempt(session.sid, send_attempt, session.send_attempt)
-            log.warn("a validation message could not be sent: {error}", error=error)
-            code = "M_EMAIL_SEND_ERROR" if threepid.medium == EMAIL else "M_SEND_ERROR"
-            raise MatrixError(400, code, "The message could not be sent") from error
+        await self._attempts.make(session.sid, send_attempt, message, link, digest)
         return session.sid
 
     async def submit_token(self, medium: str, sid: str, client_secret: str, token: str) -> NextLink | None:
@@ -190,15 +171,6 @@ class ValidationSessions:
             return self._next_links.check(session.next_link.replace(_LEFT_OUT, client_secret))
         except MatrixError:
             return None  # allowed when the client asked, and not any more
-
-    async def _send(self, message: Validation) -> None:
-        """Send within :data:`SEND_TIMEOUT`.  Raises :class:`SendFailed`, perhaps ``handed_over``."""
-        sending = Deferred.fromCoroutine(self._messages.send(message))
-        try:
-            # When it is cancelled, what was handed over already says so with an error of its own.
-            await sending.addTimeout(SEND_TIMEOUT, self._clock)
-        except TookTooLong:
-            raise SendFailed(permanent=False, reason=f"not done within {SEND_TIMEOUT:g} seconds") from None
 
     async def _living(self, sid: str, client_secret: str) -> Session:
         check_opaque("sid", sid)

@@ -95,10 +95,10 @@ class StorageContract(TestCase):
     async def test_an_unknown_session(self) -> None:
         sessions = self.storage.sessions
         self.assertIsNone(await sessions.get("none"))
-        self.assertFalse(await sessions.claim_attempt("none", 1, None, "a"))
+        await sessions.add_token("none", None, "a")
+        await sessions.sent("none", 1)
         self.assertEqual(await sessions.take_guess("none"), 0)
         await sessions.validate("none", NOW)
-        await sessions.release_attempt("none", 1, 0)
         self.assertIsNone(await sessions.get("none"))
 
     async def test_the_living_session_of_a_secret_is_returned(self) -> None:
@@ -150,41 +150,32 @@ class StorageContract(TestCase):
         opened = await together(self.open(first), self.open(second))
         self.assertEqual(opened[0], opened[1])
 
-    async def test_an_attempt_is_claimed_once_and_never_a_lower_one(self) -> None:
+    async def test_the_highest_attempt_that_was_sent_counts(self) -> None:
         sessions, kept = self.storage.sessions, session()
         await self.open(kept)
         # Clients may count from 0; 10 is greater than 9, although not as a text.
-        for attempt, claimed in ((0, True), (0, False), (9, True), (10, True), (9, False), (10, False)):
-            link = f"https://example.org/{attempt}"
-            self.assertIs(await sessions.claim_attempt(kept.sid, attempt, link, f"d{attempt}"), claimed)
-        after = structs.replace(kept, send_attempt=10, next_link="https://example.org/10", token_digests="d10 d9 d0")
-        self.assertEqual(await sessions.get(kept.sid), after)
+        for attempt, highest in ((0, 0), (9, 9), (10, 10), (9, 10), (-1, 10)):
+            await sessions.sent(kept.sid, attempt)
+            after = structs.replace(kept, send_attempt=highest)
+            self.assertEqual(await sessions.get(kept.sid), after)
 
     async def test_the_last_three_tokens_are_kept(self) -> None:
         sessions, kept = self.storage.sessions, session()
         await self.open(kept)
-        for attempt, valid in ((1, "d1"), (2, "d2 d1"), (3, "d3 d2 d1"), (4, "d4 d3 d2"), (5, "d5 d4 d3")):
-            self.assertTrue(await sessions.claim_attempt(kept.sid, attempt, None, f"d{attempt}"))
-            after = structs.replace(kept, send_attempt=attempt, token_digests=valid)
+        for number, valid in ((1, "d1"), (2, "d2 d1"), (3, "d3 d2 d1"), (4, "d4 d3 d2"), (5, "d5 d4 d3")):
+            link = f"https://example.org/{number}" if number % 2 else None
+            await sessions.add_token(kept.sid, link, f"d{number}")
+            after = structs.replace(kept, next_link=link, token_digests=valid)
             self.assertEqual(await sessions.get(kept.sid), after)
             self.assertEqual(await self.open(structs.replace(kept, sid="other")), after)
 
-    async def test_two_claims_of_one_attempt_at_once(self) -> None:
+    async def test_tokens_that_are_kept_at_once(self) -> None:
         kept = session()
         await self.open(kept)
-        claim = self.storage.sessions.claim_attempt
-        claims = await together(*(claim(kept.sid, 1, None, f"d{number}") for number in range(5)))
-        self.assertEqual(sorted(claims), [False] * 4 + [True])
-
-    async def test_a_released_attempt_can_be_made_again_unless_a_later_one_was(self) -> None:
-        sessions, kept = self.storage.sessions, session()
-        await self.open(kept)
-        await sessions.claim_attempt(kept.sid, 1, None, "d")
-        await sessions.release_attempt(kept.sid, 1, -1)
-        self.assertTrue(await sessions.claim_attempt(kept.sid, 1, None, "d"))
-        await sessions.claim_attempt(kept.sid, 2, None, "d")
-        await sessions.release_attempt(kept.sid, 1, -1)
-        self.assertFalse(await sessions.claim_attempt(kept.sid, 2, None, "d"))
+        add = self.storage.sessions.add_token
+        await together(*(add(kept.sid, None, f"d{number}") for number in range(3)))
+        after = await self.storage.sessions.get(kept.sid)
+        self.assertEqual(sorted(after.token_digests.split()) if after else None, ["d0", "d1", "d2"])
 
     async def test_every_guess_counts_even_when_many_are_made_at_once(self) -> None:
         kept = session()

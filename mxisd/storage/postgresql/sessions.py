@@ -44,26 +44,23 @@ class PostgreSQLSessions:
         )
         return read(Session, rows[0]) if rows else None
 
-    async def claim_attempt(self, sid: str, send_attempt: int, next_link: str | None, token_digest: str) -> bool:
-        claimed = await self._database.run(
-            """UPDATE mxisd_sessions SET send_attempt = :send_attempt, next_link = :next_link,
+    async def add_token(self, sid: str, next_link: str | None, token_digest: str) -> None:
+        await self._database.run(
+            """UPDATE mxisd_sessions SET next_link = :next_link,
                    token_digests = array_to_string(
                        (regexp_split_to_array(rtrim(:token_digest || ' ' || token_digests), '\\s+'))[1 : :valid], ' ')
-               WHERE sid = :sid AND send_attempt < :send_attempt""",
+               WHERE sid = :sid""",
             sid=sid,
-            send_attempt=send_attempt,
             next_link=next_link,
             token_digest=token_digest,
             valid=VALID_TOKENS,
         )
-        return bool(claimed.affected)
 
-    async def release_attempt(self, sid: str, send_attempt: int, previous: int) -> None:
+    async def sent(self, sid: str, send_attempt: int) -> None:
         await self._database.run(
-            "UPDATE mxisd_sessions SET send_attempt = :previous WHERE sid = :sid AND send_attempt = :send_attempt",
+            "UPDATE mxisd_sessions SET send_attempt = greatest(send_attempt, :send_attempt) WHERE sid = :sid",
             sid=sid,
             send_attempt=send_attempt,
-            previous=previous,
         )
 
     async def take_guess(self, sid: str) -> int:

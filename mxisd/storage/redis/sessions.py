@@ -37,14 +37,12 @@ class RedisSessions:
         known = await self._redis.run("session_alive", secret_digest, alive_since, max_guesses)
         return read_session(known) if known else None
 
-    async def claim_attempt(self, sid: str, send_attempt: int, next_link: str | None, token_digest: str) -> bool:
-        link = [] if next_link is None else [next_link]
-        return bool(
-            await self._redis.run("session_claim_attempt", sid, send_attempt, token_digest, VALID_TOKENS, *link)
-        )
+    async def add_token(self, sid: str, next_link: str | None, token_digest: str) -> None:
+        link = () if next_link is None else (next_link,)
+        await self._redis.run("session_add_token", sid, token_digest, VALID_TOKENS, *link)
 
-    async def release_attempt(self, sid: str, send_attempt: int, previous: int) -> None:
-        await self._redis.run("session_release_attempt", sid, send_attempt, previous)
+    async def sent(self, sid: str, send_attempt: int) -> None:
+        await self._redis.run("session_sent", sid, send_attempt)
 
     async def take_guess(self, sid: str) -> int:
         return int(await self._redis.run("session_take_guess", sid))

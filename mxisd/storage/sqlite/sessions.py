@@ -24,11 +24,11 @@ class SQLiteSessions:
     async def alive(self, secret_digest: str, *, alive_since: int, max_guesses: int) -> Session | None:
         return await self._database.read(_alive, secret_digest, alive_since, max_guesses)
 
-    async def claim_attempt(self, sid: str, send_attempt: int, next_link: str | None, token_digest: str) -> bool:
-        return await self._database.write(_claim_attempt, sid, send_attempt, next_link, token_digest)
+    async def add_token(self, sid: str, next_link: str | None, token_digest: str) -> None:
+        await self._database.write(_add_token, sid, next_link, token_digest)
 
-    async def release_attempt(self, sid: str, send_attempt: int, previous: int) -> None:
-        await self._database.write(_release_attempt, sid, send_attempt, previous)
+    async def sent(self, sid: str, send_attempt: int) -> None:
+        await self._database.write(_sent, sid, send_attempt)
 
     async def take_guess(self, sid: str) -> int:
         return await self._database.write(_take_guess, sid)
@@ -66,24 +66,16 @@ def _get(db: sqlite3.Connection, sid: str) -> Session | None:
     return read(Session, row) if row else None
 
 
-def _claim_attempt(
-    db: sqlite3.Connection, sid: str, send_attempt: int, next_link: str | None, token_digest: str
-) -> bool:
-    row = db.execute(
-        "SELECT token_digests FROM sessions WHERE sid = ? AND send_attempt < ?", (sid, send_attempt)
-    ).fetchone()
+def _add_token(db: sqlite3.Connection, sid: str, next_link: str | None, token_digest: str) -> None:
+    row = db.execute("SELECT token_digests FROM sessions WHERE sid = ?", (sid,)).fetchone()
     if row is None:
-        return False
+        return
     digests = " ".join([token_digest, *row["token_digests"].split()][:VALID_TOKENS])
-    db.execute(
-        "UPDATE sessions SET send_attempt = ?, next_link = ?, token_digests = ? WHERE sid = ?",
-        (send_attempt, next_link, digests, sid),
-    )
-    return True
+    db.execute("UPDATE sessions SET next_link = ?, token_digests = ? WHERE sid = ?", (next_link, digests, sid))
 
 
-def _release_attempt(db: sqlite3.Connection, sid: str, send_attempt: int, previous: int) -> None:
-    db.execute("UPDATE sessions SET send_attempt = ? WHERE sid = ? AND send_attempt = ?", (previous, sid, send_attempt))
+def _sent(db: sqlite3.Connection, sid: str, send_attempt: int) -> None:
+    db.execute("UPDATE sessions SET send_attempt = max(send_attempt, ?) WHERE sid = ?", (send_attempt, sid))
 
 
 def _take_guess(db: sqlite3.Connection, sid: str) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from hashlib import sha256
 from html import unescape
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from twisted.internet.defer import Deferred
@@ -15,7 +16,8 @@ from mxisd.clock import now
 from mxisd.config.session import NextLink, SessionPolicy
 from mxisd.notify import SendFailed
 from mxisd.storage.records import token_digest
-from mxisd.threepids.validation import SEND_TIMEOUT
+from mxisd.threepids.attempts import CLAIM, LOOK_AGAIN, SEND_TIMEOUT, Attempts
+from tests.make import result
 from tests.web.app import PUBLIC_URL, V1, V2, AppTestCase, Response
 
 HOUR = 3600
@@ -122,6 +124,56 @@ class EmailSessionTests(AppTestCase):
             self.app.mailbox.held = None
             self.open_session()
             self.assertEqual(len(self.app.mailbox.messages), 0 if expected == 200 else 1)
+
+    def test_two_at_once_are_one_attempt(self) -> None:
+        held: Deferred[None] = Deferred()
+        self.app.mailbox.held = held
+        first, second = self.ask(), self.ask()
+        self.app.clock.advance(LOOK_AGAIN)
+        for pending in (first, second):
+            self.assertNoResult(pending)
+        held.callback(None)
+        self.app.mailbox.held = None
+        self.app.clock.advance(LOOK_AGAIN)
+        self.assertEqual(self.response(first).json, self.response(second).json)
+        self.assertEqual(len(self.app.mailbox.messages), 1)
+
+    def test_if_the_first_of_two_fails_the_second_tries(self) -> None:
+        held: Deferred[None] = Deferred()
+        self.app.mailbox.held = held
+        first, second = self.ask(), self.ask()
+        held.errback(SendFailed(permanent=False, reason="the server is away"))
+        self.app.mailbox.held = None
+        self.app.clock.advance(LOOK_AGAIN)
+        self.assert_error(self.response(first), 400, "M_EMAIL_SEND_ERROR")
+        self.assertEqual(self.response(second).status, 200)
+        self.assertEqual(len(self.app.mailbox.messages), 1)
+
+    def test_an_attempt_during_which_the_process_died_is_made_again(self) -> None:
+        sid = self.open_session(attempt=0)
+        # Nothing of that process is left but what it has stored.
+        result(self.app.storage.cooldowns.take(f"attempt 1 {sid}", now(self.app.clock), CLAIM))
+        again = self.ask()
+        for _ in range(int(CLAIM / 1000 / LOOK_AGAIN)):
+            self.assertEqual(len(self.app.mailbox.messages), 1)
+            self.app.clock.advance(LOOK_AGAIN)
+        self.assertEqual(self.response(again).status, 200)
+        self.assertEqual(len(self.app.mailbox.messages), 2)
+
+    def test_a_stop_gives_attempts_up_at_once(self) -> None:
+        (attempts,) = [each for each in self.app.services if isinstance(each, Attempts)]
+        self.app.mailbox.held = Deferred()
+        asked = self.ask()
+        self.successResultOf(attempts.stopService())
+        self.assert_error(self.response(asked), 400, "M_EMAIL_SEND_ERROR")
+        self.app.mailbox.held = None
+        self.open_session()
+        self.assertEqual(len(self.app.mailbox.messages), 1)
+
+    def ask(self) -> Deferred[Any]:
+        """A first attempt, that is not waited for."""
+        body = {"client_secret": "secret", "email": "alice@example.com", "send_attempt": 1}
+        return self.begin("POST", f"{V1}/validate/email/requestToken", json=body)
 
     def test_no_addresses(self) -> None:
         for address in (
