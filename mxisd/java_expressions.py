@@ -40,6 +40,8 @@ _SETS = {
 _SAME = set("dDwWsSbBAztnrfapP")
 # A character that stands for itself.
 _LITERAL = re.compile(r"(?:\\(?=\W))?((?<=\\)\W|[^\\.\[])")
+# What RE2 would take for plain characters, and more groups than anybody means.
+_MOST, _DEEPEST = 1000, 1000
 # Characters beyond ASCII that count as letters of it where case does not.
 _FOLDED = "\u017f\u212a"
 
@@ -60,6 +62,8 @@ class _Atom(NamedTuple):
 def translated(pattern: str) -> str:
     """The expression in the syntax of RE2, to be matched against whole texts.  Raises :class:`Untranslatable`."""
     atoms = list(_atoms(pattern))
+    if pattern.count("(") > _DEEPEST:
+        raise Untranslatable(f"more than {_DEEPEST} groups")
     for at, atom in enumerate(atoms):
         if atom.how == "+" and not _gives_nothing_back(atoms[at - 1] if at else None, atoms[at + 1 :]):
             raise Untranslatable(f"the possessive quantifier {atom.text}+: without it, it would match more")
@@ -79,6 +83,8 @@ def _atoms(pattern: str) -> Iterator[_Atom]:
         elif match["group"]:
             yield _Atom(_group(match))
         elif match["quantifier"]:
+            if any(int(count) > _MOST for count in re.findall(r"\d+", match["quantifier"][:99])):
+                raise Untranslatable(f"repetition of more than {_MOST} times")
             how = match["how"]
             yield _Atom(match["quantifier"] + how.replace("+", ""), how=how)
         else:

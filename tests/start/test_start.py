@@ -18,6 +18,7 @@ from mxisd import tap
 from tests.start.broken import FILE, KEPT, LISTENING
 from tests.start.broken_parts import APPLICATION_SERVICE, MESSAGES, OUTBOUND, STORES
 from tests.start.good import GOOD
+from tests.start.moved import MOVED
 from tests.start.rows import Row
 from tests.start.world import World
 
@@ -84,5 +85,6 @@ def _add(kind: str, rows: Mapping[str, Row]) -> None:
 
 
 _add("good", GOOD)
+_add("moved", MOVED)
 for _rows in (FILE, LISTENING, KEPT, OUTBOUND, MESSAGES, APPLICATION_SERVICE, STORES):
     _add("broken", _rows)
