@@ -147,7 +147,7 @@ def _made(old: Opened, wanted: _Wanted, folder: Path, output: Output) -> Config:
 
 async def _move(invocation: Invocation, old: Opened, config: Config, wanted: _Wanted, folder: Path) -> None:
     settings, reactor = config.storage, invocation.reactor
-    started = engine(settings, reactor) if wanted.yes else engine_for_trial(settings, reactor, folder)
+    started = engine(settings, reactor) if wanted.yes else await engine_for_trial(settings, reactor, folder)
     started.startService()
     try:
         await started.ready()

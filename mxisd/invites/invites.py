@@ -141,6 +141,10 @@ class Invites:
             reminder_due = None if self._remind_after is None else invite.created + self._remind_after
             notified = replace(invite, notified_at=invite.created)
             kept = await self._store.add(notified, resend_before=resend_before, reminder_due=reminder_due)
+            if not kept.ephemeral_private_key and kept.ended is None:
+                # It came from a server that kept no such keys: another mail about it could not be accepted with.
+                await self._store.end(kept.token, "cancelled", None, None, invite.created)
+                kept = await self._store.add(notified, resend_before=resend_before, reminder_due=reminder_due)
             self._outboxes.messages.wake()
         else:
             due = invite.created + FIRST_TELLING

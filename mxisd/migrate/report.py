@@ -54,7 +54,7 @@ def remarks(plan: Plan, after: timedelta, retry_failed: bool) -> Iterator[str]:
     if plan.without_key:
         yield (
             f"of {invites(plan.without_key)} nobody but the invitee has the private key: "
-            "another mail about it could not be accepted with"
+            "nobody is reminded of it, and if the address is invited again, that is a new invite"
         )
     for key, number in plan.unknown_keys.items():
         yield f"{invites(number)} cannot be accepted: they were published with the key {key}, which does not come"

@@ -93,18 +93,20 @@ def engine_for_check(settings: Settings, reactor: IReactor) -> UnopenedEngine:
     return UnopenedEngine(SQLiteService(path, reactor).storage)
 
 
-def engine_for_trial(settings: Settings, reactor: IReactor, folder: Path) -> OpenEngine:
+async def engine_for_trial(settings: Settings, reactor: IReactor, folder: Path) -> OpenEngine:
     """
     The engine of a configuration, to be read and not to be written.
 
-    A file is neither made nor upgraded: what is in it is copied to ``folder``.  Raises what :func:`engine` raises.
+    Neither a file nor tables are made: what is in a file is copied to ``folder``, and where there are no tables, an
+    empty file is there.  Raises what :func:`engine` raises, and :class:`~mxisd.storage.contract.StorageUnavailable`.
     """
-    if settings.backend != "sqlite" or not settings.provider.sqlite.lasts:
+    place = folder / "trial.db"
+    if settings.backend == "sqlite":
+        with about("storage.provider.sqlite.database"):
+            copy_to(settings.provider.sqlite.database, place)
+    elif settings.backend == "redis" or await _postgresql(settings, reactor).version():
         return engine(settings, reactor)
-    place, path = folder / "trial.db", settings.provider.sqlite.database
-    with about("storage.provider.sqlite.database"):
-        copy_to(path, place)
-        upgrade(place)
+    upgrade(place)
     return SQLiteService(place, reactor)
 
 

@@ -188,17 +188,18 @@ class PostgreSQLTests(OldServerCase, FactsTests):
         self.database = server.load(self.old.folder / "dump.sql")
         text = self.old.config.read_text().replace("'ma1sd'", "'postgres'")
         self.old.config.write_text(text.replace("//localhost/ma1sd", f"//127.0.0.1:{server.port}/{self.database}"))
-        server.run(self.database, *younger())
+        for statement in younger():
+            server.execute(statement, self.database)
 
     def test_urls(self) -> None:
         path = self.folder / "mxisd.yaml"
         path.write_text(yaml.safe_dump(self.config()))
-        port = postgresql.postgresql().port
+        port, command = postgresql.postgresql().port, ("migrate", "--to", str(path), "--from")
         for url in (
             f"postgresql://postgres:s3cret@127.0.0.1:{port}/{self.database}",
             f"jdbc:postgresql://127.0.0.1:{port}/{self.database}?user=postgres&password=s3cret",
         ):
-            done = mxisd("migrate", "--from", url, "--to", str(path), folder=self.folder)
+            done = mxisd(*command, url, "--keys", str(self.old.keys), folder=self.folder)
             self.assertEqual((done.code, done.err), (0, ""))
             self.assertRegex(done.out, r"Invite +6 +0 +0\n")
             self.assertNotIn("s3cret", done.out)
@@ -207,6 +208,26 @@ class PostgreSQLTests(OldServerCase, FactsTests):
         )
         self.assertEqual(done.code, 1)
         self.assertIn("cannot be read", done.err)
+
+
+class PostgreSQLInPlaceTests(PostgreSQLTests):
+    """The old configuration as it is: our tables are beside those of ma1sd, in the same database."""
+
+    def config(self) -> dict[str, Any]:
+        config: dict[str, Any] = yaml.safe_load(self.old.config.read_text())
+        return super().config() | {"storage": config["storage"], "key": {"path": str(self.folder / "signing.key")}}
+
+    def test_nothing_is_made_before_it_is_wanted(self) -> None:
+        query = "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'mxisd_%'"
+        server = postgresql.postgresql()
+        for arguments, tables in (((), False), (("--yes",), True)):
+            self.migrate(*arguments)
+            (count,) = server.execute(query, self.database)
+            self.assertEqual(count != (0,), tables)
+
+    def test_who_forgets_is_told(self) -> None:
+        server = self.start()
+        eventually(lambda: "ma1sd has left tables here: 'mxisd migrate --from ma1sd.yaml'" in server.log)
 
 
 class SingleKeyTests(SynchronousTestCase):

@@ -48,19 +48,12 @@ class PostgreSQL:
     def load(self, dump: Path) -> str:
         """Make a database of what pg_dump wrote; returns its name."""
         name = f"dump{next(_serial)}"
-        self.run("postgres", f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name}")
+        where = f"host=127.0.0.1 port={self.port} user=postgres dbname={name}"
         with dump.open() as file:
-            subprocess.run(self._psql(name), stdin=file, check=True, capture_output=True)
+            command: list[str | Path] = [_binary("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", where]
+            subprocess.run(command, stdin=file, check=True, capture_output=True)
         return name
-
-    def run(self, database: str, *statements: str) -> None:
-        """Run SQL in a database."""
-        commands = [part for statement in statements for part in ("-c", statement)]
-        subprocess.run([*self._psql(database), *commands], check=True, capture_output=True)
-
-    def _psql(self, database: str) -> list[str | Path]:
-        address: list[str | Path] = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database]
-        return [_binary("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *address]
 
     def execute(self, sql: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Run a statement; the rows that it returns."""

@@ -9,17 +9,20 @@ from twisted.internet.defer import Deferred
 from ...config.storage import PostgreSQL as Settings
 from ...reactor import IReactor
 from ...services import Service
+from ..contract import StorageUnavailable
 from .accounts import PostgreSQLAccounts
 from .archive import PostgreSQLArchive
 from .bindings import PostgreSQLBindings
 from .buckets import PostgreSQLBuckets
+from .connection import Lost, PostgreSQLError
 from .cooldowns import PostgreSQLCooldowns
 from .database import PostgreSQLDatabase
 from .hashes import PostgreSQLHashes
 from .invites import PostgreSQLInvites
 from .keys import PostgreSQLKeys
 from .outbox import PostgreSQLOutbox
-from .servers import Servers
+from .schema import NewerSchema
+from .servers import Servers, Unfit
 from .sessions import PostgreSQLSessions
 from .transactions import PostgreSQLTransactions
 
@@ -52,13 +55,20 @@ class PostgreSQLService(Service):
     name = "postgresql"
 
     def __init__(self, settings: Settings, reactor: IReactor) -> None:
-        found = Servers(settings, reactor)
+        self._servers = found = Servers(settings, reactor)
         self._database = PostgreSQLDatabase(found.name, found.connect, reactor, settings.pool_size, settings.timeout)
         self.storage = PostgreSQLStorage(self._database)
 
     def startService(self) -> None:
         super().startService()
         self._database.startService()
+
+    async def version(self) -> int:
+        """The version of the tables, 0 if there are none; nothing is made.  Raises :class:`StorageUnavailable`."""
+        try:
+            return await self._servers.version()
+        except (Lost, NewerSchema, PostgreSQLError, Unfit) as error:
+            raise StorageUnavailable(f"{self._servers.name}: {error}") from None
 
     async def ready(self) -> None:
         """Wait until it can be reached: its tables are in the current version then."""

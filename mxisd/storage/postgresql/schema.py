@@ -74,6 +74,8 @@ async def upgrade(connection: PostgreSQLConnection, schema: str | None) -> None:
     try:
         if found == 0 and schema is not None:
             await connection.run_script(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        if found == 0:
+            await _warn_of_former(connection)
         for number, script in enumerate(migrations()[found:], start=found + 1):
             log.info("the tables in PostgreSQL are brought to version {number}", number=number)
             await connection.run_script(script + _HAS_VERSION.format(number))
@@ -82,3 +84,10 @@ async def upgrade(connection: PostgreSQLConnection, schema: str | None) -> None:
     await connection.run_script("COMMIT")
     if 0 < found < len(migrations()):
         await connection.step([statement(_SEND_AWAY)])
+
+
+async def _warn_of_former(connection: PostgreSQLConnection) -> None:
+    """Tell whoever begins with new tables beside those of ma1sd how what is in them comes along."""
+    ((row,),) = await connection.step([statement("SELECT to_regclass('invite_3pid') IS NOT NULL AS is_there")])
+    if row["is_there"]:
+        log.warn("ma1sd has left tables here: 'mxisd migrate --from ma1sd.yaml' brings over what is in them")

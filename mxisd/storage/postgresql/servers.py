@@ -58,10 +58,21 @@ class Servers:
         connection = await self._first()
         try:
             await self._prepare(connection)
+            if await version(connection) < len(migrations()):
+                await upgrade(connection, self._server.settings.get("search_path"))
         except BaseException:
             connection.abort()
             raise
         return connection
+
+    async def version(self) -> int:
+        """The version of the tables, 0 if there are none; nothing is made.  Raises as :meth:`connect` does."""
+        connection = await self._first()
+        try:
+            await self._prepare(connection)
+            return await version(connection)
+        finally:
+            connection.abort()
 
     async def _first(self) -> PostgreSQLConnection:
         attempts = [Deferred.fromCoroutine(self._reach(host, port or PORT)) for host, port in self._server.hosts]
@@ -115,8 +126,6 @@ class Servers:
             connection.prepares = self._server.prepares
         else:
             connection.prelude = [settings]
-        if await version(connection) < len(migrations()):
-            await upgrade(connection, self._server.settings.get("search_path"))
 
     def _warn_once(self, state: dict[str, Any]) -> None:
         if state["careless"] and not self._has_warned:

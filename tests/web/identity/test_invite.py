@@ -220,6 +220,25 @@ class SenderTests(AppTestCase):
         self.assertEqual(self.pending(), [invite])
 
 
+class WithoutKeyTests(AppTestCase):
+    """Invites that came from Sydent, which mailed their private keys and kept none."""
+
+    def test_the_same_again_is_a_new_one_that_can_be_accepted(self) -> None:
+        old = invite(BOB, room_id=ROOM, sender=ALICE, ephemeral_private_key="", created=0, notified_at=0)
+        result(self.app.storage.invites.add(old, resend_before=0))
+        asked = {"medium": "email", "address": "bob@example.com", "room_id": ROOM, "sender": ALICE}
+        tokens = {self.post(f"{V1}/store-invite", json=asked).json["token"] for _ in range(2)}
+        (token,) = tokens
+        self.assertNotEqual(token, old.token)
+        fresh, ended = (result(self.app.storage.invites.get(each)) for each in (token, old.token))
+        self.assertTrue(fresh and fresh.ephemeral_private_key)
+        self.assertEqual(ended and ended.ended, "cancelled")
+        claimed = result(self.app.storage.outbox.claim("message", now(self.app.clock), 1, 9, {}, 9))
+        self.assertEqual([message.token for message in claimed.deliveries], [token])
+        # What was mailed with it before goes on to be good.
+        self.assertTrue(result(self.app.storage.invites.has_ephemeral_key(old.ephemeral_public_key)))
+
+
 class SignTests(AppTestCase):
     def setUp(self) -> None:
         super().setUp()
