@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 import msgspec
 
 
@@ -36,6 +39,22 @@ class ErrorBody(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return ": ".join(filter(None, (self.errcode, self.error))) or "no reason given"
+
+
+_DAY = 24 * 3600 * 1000
+# The other form of a Retry-After header, a date, is not for us.
+_SECONDS = re.compile(r"[0-9]{1,9}")
+
+
+def retry_after(headers: Mapping[str, str], error: ErrorBody) -> int:
+    """
+    Milliseconds until one may ask again, a day at most; 0 if nothing is said.
+
+    They are in the header or, as it was before version 1.10, in the body.
+    """
+    header = headers.get("retry-after", "")
+    asked = int(header) * 1000 if _SECONDS.fullmatch(header) else int(error.retry_after_ms)
+    return min(max(asked, 0), _DAY)
 
 
 def read_error(body: bytes) -> ErrorBody:

@@ -16,7 +16,7 @@ from ..net.errors import AddressRefused, ConnectionFailed, NameUnknown, NotJson,
 from ..net.http_client import DEFAULT_TIMEOUT, Http, HttpResponse
 from ..waiting import within
 from .discovery import Destination
-from .error import MatrixError, read_error
+from .error import MatrixError, read_error, retry_after
 from .ids import InvalidIdentifier, is_user_of
 from .signing import verify
 from .xmatrix import unverified
@@ -122,11 +122,13 @@ class FederationClient:
         The user ID that an OpenID token of a homeserver stands for ("OpenID").
 
         Raises :class:`MatrixError`: 400 if that is no server name, 401 if the token is not accepted, 403 if the answer
-        is about a user of another server, and 502 if there is no usable answer.
+        is about a user of another server, 429 if the server has no time, and 502 if there is no usable answer.
         """
         path = f"/_matrix/federation/v1/openid/userinfo?access_token={quote(openid_token, safe='')}"
         try:
             answer = await self.request(server_name, "GET", path)
+            if answer.status == 429 or answer.status >= 500:
+                raise _not_now(server_name, answer)
             if 400 <= answer.status < 500:
                 raise MatrixError(401, "M_UNAUTHORIZED", f"{server_name} does not accept the OpenID token")
             if answer.status != 200:
@@ -197,3 +199,13 @@ class FederationClient:
         if not any(verify(content, server_name, key_id, key) for key_id, key in keys.items()):
             raise NotJson("its keys are not signed by any of them")
         return keys, min(validity, _DAY)
+
+
+def _not_now(server_name: str, answer: HttpResponse) -> MatrixError:
+    """A homeserver has no time or is out of order, which says nothing about the token: when to come again."""
+    log.warn("an OpenID token cannot be checked at {server}: status {status}", server=server_name, status=answer.status)
+    wait = retry_after(answer.headers, read_error(answer.body))
+    fields = {"retry_after_ms": wait} if wait else {}
+    if answer.status == 429:
+        return MatrixError(429, "M_LIMIT_EXCEEDED", f"{server_name} is asked too often", **fields)
+    return MatrixError(502, "M_UNKNOWN", f"The OpenID token cannot be checked at {server_name}", **fields)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -10,9 +9,9 @@ from msgspec import json
 from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 
-from ..clock import DAY, MINUTE, now
+from ..clock import MINUTE, now
 from ..matrix.association import association
-from ..matrix.error import ErrorBody, read_error
+from ..matrix.error import read_error, retry_after
 from ..matrix.ids import InvalidIdentifier
 from ..matrix.signing import Signer
 from ..net.errors import OutboundError
@@ -36,8 +35,6 @@ _NOT_THERE = (403, 404)
 _UNTIL_THERE = MINUTE
 # Error codes of answers that no homeserver has given, or one that does not know the path: none at all is the first.
 _OF_NO_HOMESERVER = ("", "M_UNRECOGNIZED")
-# The other form of a Retry-After header, a date, is not for us.
-_SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 class OnbindClient(Protocol):
@@ -126,7 +123,7 @@ def judge(answer: HttpResponse) -> Outcome:
         return Outcome("error", text)
     if 400 <= answer.status < 500 and answer.status not in _AGAIN and error.errcode not in _OF_NO_HOMESERVER:
         return Outcome("refused", text)
-    return Outcome("later", text, retry_after=_retry_after(answer, error))
+    return Outcome("later", text, retry_after=retry_after(answer.headers, error))
 
 
 def _judge_success(answer: HttpResponse) -> Outcome:
@@ -138,10 +135,3 @@ def _judge_success(answer: HttpResponse) -> Outcome:
     if not isinstance(body, dict):
         return Outcome("lost", f"{answer.status}, but no JSON object")
     return Outcome("done", str(answer.status))
-
-
-def _retry_after(answer: HttpResponse, error: ErrorBody) -> int:
-    """Milliseconds, from the header or, as it was before version 1.10, from the body."""
-    header = answer.headers.get("retry-after", "")
-    asked = int(header) * 1000 if _SECONDS.fullmatch(header) else int(error.retry_after_ms)
-    return min(max(asked, 0), DAY)

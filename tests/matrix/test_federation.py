@@ -140,6 +140,21 @@ class UserInfoTests(FederationTestCase):
             self.assertEqual((error.status, error.errcode), (401, "M_UNAUTHORIZED"))
             self.assertIn("example.org", error.message)
 
+    def test_a_server_that_has_no_time(self) -> None:
+        for status, headers, refused in (
+            (429, {}, (429, "M_LIMIT_EXCEEDED", None)),
+            (429, {"retry-after": "7"}, (429, "M_LIMIT_EXCEEDED", 7000)),
+            (500, {}, (502, "M_UNKNOWN", None)),
+            (503, {"retry-after": "30"}, (502, "M_UNKNOWN", 30_000)),
+            (503, {"retry-after": "Tue, 24 Nov 2026 02:35:23 GMT"}, (502, "M_UNKNOWN", None)),
+            (504, {"retry-after": "-1"}, (502, "M_UNKNOWN", None)),
+        ):
+            self.http.answers["GET", self.URL + "token"] = HttpResponse(status, headers, b"<html>")
+            error = self.refused()
+            self.assertEqual((error.status, error.errcode, error.fields.get("retry_after_ms")), refused)
+        self.http.answers["GET", self.URL + "token"] = answer({"retry_after_ms": 1500}, 429)
+        self.assertEqual(self.refused().fields, {"retry_after_ms": 1500})
+
     def test_users_of_other_servers(self) -> None:
         for user_id in ("@a:other.org", "@a:sub.example.org", "@a:example.org:8448", "@a:xexample.org", "a", "", "@a"):
             self.http.answers["GET", self.URL + "token"] = answer({"sub": user_id})

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import implementer
 
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
@@ -20,8 +23,8 @@ from mxisd.storage.contract import StorageUnavailable
 from mxisd.storage.records import Session, secret_digest, token_digest
 from mxisd.storage.sqlite import SQLiteService, database, hashes, schema
 from mxisd.storage.sqlite.buckets import FEW, SQLiteBuckets
-from mxisd.storage.sqlite.database import SQLiteDatabase
-from mxisd.storage.sqlite.schema import UnusableDatabase, open_connection, upgrade
+from mxisd.storage.sqlite.database import STEP, SQLiteDatabase
+from mxisd.storage.sqlite.schema import UnusableDatabase, migrate, open_connection, upgrade
 from mxisd.storage.sqlite.worker import Job, ThreadWorker, run_reads, run_writes
 from tests.make import BOB, EMAIL, NOW, binding, result, session
 from tests.storage import contract
@@ -422,3 +425,103 @@ class BucketTests(SynchronousTestCase):
         for time in range(100_000):
             result(buckets.take([Charge(str(time), 10, 10)], time))
         self.assertLess(len(buckets._full_at), 2 * FEW)
+
+
+class PresenceTests(TestCase):
+    """The file under a running server."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp())
+        upgrade(self.path)
+        self.service = SQLiteService(self.path, REACTOR)
+        self.service.startService()
+        self.addCleanup(self.service.stopService)
+        self.told: list[str] = []
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            if event["log_level"] is LogLevel.critical:
+                self.told.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+
+    async def assert_not_written(self) -> None:
+        for _ in range(2):
+            with self.assertRaises(StorageUnavailable):
+                await self.service.storage.sessions.open(session(), alive_since=NOW, max_guesses=5)
+        self.assertEqual(len(self.told), 1)
+        self.assertIn(str(self.path), self.told[0])
+
+    async def test_removed(self) -> None:
+        self.path.unlink()
+        await self.assert_not_written()
+
+    async def test_replaced(self) -> None:
+        other = self.mktemp()
+        upgrade(Path(other))
+        shutil.move(other, self.path)
+        await self.assert_not_written()
+
+    async def test_started_again(self) -> None:
+        self.path.unlink()
+        await self.assert_not_written()
+        await self.service.stopService()
+        upgrade(self.path)
+        self.service = SQLiteService(self.path, REACTOR)
+        self.service.startService()
+        kept = session()
+        await self.service.storage.sessions.open(kept, alive_since=NOW, max_guesses=5)
+        self.assertEqual(await self.service.storage.sessions.get(kept.sid), kept)
+        await self.service.stopService()
+
+
+class FirstStartTests(SynchronousTestCase):
+    def told(self, path: Path) -> list[str]:
+        lines: list[str] = []
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            lines.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(observe)
+        try:
+            upgrade(path)
+        finally:
+            globalLogPublisher.removeObserver(observe)
+        return [line for line in lines if "made the new and empty database" in line]
+
+    def test_a_new_database_is_told_of(self) -> None:
+        path = Path(self.mktemp())
+        self.assertEqual([len(self.told(path)) for _ in range(2)], [1, 0])
+        path.write_bytes(b"")
+        self.assertEqual(len(self.told(path)), 1)
+
+    def test_a_full_disk_is_named(self) -> None:
+        path = Path(self.mktemp())
+        self.patch(schema, "open_connection", self.without_room)
+        self.patch(shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 2048))
+        with self.assertRaises(UnusableDatabase) as raised:
+            upgrade(path)
+        self.assertIn(f"the disk of {path.absolute().parent} is full: 2 KiB are left", str(raised.exception))
+
+    def without_room(self, _: Path) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+class PurgeTests(SynchronousTestCase):
+    def test_all_goes_in_portions(self) -> None:
+        connection = open_connection(":memory:")
+        migrate(connection)
+        connection.executemany(
+            "INSERT INTO transactions VALUES (?, 'a', 1)", ((str(number),) for number in range(3 * STEP + 1))
+        )
+        storage = storage_of(connection)
+        self.assertEqual(result(storage.transactions.purge(2)), 3 * STEP + 1)
+        self.assertEqual(result(storage.transactions.purge(2)), 0)

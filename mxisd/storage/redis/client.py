@@ -21,6 +21,9 @@ from .servers import RedisServer
 # The version of the keys and their contents: see scripts/common.lua.
 SCHEMA = 4
 
+# Members of a sorted set, whose removal holds up all others for as long as it takes.
+PURGED_AT_ONCE = 1000
+
 # Codes of errors that are temporary.  If a command inside a script fails with one, Redis 6 puts the code in the
 # middle of another message.
 _TEMPORARY = re.compile(
@@ -74,6 +77,17 @@ class Redis(Service):
             if not str(error).startswith("NOSCRIPT"):
                 raise
             return await self.command("EVAL", wanted.source, 0, *arguments)
+
+    async def purge(self, key: str, before: str) -> int:
+        """
+        Remove what is below a score from a sorted set, in many small steps; how many there were.
+
+        ``before`` is as ZRANGEBYSCORE takes it.
+        """
+        removed = 0
+        while gone := int(await self.run("sorted_purge", key, before, PURGED_AT_ONCE)):
+            removed += gone
+        return removed
 
     async def command(self, *arguments: Argument) -> Any:
         """

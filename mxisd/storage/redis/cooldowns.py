@@ -22,4 +22,4 @@ class RedisCooldowns:
         return ends is not None and float(ends) > now
 
     async def purge(self, now: int) -> int:
-        return int(await self._redis.command("ZREMRANGEBYSCORE", self._redis.key("cooldowns"), "-inf", now))
+        return await self._redis.purge("cooldowns", str(now))

@@ -19,4 +19,4 @@ class RedisTransactions:
         await self._redis.command("ZADD", self._key, "NX", now, f"{digest} {txn_id}")
 
     async def purge(self, done_before: int) -> int:
-        return int(await self._redis.command("ZREMRANGEBYSCORE", self._key, "-inf", f"({done_before}"))
+        return await self._redis.purge("transactions", f"({done_before}")

@@ -18,7 +18,8 @@ from .hashes import SQLiteHashes
 from .invites import SQLiteInvites
 from .keys import SQLiteKeys
 from .outbox import SQLiteOutbox
-from .schema import open_connection, open_to_read
+from .presence import WhilePresent
+from .schema import open_to_read
 from .sessions import SQLiteSessions
 from .sorter import Sorter, open_sorter
 from .transactions import SQLiteTransactions
@@ -53,7 +54,8 @@ class SQLiteService(Service):
 
     def __init__(self, path: Path, reactor: IReactorFromThreads) -> None:
         self._path = path
-        self._writer = ThreadWorker("sqlite-writer", lambda: open_connection(path), reactor, run_writes)
+        writes = WhilePresent(path, run_writes)
+        self._writer = ThreadWorker("sqlite-writer", writes.connect, reactor, writes)
         self._reader = ThreadWorker("sqlite-reader", lambda: open_to_read(path), reactor, run_reads)
         self._sorter = ThreadWorker("sqlite-sorter", open_sorter, reactor, run_reads)
         self._database = SQLiteDatabase(self._reader, self._writer)

@@ -23,7 +23,7 @@ class SQLiteCooldowns:
         return await self._database.look_up(_is_running, name, now)
 
     async def purge(self, now: int) -> int:
-        return await self._database.write(_purge, now)
+        return await self._database.delete_in_steps(_purge, now + 1)
 
 
 def _take(db: sqlite3.Connection, name: str, now: int, period: int) -> bool:
@@ -44,5 +44,8 @@ def _is_running(db: sqlite3.Connection, name: str, now: int) -> bool:
     return db.execute("SELECT 1 FROM cooldowns WHERE name = ? AND until > ?", (name, now)).fetchone() is not None
 
 
-def _purge(db: sqlite3.Connection, now: int) -> int:
-    return db.execute("DELETE FROM cooldowns WHERE until <= ?", (now,)).rowcount
+def _purge(db: sqlite3.Connection, until_before: int, step: int) -> int:
+    return db.execute(
+        "DELETE FROM cooldowns WHERE name IN (SELECT name FROM cooldowns WHERE until < ? LIMIT ?)",
+        (until_before, step),
+    ).rowcount

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 # What is read at once from the reactor's thread: so many keys take a tenth of a millisecond.
 FEW = 200
+# What is deleted at once: a million rows take many seconds.
+STEP = 500
 # Longer than this the reactor shall not wait for a disk.  Seconds.
 PATIENCE = 0.005
 # After it had to, so many reads without the disk show that it would not have to any more.
@@ -50,6 +52,17 @@ class SQLiteDatabase:
         if self._here is not None:
             self._here.close()
             self._here = None
+
+    async def delete_in_steps(self, delete: Callable[[sqlite3.Connection, int, int], int], before: int) -> int:
+        """
+        Call a function that deletes what is from before a time, at most so many at once, until there is no more.
+
+        Other writes come in between.  Returns how many were deleted.
+        """
+        deleted = 0
+        while gone := await self.write(delete, before, STEP):
+            deleted += gone
+        return deleted
 
     async def look_up(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs

@@ -46,7 +46,7 @@ class SQLiteInvites:
         return await self._database.read(_page, ended, offset, limit)
 
     async def purge(self, ended_before: int) -> int:
-        return await self._database.write(_purge, ended_before)
+        return await self._database.delete_in_steps(_purge, ended_before)
 
     async def end(self, token: str, end: End, user_id: str | None, destination: str | None, now: int) -> Invite | None:
         return await self._database.write(_end, token, end, user_id, destination, now)
@@ -208,13 +208,14 @@ def _page(db: sqlite3.Connection, ended: bool, offset: int, limit: int) -> list[
     return [read(Invite, row) for row in db.execute(query, (limit, offset))]
 
 
-def _purge(db: sqlite3.Connection, ended_before: int) -> int:
+def _purge(db: sqlite3.Connection, ended_before: int, step: int) -> int:
     stale = [
         (row["token"],)
         for row in db.execute(
             """SELECT token FROM invites WHERE ended IS NOT NULL AND ended_at < ? AND NOT EXISTS (
-                   SELECT 1 FROM deliveries WHERE deliveries.token = invites.token AND state = 'queued')""",
-            (ended_before,),
+                   SELECT 1 FROM deliveries WHERE deliveries.token = invites.token AND state = 'queued')
+               LIMIT ?""",
+            (ended_before, step),
         )
     ]
     db.executemany("DELETE FROM deliveries WHERE token = ?", stale)

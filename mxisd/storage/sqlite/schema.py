@@ -8,6 +8,7 @@ in :data:`STEPS`.  The version of a file is in SQLite's ``user_version``.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -30,6 +31,9 @@ FORMER = {"invite_3pid": "mxisd 1.x or ma1sd", "local_threepid_associations": "S
 
 # Bytes of a file that are read as memory, if there are so many; beyond it, pages are copied.
 MAPPED = 1 << 30
+
+# Bytes, without which not even an empty database can be made or opened.
+_TOO_LITTLE = 1024 * 1024
 
 STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {3: respell}
 """By version: what is to be done after the script, in its transaction."""
@@ -80,12 +84,23 @@ def upgrade(path: Path) -> None:
     version = examine(path)
     try:
         _touch(path)
+        if version == 0:
+            log.info("made the new and empty database {path}", path=path.absolute())
         with closing(open_connection(path)) as connection:
             if 0 < version < len(migrations()):
                 _copy(connection, _copy_of(path, version))
             migrate(connection)
     except (OSError, sqlite3.Error) as error:
-        raise UnusableDatabase(f"the database {path} cannot be used: {error}") from error
+        raise UnusableDatabase(f"the database {path} cannot be used: {error}{_full(path)}") from error
+
+
+def _full(path: Path) -> str:
+    """What to say more of an error if the disk is full: SQLite speaks of an I/O error then."""
+    try:
+        left = shutil.disk_usage(path.absolute().parent).free
+    except OSError:
+        return ""
+    return f" (the disk of {path.absolute().parent} is full: {left // 1024} KiB are left)" if left < _TOO_LITTLE else ""
 
 
 def examine(path: Path) -> int:

@@ -37,7 +37,7 @@ class SQLiteSessions:
         await self._database.write(_validate, sid, now)
 
     async def purge(self, modified_before: int) -> int:
-        return await self._database.write(_purge, modified_before)
+        return await self._database.delete_in_steps(_purge, modified_before)
 
 
 def _open(db: sqlite3.Connection, session: Session, alive_since: int, max_guesses: int) -> Session:
@@ -93,5 +93,8 @@ def _validate(db: sqlite3.Connection, sid: str, now: int) -> None:
     )
 
 
-def _purge(db: sqlite3.Connection, modified_before: int) -> int:
-    return db.execute("DELETE FROM sessions WHERE modified < ?", (modified_before,)).rowcount
+def _purge(db: sqlite3.Connection, modified_before: int, step: int) -> int:
+    return db.execute(
+        "DELETE FROM sessions WHERE sid IN (SELECT sid FROM sessions WHERE modified < ? LIMIT ?)",
+        (modified_before, step),
+    ).rowcount

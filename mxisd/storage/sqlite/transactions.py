@@ -20,7 +20,7 @@ class SQLiteTransactions:
         await self._database.write(_done, txn_id, digest, now)
 
     async def purge(self, done_before: int) -> int:
-        return await self._database.write(_purge, done_before)
+        return await self._database.delete_in_steps(_purge, done_before)
 
 
 def _is_done(db: sqlite3.Connection, txn_id: str, digest: str) -> bool:
@@ -31,5 +31,9 @@ def _done(db: sqlite3.Connection, txn_id: str, digest: str, now: int) -> None:
     db.execute("INSERT OR IGNORE INTO transactions VALUES (?, ?, ?)", (txn_id, digest, now))
 
 
-def _purge(db: sqlite3.Connection, done_before: int) -> int:
-    return db.execute("DELETE FROM transactions WHERE done_at < ?", (done_before,)).rowcount
+def _purge(db: sqlite3.Connection, done_before: int, step: int) -> int:
+    return db.execute(
+        """DELETE FROM transactions WHERE (txn_id, digest) IN (
+               SELECT txn_id, digest FROM transactions WHERE done_at < ? LIMIT ?)""",
+        (done_before, step),
+    ).rowcount

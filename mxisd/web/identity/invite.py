@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 from ...invites.invites import Invites
 from ...matrix import threepid
@@ -28,6 +28,10 @@ _TEXTS = (
     "sender_avatar_url",
     "sender_display_name",
 )
+
+
+# Of all fields together that only templates of the administrator's could know, as JSON.
+MAX_UNKNOWN_BYTES = 4096
 
 
 class StoreInvite(Struct):
@@ -77,17 +81,12 @@ class InviteEndpoints:
             address = threepid.email(asked.address)
         except InvalidAddress as error:
             raise MatrixError(400, "M_INVALID_EMAIL", str(error)) from None
-        fields = {
-            name: value
-            for name, value in given.items()
-            if name not in _REQUIRED and (isinstance(value, str) or name not in _TEXTS)
-        }
         requester = self._clients.address(call.request)
         invite = await self._invites.store(
             address,
             asked.room_id,
             asked.sender,
-            fields,
+            _fields(given),
             written=asked.address,
             account=call.user_id,
             requester=requester,
@@ -112,3 +111,16 @@ class InviteEndpoints:
         """Sign the acceptance of an invite for an invitee who cannot do so."""
         given = call.body(Acceptance)
         return await self._invites.sign(given.token, given.private_key, given.mxid)
+
+
+def _fields(given: Mapping[str, Any]) -> dict[str, object]:
+    """What is kept of an invite besides what is required; of what nobody knows, only so much."""
+    fields: dict[str, object] = {name: given[name] for name in _TEXTS if isinstance(given.get(name), str)}
+    room = MAX_UNKNOWN_BYTES
+    for name, value in given.items():
+        if name not in _REQUIRED and name not in _TEXTS:
+            size = len(json.encode((name, value)))
+            if size <= room:
+                room -= size
+                fields[name] = value
+    return fields

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import json
+
 from mxisd.clock import now
 from mxisd.invites.invites import SIGNERS
 from mxisd.matrix import signing
@@ -23,6 +25,17 @@ class StoreInviteTests(AppTestCase):
         invite = result(self.app.storage.invites.get(token))
         assert invite is not None
         return invite
+
+    def test_of_fields_that_nobody_knows_few_are_kept(self) -> None:
+        more = {"room_name": "n" * 5000, "a": "x" * 3000, "b": "x" * 3000, "c": "y" * 500}
+        more |= dict.fromkeys(map(str, range(999)), "")
+        self.assertEqual(self.invite(**more).status, 200)
+        (kept,) = result(self.app.storage.invites.pending(BOB))
+        self.assertEqual(kept.fields["room_name"], "n" * 5000)
+        self.assertTrue({"a", "c"} <= set(kept.fields))
+        self.assertNotIn("b", kept.fields)
+        unknown = {name: value for name, value in kept.fields.items() if name != "room_name"}
+        self.assertLessEqual(len(json.encode(unknown)), 4096)
 
     def test_answer(self) -> None:
         for path in (V1, V2):
