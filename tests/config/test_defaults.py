@@ -367,6 +367,21 @@ class DefaultsTests(ConfigCase):
 class DerivedTests(ConfigCase):
     """What follows from another key."""
 
+    def test_public_url(self) -> None:
+        for text, url in (
+            ("https://%SERVER_NAME%", "https://id.example.org"),
+            ("http://%SERVER_NAME%:8090/identity/", "http://id.example.org:8090/identity"),
+            ("%SERVER_NAME%", "https://id.example.org"),
+            ("%SERVER_NAME%/is", "https://id.example.org/is"),
+            ("is.example.org:8443", "https://is.example.org:8443"),
+        ):
+            config = self.config(f"server: {{name: id.example.org, publicUrl: '{text}'}}")
+            self.assertEqual(config.server.public_url, url)
+            told = any(each.startswith("server.publicUrl: read as https://") for each in config.warnings)
+            self.assertEqual(told, "://" not in text, text)
+        for text in ("ftp://x", "https://%SERVER_NAME", "a b", "x?y", "://x"):
+            self.assertIn("server.publicUrl: expected the base", self.problems(f"server: {{publicUrl: '{text}'}}")[0])
+
     def test_server(self) -> None:
         server = self.config("server: {name: id.example.org, port: 1234}").server
         self.assertEqual(

@@ -1,5 +1,7 @@
 import re
 from datetime import timedelta
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
 import yaml
 from hypothesis import given
@@ -156,6 +158,27 @@ class OtherValueTests(SynchronousTestCase):
         self.accepts(hosts.base_url, "http://matrix_synapse:8008")
         self.refuses(hosts.base_url, "https://example.org?", "https://example.org/#x")
 
+    def test_overwrites(self) -> None:
+        for text, url in (
+            ("localhost", "http://localhost"),
+            ("hs:8008", "http://hs:8008"),
+            ("[::1]:1/", "http://[::1]:1"),
+        ):
+            self.assertEqual(hosts.client_overwrite(text).value, url)
+            self.assertEqual(hosts.overwrite(text).value, url.replace("http:", "https:"))
+        self.accepts(hosts.client_overwrite, "http://hs:8008", "https://hs")
+        self.accepts(hosts.overwrite, "http://hs:8008", "https://hs/path")
+        self.assertEqual(hosts.client_overwrite("https://hs:1/_matrix/client").value, "https://hs:1")
+        self.refuses(hosts.client_overwrite, "", "ftp://x", "a b", "user:pass@hs", "hs?x", "http://")
+
+    def test_urls_of_terms(self) -> None:
+        self.accepts(hosts.terms_url, "https://example.org/terms", "http://localhost/#a")
+        for text in ("terms.html", "/terms_en.html", "../a?b#c", "terms/de:1.html"):
+            self.assertEqual(hosts.terms_url(text).value, text)
+        self.refuses(
+            hosts.terms_url, "", "javascript:alert(1)", "//evil.example/x", "a b", "mailto:a@b", "data:,x", "é"
+        )
+
     def test_redis_urls(self) -> None:
         self.accepts(
             hosts.redis_url,
@@ -217,6 +240,16 @@ class OtherValueTests(SynchronousTestCase):
         self.assertEqual(str(hosts.network("10.0.0.0/8")), "10.0.0.0/8")
         self.assertEqual(str(hosts.network("192.0.2.1")), "192.0.2.1/32")
         self.refuses(hosts.network, "", "10.0.0.1/8", "10.0.0.0/33", "example.org", "10.*")
+        self.refuses(hosts.network_around, "", "10.0.0.0/33", "example.org", "10.*", "10.0.0.1/-1")
+        self.assertEqual(hosts.network_around("192.0.2.1"), hosts.network("192.0.2.1"))
+
+    @given(st.ip_addresses(), st.integers(0, 32))
+    def test_networks_around_an_address(self, address: IPv4Address | IPv6Address, length: int) -> None:
+        read = hosts.network_around(f"{address}/{length}")
+        found: Any = read.value if isinstance(read, Told) else read
+        self.assertIn(address, found)
+        self.assertEqual(found.prefixlen, length)
+        self.assertEqual(isinstance(read, Told), str(found) != f"{address}/{length}")
 
     def test_user_ids(self) -> None:
         self.accepts(values.user_id, "@a:b", "@_mxisd_invite-expired:example.org:8448")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from urllib.parse import quote
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.databases.location import BadLocation, Location, parse
 from mxisd.stores.sql.query import Dialect, Query, skeleton
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 
 
 class QueryTests(SynchronousTestCase):
@@ -73,6 +76,37 @@ class LocationTests(SynchronousTestCase):
         self.assertEqual(parse("mysql://me:p%40ss@localhost:3306/people", "mysql"), expected)
         self.assertEqual(parse("jdbc:mariadb://localhost:3306/people?user=me&password=p@ss", "mysql"), expected)
         self.assertEqual(parse("postgres:///people", "postgresql").hosts, [("localhost", None)])
+
+    @given(
+        st.lists(st.tuples(st.sampled_from(["db", "db.example.org", "192.0.2.1"]), st.none() | st.integers(1, 65535))),
+        WORDS,
+        WORDS,
+        WORDS,
+        st.dictionaries(st.from_regex("option[a-z]{3}", fullmatch=True), WORDS, max_size=4),
+        st.sampled_from(["", "postgresql:", "jdbc:postgresql:"]),
+    )
+    def test_reads_what_was_encoded(
+        self,
+        hosts: list[tuple[str, int | None]],
+        database: str,
+        user: str,
+        password: str,
+        options: dict[str, str],
+        scheme: str,
+    ) -> None:
+        where = ",".join(host if port is None else f"{host}:{port}" for host, port in hosts)
+        given = {**options, "user": user, "password": password}
+        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in given.items())
+        read = parse(f"{scheme}//{where}/{quote(database, safe='')}?{query}", "postgresql")
+        self.assertEqual(list(read.hosts), hosts or [("localhost", None)])
+        self.assertEqual((read.database, read.user, read.password, read.options), (database, user, password, options))
+
+    @given(st.text())
+    def test_is_read_or_refused(self, text: str) -> None:
+        try:
+            parse(text, "mysql")
+        except BadLocation as refused:
+            self.assertIn("expected", str(refused))
 
     def test_refuses_everything_else_without_repeating_it(self) -> None:
         for text in ("", "people", "//host", "//host/", "//ho st:x/people?password=hidden", "oracle://host/hidden"):

@@ -50,11 +50,12 @@ def base_url(text: str) -> str:
 
 def public_url(text: str) -> Any:
     """The same, in which ``%SERVER_NAME%`` stands for ``server.name``; mxisd did not mind if the scheme was missing."""
-    if "://" not in text:
-        url = base_url(f"https://{text}")
-        return Told(url, f"read as {url}")
-    base_url(text.replace(SERVER_NAME, "localhost"))
-    return text.rstrip("/")
+    url = text.rstrip("/") if "://" in text else f"https://{text.rstrip('/')}"
+    try:
+        base_url(url.replace(SERVER_NAME, "localhost"))
+    except Unfit as unfit:
+        raise Unfit(str(unfit), masked_url(text)) from None
+    return url if "://" in text else Told(url, f"read as {url}")
 
 
 def _with_scheme(scheme: str, text: str) -> str:

@@ -136,8 +136,11 @@ def _choice(options: tuple[object, ...]) -> Parser:
     by_text = {str(option): option for option in options}
 
     def parse(text: str) -> object:
-        if text not in by_text:
-            raise Unfit(f"one of {', '.join(by_text)}" if len(by_text) > 1 else str(options[0]))
-        return by_text[text]
+        if text in by_text:
+            return by_text[text]
+        number = values.number(text)
+        if number is not None and number in options:
+            return values.read_as(number, number, text)
+        raise Unfit(f"one of {', '.join(by_text)}" if len(by_text) > 1 else str(options[0]))
 
     return parse

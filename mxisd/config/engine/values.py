@@ -66,7 +66,7 @@ def number(text: str) -> int | None:
     return -found if match["sign"] == "-" else found
 
 
-def _read_as(value: object, found: int, text: str) -> Any:
+def read_as(value: object, found: int, text: str) -> Any:
     """The value of a number, and where it does not look like it, a word about that."""
     return value if text == str(found) else Told(value, f"{text} is read as {found}, as YAML 1.1 has it")
 
@@ -75,7 +75,7 @@ def integer(text: str) -> Any:
     found = number(text)
     if found is None or abs(found) > _LARGEST:
         raise Unfit("a whole number")
-    return _read_as(found, found, text)
+    return read_as(found, found, text)
 
 
 def within(least: int, most: int | None, what: str = "a whole number") -> Parser:
@@ -86,7 +86,7 @@ def within(least: int, most: int | None, what: str = "a whole number") -> Parser
         found = number(text)
         if found is None or not least <= found <= (_MANY if most is None else most):
             raise Unfit(expected)
-        return _read_as(found, found, text)
+        return read_as(found, found, text)
 
     return parse
 
@@ -112,7 +112,7 @@ def number_of(unit: timedelta) -> Parser:
             raise Unfit("a whole number of at least 1")
         if found > most:
             raise Unfit(f"a whole number from 1 to {most}")
-        return _read_as(found * unit, found, text)
+        return read_as(found * unit, found, text)
 
     return parse
 
