@@ -36,6 +36,7 @@ from mxisd.net.dns import Resolver
 from mxisd.net.http_client import HttpClient
 from mxisd.net.networks import ANYWHERE
 from mxisd.net.tls import Trust
+from mxisd.stores.exec.program import Programs
 from mxisd.stores.exec.store import ExecStore
 from mxisd.stores.ldap.build import ldap_store
 from mxisd.stores.localpart import UserIds
@@ -174,7 +175,8 @@ def behind_a_program(reactor: Any, people: str) -> Subject:
         return Process(command=command[0], args=(*command[1:], question), input=format_, output=format_)
 
     lookup = Lookup(single=process("single"), bulk=process("bulk"))
-    store = ExecStore(Exec(enabled=True, identity=Identity(lookup=lookup)), reactor, os.environ, UserIds(DOMAIN))
+    config = Exec(enabled=True, identity=Identity(lookup=lookup))
+    store = ExecStore(config, Programs(reactor, config.timeout), os.environ, UserIds(DOMAIN))
 
     def query(some: Sequence[str]) -> object:
         asked = [{"medium": EMAIL, "address": address} for address in some]

@@ -9,6 +9,7 @@ from ..config import Config
 from ..config.ldap import Ldap
 from ..core import Core
 from ..services import Service
+from .exec.program import Programs
 from .exec.store import ExecStore
 from .ldap.build import ldap_store
 from .localpart import UserIds, mapped, strict
@@ -47,7 +48,8 @@ def build(core: Core) -> Stores:
     if config.rest.enabled:
         stores.append(RestStore(config.rest, http, user_ids).offered())
     if config.exec.used:
-        stores.append(ExecStore(config.exec, reactor, core.environ, user_ids).offered())
+        programs = core.run(Programs(reactor, config.exec.timeout))
+        stores.append(ExecStore(config.exec, programs, core.environ, user_ids).offered())
     if config.wordpress.enabled:
         add(*wordpress_store(config.wordpress, reactor, http, user_ids, warn))
     # Who is asked first; the numbers are mxisd's.

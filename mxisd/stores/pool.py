@@ -8,21 +8,35 @@ fails once a thread after a restart of the server.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from threading import local
+from threading import Thread, local
 from typing import Any, Generic, Protocol, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from ..log import Logger
 from ..reactor import IReactor
 from ..services import Service
+
+log = Logger()
 
 C = TypeVar("C")
 T = TypeVar("T")
 
 # Enough to keep a server on the network busy; more would mostly wait for Python's lock.
 SIZE = 4
+# Seconds that a stop waits for what is under way.
+STOP_TIMEOUT = 5.0
+
+
+class _Daemon(Thread):
+    """One that hangs in a library must not keep the process from ending."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more, daemon=True)
 
 
 class ThreadConnector(Protocol[C]):
@@ -48,18 +62,28 @@ class ThreadedPool(Service, Generic[C]):
         self._connector = connector
         self._reactor = reactor
         self._threads = ThreadPool(0, size, name)
+        self._threads.threadFactory = _Daemon
         self._mine = local()
         self._open: set[Any] = set()
+        self._stopping = False
 
     def startService(self) -> None:
         super().startService()
+        self._stopping = False
         self._threads.start()
 
     def stopService(self) -> Deferred[None]:
-        """Fires when what is under way has ended and the connections are closed."""
+        """
+        Fires when what is under way has ended and the connections are closed, or after some seconds.
+
+        What has not begun is not begun any more.
+        """
         super().stopService()
-        # Stopping waits for the threads, which is not for the reactor's own to do.
-        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._stop)
+        self._stopping = True
+        stopped: Deferred[None] = Deferred()
+        # Stopping waits for the threads, which is not for the reactor's own to do: it waits for those too.
+        Thread(target=self._stop, args=[stopped], daemon=True).start()
+        return stopped.addTimeout(STOP_TIMEOUT, self._reactor).addErrback(self._hangs)
 
     async def run(self, job: Callable[[C], T]) -> T:
         """
@@ -81,7 +105,25 @@ class ThreadedPool(Service, Generic[C]):
             self._threads.callInThread(self._connector.close, connection)
 
     def _in_thread(self, function: Callable[..., T], *args: object) -> Deferred[T]:
-        return deferToThreadPool(self._reactor, self._threads, function, *args)
+        """What nobody waits for any more when its turn comes is not done."""
+        wanted = True
+
+        def abandon(_: Deferred[T]) -> None:
+            nonlocal wanted
+            wanted = False
+
+        def call() -> T:
+            if not wanted or self._stopping:
+                raise CancelledError
+            return function(*args)
+
+        def deliver(outcome: T | Failure) -> None:
+            if wanted:
+                result.callback(outcome)
+
+        result: Deferred[T] = Deferred(abandon)
+        deferToThreadPool(self._reactor, self._threads, call).addBoth(deliver)
+        return result
 
     def _call(self, job: Callable[[C], T]) -> T:
         kept: C | None = getattr(self._mine, "connection", None)
@@ -107,7 +149,12 @@ class ThreadedPool(Service, Generic[C]):
         self._open.discard(connection)
         self._connector.close(connection)
 
-    def _stop(self) -> None:
+    def _stop(self, stopped: Deferred[None]) -> None:
         self._threads.stop()
         while self._open:
             self._connector.close(self._open.pop())
+        self._reactor.callFromThread(stopped.callback, None)
+
+    def _hangs(self, failure: Failure) -> None:
+        failure.trap(TimedOut)
+        log.warn("{pool} does not answer, and is not waited for any longer", pool=self.name)

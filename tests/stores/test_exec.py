@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mxisd.config.exec import Auth, Directory, Exec, Exit, Format, Identity, Lookup, Process, Profile, Search
 from mxisd.lookup.source import Unusable
 from mxisd.matrix.threepid import EMAIL, ThreePid
 from mxisd.reactor import installed_reactor
 from mxisd.stores.bodies import BadAnswer
-from mxisd.stores.exec.program import ProgramFailed
+from mxisd.stores.exec.program import ProgramCrashed, ProgramFailed, Programs
 from mxisd.stores.exec.request import Request
 from mxisd.stores.exec.store import ExecStore
+from mxisd.stores.localpart import UserIds
 from mxisd.stores.store import Entry, Store
 from mxisd.stores.store import Profile as StoreProfile
 from tests.servers.folder import folder
@@ -40,6 +43,10 @@ def people() -> str:
     return str(path)
 
 
+def made(config: Exec, environment: Mapping[str, str], user_ids: UserIds) -> ExecStore:
+    return ExecStore(config, Programs(reactor, config.timeout), environment, user_ids)
+
+
 def program(question: str, *arguments: str) -> tuple[str, ...]:
     """The arguments of Python that have it answer a question."""
     return ("-I", "-S", str(Path(__file__).with_name("api.py")), people(), question, *arguments)
@@ -54,7 +61,7 @@ class ExecCase(contract.StoreCase):
     config: Exec
 
     async def build(self) -> Store:
-        return ExecStore(self.config, reactor, os.environ, self.user_ids).offered()
+        return made(self.config, os.environ, self.user_ids).offered()
 
 
 class JsonTests(
@@ -122,7 +129,9 @@ class ProgramTests(ExecCase):
         config = Exec(
             enabled=True, timeout=timedelta(seconds=20), auth=auth, identity=Identity(lookup=Lookup(single=process))
         )
-        return ExecStore(config, reactor, {"PATH": os.environ["PATH"], "OURS": "1"}, self.user_ids).offered()
+        return ExecStore(
+            config, Programs(reactor, config.timeout), {"PATH": os.environ["PATH"], "OURS": "1"}, self.user_ids
+        ).offered()
 
     def path(self) -> Path:
         """Where there is nothing yet."""
@@ -195,14 +204,14 @@ class ProgramTests(ExecCase):
         (programs / "email").chmod(0o700)
         process = Process(command=f"{programs}/{{medium}}", output=PLAIN)
         config = Exec(enabled=True, identity=Identity(lookup=Lookup(single=process)))
-        store = ExecStore(config, reactor, os.environ, self.user_ids).offered()
+        store = made(config, os.environ, self.user_ids).offered()
         self.assertEqual(await self.look_up(store), ALICE.user_id)
 
     async def test_one_program_may_search_by_name_and_by_address(self) -> None:
         script = """printf '{"results": [{"user_id": "%s-%s"}]}' "$1" "$2\""""
         process = Process(command="sh", args=("-c", script, "sh", "{type}", "{query}"))
         config = Exec(enabled=True, directory=Directory(search=Search(by_name=process)))
-        directory = ExecStore(config, reactor, os.environ, self.user_ids).offered().directory
+        directory = made(config, os.environ, self.user_ids).offered().directory
         assert directory
         self.assertEqual(await directory.search_by_name("x", 1), [Entry("@name-x:example.org")])
         self.assertEqual(await directory.search_by_threepid("x", 1), [Entry("@threepid-x:example.org")])
@@ -236,14 +245,14 @@ class ProgramTests(ExecCase):
         process = Process(command="/nowhere/program", output=PLAIN)
         config = Exec(enabled=True, identity=Identity(lookup=Lookup(single=process)))
         with self.assertRaisesRegex(ProgramFailed, "/nowhere/program ended with the exit code 127"):
-            await self.look_up(ExecStore(config, reactor, os.environ, self.user_ids).offered())
+            await self.look_up(made(config, os.environ, self.user_ids).offered())
 
     async def test_a_program_that_takes_too_long_is_killed_with_all_that_it_has_started(self) -> None:
         pids = self.path()
         process = Process(command="sh", args=("-c", f"sleep 1000 & echo $! $$ > {pids}; wait"), output=PLAIN)
         config = Exec(enabled=True, timeout=timedelta(seconds=1), identity=Identity(lookup=Lookup(single=process)))
         with self.assertRaisesRegex(ProgramFailed, "it took more than 1 seconds"):
-            await self.look_up(ExecStore(config, reactor, os.environ, self.user_ids).offered())
+            await self.look_up(made(config, os.environ, self.user_ids).offered())
         for pid in map(int, pids.read_text().split()):
             while runs(pid):
                 await deferLater(reactor, 0.01)
@@ -281,3 +290,40 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(self.input(type="json"), b'{"a":"b\\""}')
         self.assertEqual(self.input(type="plain", template="<{password}>"), b'<a"b\n{localpart}>')
         self.assertEqual(self.input(type="json", template='{"p":"{password}"}'), b'{"p":"a\\"b\\n{localpart}"}')
+
+
+class BoundsTests(TestCase):
+    """Programs that go on and on."""
+
+    def setUp(self) -> None:
+        self.programs = Programs(reactor, timedelta(seconds=60))
+        self.programs.startService()
+        self.file = folder("programs") / f"{id(self)}.pid"
+
+    def under_way(self, script: str) -> Deferred[Any]:
+        """Begins a shell script; ``$0`` is a file to write a process ID to."""
+        return Deferred.fromCoroutine(
+            self.programs.run(["sh", "-c", script, str(self.file)], {"PATH": os.environ["PATH"]}, b"")
+        )
+
+    async def ended(self) -> None:
+        """Waits until the process whose ID is in the file is no more."""
+        while not self.file.exists() or not self.file.read_text().strip():
+            await deferLater(reactor, 0.01, lambda: None)
+        while runs(int(self.file.read_text())):
+            await deferLater(reactor, 0.01, lambda: None)
+
+    async def test_one_that_writes_for_ever(self) -> None:
+        with self.assertRaises(ProgramCrashed) as raised:
+            await self.under_way('yes & echo $! > "$0"; wait')
+        self.assertIn("1048576 bytes", str(raised.exception))
+        await self.ended()
+
+    async def test_a_stop_ends_programs_and_their_children(self) -> None:
+        running = self.under_way('sleep 1000 & echo $! > "$0"; wait')
+        while not self.file.exists():
+            await deferLater(reactor, 0.01, lambda: None)
+        self.programs.stopService()
+        with self.assertRaises(CancelledError):
+            await running
+        await self.ended()

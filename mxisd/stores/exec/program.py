@@ -17,12 +17,16 @@ from twisted.python.failure import Failure
 from ...log import Logger
 from ...lookup.source import Unusable
 from ...reactor import IReactor
+from ...services import Service
 from ...waiting import within
 
 log = Logger()
 
+# What a question about one user or address may be answered with, and how much more for each further address.
+MAX_ANSWER_BYTES = 1024 * 1024
+MAX_BYTES_PER_ADDRESS = 1024
 # A list of all users is the longest that there is to say.
-MAX_OUTPUT_BYTES = 256 * 1024 * 1024
+MAX_LIST_BYTES = 256 * 1024 * 1024
 _SETSID = shutil.which("setsid") or "/usr/bin/setsid"
 
 
@@ -41,23 +45,41 @@ class Ended(Struct, frozen=True):
     output: bytes
 
 
-async def run(
-    reactor: IReactor, command: Sequence[str], environment: Mapping[str, str], input_: bytes, timeout: timedelta
-) -> Ended:
-    """
-    Run a program, which is looked for in ``PATH``, with its arguments and all of its environment.
+class Programs(Service):
+    """Runs programs; those that are still at work when it is stopped are killed, with what they have started."""
 
-    After ``timeout`` it is killed, and so is what it has started.  Raises :class:`ProgramFailed` and
-    :class:`ProgramCrashed`.
-    """
-    if any("\0" in text for text in (*command, *environment.values())):
-        raise ProgramCrashed("NUL cannot be passed to a program")
-    program = _Program(command[0], input_)
-    # In a session of its own it can be killed with everything that belongs to it.
-    reactor.spawnProcess(program, _SETSID, ["setsid", "--", *command], env=dict(environment))
-    seconds = timeout.total_seconds()
-    late = ProgramFailed(f"{command[0]} was killed: it took more than {seconds:g} seconds")
-    return await within(seconds, reactor, _ended(program), late)
+    name = "exec"
+
+    def __init__(self, reactor: IReactor, timeout: timedelta) -> None:
+        self._reactor = reactor
+        self._seconds = timeout.total_seconds()
+        self._under_way: set[_Program] = set()
+
+    def stopService(self) -> None:
+        super().stopService()
+        for program in list(self._under_way):
+            program.done.cancel()
+
+    async def run(
+        self, command: Sequence[str], environment: Mapping[str, str], input_: bytes, most: int = MAX_ANSWER_BYTES
+    ) -> Ended:
+        """
+        Run a program, which is looked for in ``PATH``, with its arguments and all of its environment.
+
+        If it takes too long, or writes more than ``most`` bytes, it is killed, and so is what it has started.  Raises
+        :class:`ProgramFailed` and :class:`ProgramCrashed`.
+        """
+        if any("\0" in text for text in (*command, *environment.values())):
+            raise ProgramCrashed("NUL cannot be passed to a program")
+        program = _Program(command[0], input_, most)
+        # In a session of its own it can be killed with everything that belongs to it.
+        self._reactor.spawnProcess(program, _SETSID, ["setsid", "--", *command], env=dict(environment))
+        late = ProgramFailed(f"{command[0]} was killed: it took more than {self._seconds:g} seconds")
+        self._under_way.add(program)
+        try:
+            return await within(self._seconds, self._reactor, _ended(program), late)
+        finally:
+            self._under_way.discard(program)
 
 
 async def _ended(program: _Program) -> Ended:
@@ -67,20 +89,24 @@ async def _ended(program: _Program) -> Ended:
 class _Program(ProcessProtocol):
     transport: Any
 
-    def __init__(self, name: str, input_: bytes) -> None:
+    def __init__(self, name: str, input_: bytes, most: int) -> None:
         self.done: Deferred[Ended] = Deferred(lambda _: self._kill())
         self._name = name
         self._input = input_
         self._output = bytearray()
+        self._most = most
 
     def connectionMade(self) -> None:
         self.transport.write(self._input)
         self.transport.closeStdin()
 
     def outReceived(self, data: bytes) -> None:
+        if self.done.called:
+            return
         self._output += data
-        if len(self._output) > MAX_OUTPUT_BYTES and not self.done.called:
-            self.done.errback(ProgramCrashed(f"{self._name} was killed: it wrote too much"))
+        if len(self._output) > self._most:
+            self._output.clear()
+            self.done.errback(ProgramCrashed(f"{self._name} was killed: it wrote more than {self._most} bytes"))
             self._kill()
 
     def errReceived(self, data: bytes) -> None:

@@ -9,12 +9,18 @@ from twisted.internet.defer import DeferredSemaphore
 from ...config.exec import Exec, Process
 from ...lookup.source import Batch
 from ...matrix.threepid import ThreePid
-from ...reactor import IReactor
 from ..address import in_all_spellings, one_by_one
 from ..bodies import BadAnswer, Fields, ProfileFields, Reader, decoded, user_parts
 from ..localpart import UserIds
 from ..store import Entry, Profile, Store
-from .program import ProgramCrashed, ProgramFailed, run
+from .program import (
+    MAX_ANSWER_BYTES,
+    MAX_BYTES_PER_ADDRESS,
+    MAX_LIST_BYTES,
+    ProgramCrashed,
+    ProgramFailed,
+    Programs,
+)
 from .request import Request
 
 # Programs at the same time: each is a process to be started.
@@ -29,10 +35,10 @@ class ExecStore:
     name = "exec"
     local = True
 
-    def __init__(self, config: Exec, reactor: IReactor, environment: Mapping[str, str], user_ids: UserIds) -> None:
+    def __init__(self, config: Exec, programs: Programs, environment: Mapping[str, str], user_ids: UserIds) -> None:
         """``environment`` is what programs are given besides their own settings."""
         self._config = config
-        self._reactor = reactor
+        self._programs = programs
         self._environment = environment
         self._user_ids = user_ids
         self._reader = Reader(user_ids)
@@ -118,9 +124,10 @@ class ExecStore:
         return self._reader.found_one(decoded(output))
 
     async def _bulk(self, asked: Sequence[ThreePid]) -> Fields:
+        most = MAX_ANSWER_BYTES + MAX_BYTES_PER_ADDRESS * len(asked) if asked else MAX_LIST_BYTES
         body = {"lookup": [threepid._asdict() for threepid in asked]}
         plain = "\n".join(f"{threepid.medium}\t{threepid.address}" for threepid in asked)
-        return decoded(await self._ask(self._config.identity.lookup.bulk, Request({}, body, plain)) or b"")
+        return decoded(await self._ask(self._config.identity.lookup.bulk, Request({}, body, plain), most) or b"")
 
     async def _profile(self, process: Process, user_id: str) -> ProfileFields:
         user = user_parts(self._user_ids, user_id)
@@ -133,7 +140,7 @@ class ExecStore:
         request = Request({"type": by, "query": term}, {"by": by, "search_term": term}, f"{by}\n{term}")
         return self._reader.entries(decoded(await self._ask(process, request) or b""), limit)
 
-    async def _ask(self, process: Process, request: Request) -> bytes | None:
+    async def _ask(self, process: Process, request: Request, most: int = MAX_ANSWER_BYTES) -> bytes | None:
         """What a program writes, without the end of the line; ``None`` if it says no, or if there is none."""
         if not process.command:
             return None
@@ -142,7 +149,7 @@ class ExecStore:
         environment = {**self._environment, **request.environment(process, tokens)}
         input_ = request.input(process, tokens)
         async with self._places:
-            result = await run(self._reactor, command, environment, input_, self._config.timeout)
+            result = await self._programs.run(command, environment, input_, most)
         if result.code in process.exit.success:
             return result.output.rstrip()
         if result.code in process.exit.failure:
