@@ -91,7 +91,7 @@ class SydentServer:
         if (table, row["id"]) != (newest.table, newest.id):
             # That of the other table is the same one, with its signature.
             same = newest.user_id == row["mxid"] and newest.ts == row["ts"]
-            return Left("it is in both tables" if same else "a later one of the same address took its place")
+            return None if same else Left("a later one of the same address took its place")
         if not row["notBefore"] < conditions.now < row["notAfter"]:
             return Left("it is not valid any more")
         user_id = user(row["mxid"])
