@@ -71,7 +71,9 @@ class HandOverTests(AppTestCase):
         token = self.register()
         self.post(f"{V2}/terms", json={"user_accepts": ["https://example.org/privacy"]}, token=token)
         self.get(f"{V2}/hash_details", token=token)
-        worker = self.worker(MessageDelivery("message", self.app.mailbox, InviteMessage))
+        worker = self.worker(
+            MessageDelivery("message", self.app.mailbox, InviteMessage, self.storage.outbox, self.app.clock)
+        )
         invite = {
             "medium": "email",
             "address": "bob@example.com",

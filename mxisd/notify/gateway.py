@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape as escape_xml
 
 from ..masking import Secret
 from ..net.http_client import Http
+from .notifier import HandingOver, unnoticed
 from .request import beginning, hand_over
 from .template import fill
 
@@ -31,12 +32,15 @@ class GatewayConnector:
         types = (value for name, value in self._headers.items() if name.lower() == "content-type")
         self._escape = _escape(next(types, ""))
 
-    async def deliver(self, address: str, content: str, reference: str = "") -> None:
+    async def deliver(
+        self, address: str, content: str, reference: str = "", handing_over: HandingOver = unnoticed
+    ) -> None:
         """See :class:`~mxisd.notify.notifier.Connector`."""
         values = {"RECIPIENT_ADDRESS": address, "TEXT": content}
         body = fill(self._body, values, self._escape).encode() if self._body else None
         # The key of an account is often in the path.
         url = Secret(fill(self._url, values, quote_plus))
+        await handing_over()
         await hand_over(self._http, self._method, url, self._headers, body, beginning)
 
 

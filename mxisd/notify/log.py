@@ -5,6 +5,7 @@ from __future__ import annotations
 from email.message import EmailMessage
 
 from ..log import Logger
+from .notifier import HandingOver, unnoticed
 
 log = Logger()
 
@@ -12,7 +13,9 @@ log = Logger()
 class LogConnector:
     """Writes messages to the log, including their tokens, instead of sending them."""
 
-    async def deliver(self, address: str, content: EmailMessage | str, reference: str = "") -> None:
+    async def deliver(
+        self, address: str, content: EmailMessage | str, reference: str = "", handing_over: HandingOver = unnoticed
+    ) -> None:
         """See :class:`~mxisd.notify.notifier.Connector`."""
         log.info("to {address}: {text}", address=address, text=content if isinstance(content, str) else _shown(content))
 
@@ -20,7 +23,9 @@ class LogConnector:
 class NoConnector:
     """Accepts messages and drops them."""
 
-    async def deliver(self, address: str, content: EmailMessage | str, reference: str = "") -> None:
+    async def deliver(
+        self, address: str, content: EmailMessage | str, reference: str = "", handing_over: HandingOver = unnoticed
+    ) -> None:
         """See :class:`~mxisd.notify.notifier.Connector`."""
         log.debug("dropped a message to {address}", address=address)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from .messages import Kind, Message, MessageContext, values
 from .template import Template, Translations
@@ -29,10 +29,20 @@ class SendFailed(Exception):
         self.handed_over = handed_over
 
 
+HandingOver: TypeAlias = Callable[[], Awaitable[object]]
+"""Called before a message is passed on for good: from then on it may arrive, whatever becomes of us."""
+
+
+async def unnoticed() -> None:
+    """For messages of which nobody has to know that."""
+
+
 class Connector(Protocol[C_contra]):
     """Passes finished messages on to a server or provider: ``EmailMessage`` for email, ``str`` for SMS."""
 
-    async def deliver(self, address: str, content: C_contra, reference: str = "") -> None:
+    async def deliver(
+        self, address: str, content: C_contra, reference: str = "", handing_over: HandingOver = unnoticed
+    ) -> None:
         """
         Returns when the message was accepted.  Raises :class:`SendFailed`.
 
@@ -45,7 +55,7 @@ class Connector(Protocol[C_contra]):
 class MessageSender(Protocol[M_contra]):
     """What sends messages: a :class:`Notifier`, or what a test uses instead."""
 
-    async def send(self, message: M_contra) -> None:
+    async def send(self, message: M_contra, handing_over: HandingOver = unnoticed) -> None:
         """Returns when the message was accepted to be delivered.  Raises :class:`SendFailed`."""
         ...
 
@@ -60,13 +70,13 @@ class Channel(Generic[C]):
         self._templates = templates
         self._connector = connector
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: Message, handing_over: HandingOver = unnoticed) -> None:
         """See :meth:`Notifier.send`."""
         template = self._templates[message.kind].best(message.accept_language)
         address = message.threepid.address
         try:
             content = template.render(values(message, self._site))
-            await self._connector.deliver(address, content, message.reference)
+            await self._connector.deliver(address, content, message.reference, handing_over)
         except SendFailed as error:
             # Servers often quote the address, and reasons are logged.
             reason = re.sub(re.escape(address), "(the address)", error.reason, flags=re.IGNORECASE)
@@ -84,10 +94,10 @@ class Notifier:
         """Whether messages can be sent to addresses of a medium."""
         return medium in self._channels
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: Message, handing_over: HandingOver = unnoticed) -> None:
         """Returns when the message was accepted to be delivered.  Raises :class:`SendFailed`."""
         medium = message.threepid.medium
         if medium not in self._channels:
             # Not permanent: what waits is sent when a connector has been configured.
             raise SendFailed(permanent=False, reason=f"no connector is configured for the medium {medium}")
-        await self._channels[medium].send(message)
+        await self._channels[medium].send(message, handing_over)

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from ..net.errors import NotJson
 from ..net.http_client import Http, HttpResponse
+from .notifier import HandingOver, unnoticed
 from .request import beginning, hand_over
 from .smtp import mailable
 
@@ -33,7 +34,9 @@ class SendGridConnector:
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         self._sender = {"email": sender.addr_spec} | ({"name": sender.display_name} if sender.display_name else {})
 
-    async def deliver(self, address: str, content: EmailMessage, reference: str = "") -> None:
+    async def deliver(
+        self, address: str, content: EmailMessage, reference: str = "", handing_over: HandingOver = unnoticed
+    ) -> None:
         """See :class:`~mxisd.notify.notifier.Connector`."""
         recipient, _ = mailable(address)
         body = {
@@ -48,6 +51,7 @@ class SendGridConnector:
                 "open_tracking": {"enable": False},
             },
         }
+        await handing_over()
         await hand_over(self._http, "POST", self._url, self._headers, msgspec.json.encode(body), _reason)
 
 

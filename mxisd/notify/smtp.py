@@ -22,7 +22,7 @@ from ..net.connection import host_endpoint
 from ..reactor import IReactor
 from ..waiting import within
 from .mail import POLICY, address
-from .notifier import SendFailed
+from .notifier import HandingOver, SendFailed, unnoticed
 from .smtp_connection import SUCCESS, Refused, SmtpConnection, Trace, accepted, unusable, usable
 
 log = Logger()
@@ -74,7 +74,9 @@ class SmtpConnector:
         self._random = random
         self._trace = trace
 
-    async def deliver(self, recipient: str, content: EmailMessage, reference: str = "") -> None:
+    async def deliver(
+        self, recipient: str, content: EmailMessage, reference: str = "", handing_over: HandingOver = unnoticed
+    ) -> None:
         """
         See :class:`~mxisd.notify.notifier.Connector`.
 
@@ -88,7 +90,8 @@ class SmtpConnector:
         connection = SmtpConnection(self._reactor, self._trace, is_encrypted=self._server.tls == 3)
         late = SendFailed(permanent=False, reason=f"not done within {TOTAL_TIMEOUT:g} seconds")
         try:
-            await within(TOTAL_TIMEOUT, self._reactor, self._send(connection, recipient, is_ascii, data), late)
+            sending = self._send(connection, recipient, is_ascii, data, handing_over)
+            await within(TOTAL_TIMEOUT, self._reactor, sending, late)
             await connection.outcome()
         except Refused:
             await connection.quit()
@@ -98,7 +101,9 @@ class SmtpConnector:
         finally:
             connection.abort()
 
-    async def _send(self, connection: SmtpConnection, recipient: str, is_ascii: bool, data: bytes) -> None:
+    async def _send(
+        self, connection: SmtpConnection, recipient: str, is_ascii: bool, data: bytes, handing_over: HandingOver
+    ) -> None:
         await self._connect(connection)
         extensions = await self._greet(connection)
         if self._server.login is not None:
@@ -110,6 +115,7 @@ class SmtpConnector:
         accepted(await connection.ask(f"RCPT TO:<{recipient}>"))
         accepted(await connection.ask("DATA"), [354])
         await connection.send(data)
+        await handing_over()
 
     async def _connect(self, connection: SmtpConnection) -> None:
         host, port = self._server.host, self._server.port

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from ..net.errors import NotJson
 from ..net.http_client import Http, HttpResponse
+from .notifier import HandingOver, unnoticed
 from .request import beginning, hand_over
 
 API = "https://api.twilio.com"
@@ -29,10 +30,13 @@ class TwilioConnector:
         self._authorization = "Basic " + b64encode(f"{account_sid}:{auth_token}".encode()).decode()
         self._from = {"MessagingServiceSid" if number.startswith("MG") else "From": number}
 
-    async def deliver(self, address: str, content: str, reference: str = "") -> None:
+    async def deliver(
+        self, address: str, content: str, reference: str = "", handing_over: HandingOver = unnoticed
+    ) -> None:
         """See :class:`~mxisd.notify.notifier.Connector`."""
         headers = {"Authorization": self._authorization, "Content-Type": "application/x-www-form-urlencoded"}
         form = urlencode({"To": f"+{address}", **self._from, "Body": content})
+        await handing_over()
         await hand_over(self._http, "POST", self._url, headers, form.encode(), _reason)
 
 

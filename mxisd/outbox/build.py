@@ -43,6 +43,7 @@ def build(core: Core, notifier: MessageSender[Message]) -> Outboxes:
 
     members = Members(core.storage.cooldowns, core.reactor, told=core.config.appsvc.enabled)
     onbind = worker(OnbindDelivery(core.federation, core.signer, members, core.reactor), config.delivery.concurrency)
-    messages = worker(MessageDelivery("message", notifier, InviteMessage), MESSAGES_AT_ONCE)
-    worker(MessageDelivery("reminder", notifier, reminder), REMINDERS_AT_ONCE)
+    outbox, clock = core.storage.outbox, core.reactor
+    messages = worker(MessageDelivery("message", notifier, InviteMessage, outbox, clock), MESSAGES_AT_ONCE)
+    worker(MessageDelivery("reminder", notifier, reminder, outbox, clock), REMINDERS_AT_ONCE)
     return Outboxes(onbind, messages, members)

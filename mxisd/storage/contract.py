@@ -172,7 +172,11 @@ class OutboxStorage(Protocol):
         ...
 
     async def renew(self, deliveries: Sequence[Delivery], until: int) -> None:
-        """The attempts are still under way: extend their leases, unless another process has claimed them since."""
+        """
+        The attempts are still under way: extend their leases, unless another process has claimed them since.
+
+        A lease that lasts longer already stays as it is.
+        """
         ...
 
     async def retry(self, delivery: Delivery, due: int, answer: str, count: Failure | None = None) -> bool:

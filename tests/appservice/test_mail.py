@@ -9,6 +9,7 @@ from mxisd.config.rate_limit import RateLimit
 from mxisd.limits.limits import RateLimits
 from mxisd.matrix.threepid import ThreePid
 from mxisd.notify import MatrixIdInvite, SendFailed
+from mxisd.notify.notifier import HandingOver, unnoticed
 from tests.appservice.case import Case
 from tests.appservice.homeserver import EXPIRY, MAIN
 from tests.storage.inline import storage_in_memory
@@ -22,7 +23,7 @@ class Post:
         self.sent: list[MatrixIdInvite] = []
         self.failures: list[SendFailed] = []
 
-    async def send(self, message: MatrixIdInvite) -> None:
+    async def send(self, message: MatrixIdInvite, handing_over: HandingOver = unnoticed) -> None:
         if self.failures:
             raise self.failures.pop(0)
         self.sent.append(message)

@@ -88,6 +88,22 @@ class DeliveryTests(SmtpCase):
         self.assertEqual(ids[:2], ["<a.message@example.org>"] * 2)
         self.assertEqual(len(set(ids)), 3)
 
+    async def test_it_is_noted_before_the_dot_and_not_for_what_was_refused(self) -> None:
+        noted: list[int] = []
+
+        async def note() -> None:
+            noted.append(len(mails.mails))
+
+        mails = mailserver.MailServer()
+        connector = self.connector(self.listen(mails))
+        await connector.deliver("bob@example.com", letter(), "", note)
+        self.assertEqual(len(mails.mails), 1)
+        self.assertEqual(noted, [0])
+        mails.answers["RCPT"] = "550 nobody here"
+        with self.assertRaises(SendFailed):
+            await connector.deliver("bob@example.com", letter(), "", note)
+        self.assertEqual(len(noted), 1)
+
     async def test_dots_do_not_end_the_message(self) -> None:
         # Around the 16 KiB in which files are sent, a line of a single dot at each position.
         text = "".join(f"{'x' * length}\n.\n" for length in range(60, 70) for _ in range(60))

@@ -5,16 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 
 from msgspec import structs
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.clock import DAY, HOUR
+from mxisd.clock import DAY, HOUR, now
 from mxisd.config.invite import Expiration, Invite, Reminder
 from mxisd.matrix.threepid import email
 from mxisd.notify import InviteMessage, SendFailed
 from mxisd.notify import Reminder as ReminderMessage
+from mxisd.notify.notifier import HandingOver, unnoticed
 from mxisd.outbox.courier import Outcome
 from mxisd.outbox.message import MessageDelivery
-from mxisd.outbox.worker import OutboxWorker
+from mxisd.outbox.worker import LEASE, OutboxWorker
+from mxisd.storage.contract import StorageUnavailable
+from mxisd.storage.records import Delivery
 from tests.make import clock_at, invite, result
 from tests.storage.inline import storage_in_memory
 
@@ -27,8 +31,16 @@ class Mailbox:
     def __init__(self) -> None:
         self.messages: list[InviteMessage | ReminderMessage] = []
         self.failure: SendFailed | None = None
+        self.early: SendFailed | None = None
+        """What happens before a message is passed on."""
+        self.held: Deferred[None] | None = None
 
-    async def send(self, message: InviteMessage | ReminderMessage) -> None:
+    async def send(self, message: InviteMessage | ReminderMessage, handing_over: HandingOver = unnoticed) -> None:
+        if self.early is not None:
+            raise self.early
+        await handing_over()
+        if self.held is not None:
+            await self.held
         if self.failure is not None:
             raise self.failure
         self.messages.append(message)
@@ -37,9 +49,10 @@ class Mailbox:
 class MessageTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.storage = storage_in_memory()
+        self.clock = clock_at(INVITE.created)
         result(self.storage.invites.add(INVITE, resend_before=0))
         self.mailbox = Mailbox()
-        self.courier = MessageDelivery("message", self.mailbox, InviteMessage)
+        self.courier = MessageDelivery("message", self.mailbox, InviteMessage, self.storage.outbox, self.clock)
 
     def deliver(self) -> Outcome:
         (queued,) = result(self.storage.outbox.of_invite("token"))
@@ -61,6 +74,34 @@ class MessageTests(SynchronousTestCase):
         self.mailbox.failure = SendFailed(permanent=True, reason="550 nobody here")
         self.assertEqual(self.deliver(), Outcome("refused", "550 nobody here"))
 
+    def test_a_process_that_dies_after_it_has_passed_a_message_on_has_most_likely_sent_it(self) -> None:
+        for lost, wait in ((0, HOUR), (1, 4 * HOUR), (2, 16 * HOUR), (3, 16 * HOUR)):
+            (claimed,) = self.claim()
+            self.assertEqual(claimed.lost, lost)
+            self.mailbox.held = Deferred()
+            Deferred.fromCoroutine(self.courier.deliver(claimed, INVITE))
+            # Whoever lives renews the claims of all that is under way.
+            result(self.storage.outbox.renew([claimed], now(self.clock) + LEASE))
+            self.clock.advance(wait / 1000 - 1)
+            self.assertEqual(self.claim(), [])
+            self.clock.advance(1)
+
+    def test_a_process_that_dies_before_has_not(self) -> None:
+        self.mailbox.early = SendFailed(permanent=False, reason="421 later")
+        (claimed,) = self.claim()
+        result(self.courier.deliver(claimed, INVITE))
+        self.clock.advance(LEASE / 1000)
+        self.assertEqual(len(self.claim()), 1)
+
+    def test_nothing_is_passed_on_that_cannot_be_noted(self) -> None:
+        (claimed,) = self.claim()
+        self.patch(type(self.storage.outbox), "renew", _away)
+        self.assertEqual(result(self.courier.deliver(claimed, INVITE)).what, "later")
+        self.assertEqual(self.mailbox.messages, [])
+
+    def claim(self) -> list[Delivery]:
+        return result(self.storage.outbox.claim("message", now(self.clock), LEASE, 9, {}, 9)).deliveries
+
     def test_attempts_at_one_message_have_one_reference(self) -> None:
         self.deliver()
         self.deliver()
@@ -76,7 +117,7 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual(len({message.reference for message in self.mailbox.messages}), 2)
 
     def test_handed_over_without_an_answer(self) -> None:
-        clock = clock_at(INVITE.created)
+        clock = self.clock
         self.mailbox.failure = NO_ANSWER
         worker = OutboxWorker(self.storage.outbox, self.courier, clock, bytes, give_up_after=timedelta(days=7))
         worker.startService()
@@ -96,8 +137,13 @@ class ReminderTests(SynchronousTestCase):
         self.clock = clock_at(INVITE.created)
         self.storage = storage_in_memory()
         self.mailbox = Mailbox()
+        outbox = self.storage.outbox
         courier = MessageDelivery(
-            "reminder", self.mailbox, lambda invite: ReminderMessage(invite, invite.created + DAY)
+            "reminder",
+            self.mailbox,
+            lambda invite: ReminderMessage(invite, invite.created + DAY),
+            outbox,
+            self.clock,
         )
         deliveries = OutboxWorker(self.storage.outbox, courier, self.clock, bytes, give_up_after=timedelta(days=1))
         deliveries.startService()
@@ -136,3 +182,7 @@ class ConfigurationTests(SynchronousTestCase):
         hour = timedelta(hours=1)
         (mistake,) = Invite(expiration=Expiration(after=hour), reminder=Reminder(before=hour)).mistakes()
         self.assertEqual(mistake.key, "reminder.before")
+
+
+async def _away(*_: object) -> None:
+    raise StorageUnavailable("gone fishing")

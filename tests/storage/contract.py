@@ -1012,6 +1012,16 @@ class StorageContract(TestCase):
         self.assertEqual(len(await self.claim("onbind", NOW + 3 * LEASE)), 2)
         await self.storage.outbox.renew([], NOW)
 
+    async def test_a_lease_is_not_made_shorter(self) -> None:
+        await self.queue("a", NOW)
+        (claimed,) = await self.claim("onbind")
+        for until in (NOW + HOUR, NOW + LEASE + 1, NOW):
+            await self.storage.outbox.renew([claimed], until)
+            self.assertEqual(await self.next_due("onbind"), NOW + HOUR)
+        self.assertEqual(await self.claim("onbind", NOW + HOUR - 1), [])
+        (again,) = await self.claim("onbind", NOW + HOUR)
+        self.assertEqual((again.attempts, again.lost), (2, 1))
+
     async def test_an_answered_attempt_is_not_a_lost_one(self) -> None:
         await self.queue("a", NOW)
         (first,) = await self.claim("onbind")

@@ -24,6 +24,7 @@ from mxisd.config.server import Server
 from mxisd.config.session import Bind, OnTokenSubmit, Session, SessionPages, SessionPolicy, View
 from mxisd.matrix.error import MatrixError
 from mxisd.notify import Message, SendFailed
+from mxisd.notify.notifier import HandingOver, unnoticed
 from mxisd.outbox.members import Members
 from mxisd.outbox.worker import OutboxWorker
 from mxisd.server import build_parts
@@ -61,7 +62,7 @@ class Mailbox:
         self.failure: SendFailed | None = None
         self.held: Deferred[None] | None = None
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: Message, handing_over: HandingOver = unnoticed) -> None:
         if self.held is not None:
             await self.held
         if self.failure is not None:

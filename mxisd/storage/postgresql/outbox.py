@@ -73,7 +73,7 @@ class PostgreSQLOutbox:
 
     async def renew(self, deliveries: Sequence[Delivery], until: int) -> None:
         await self._database.run(
-            """UPDATE mxisd_deliveries AS held SET due = :until
+            """UPDATE mxisd_deliveries AS held SET due = greatest(due, :until)
                FROM unnest(:ids::bigint[], :attempts::bigint[]) AS ours (id, attempts)
                WHERE held.id = ours.id AND held.attempts = ours.attempts AND state = 'queued' AND claimed""",
             until=until,

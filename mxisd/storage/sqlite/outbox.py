@@ -127,7 +127,7 @@ def _destinations(db: sqlite3.Connection, kind: Kind) -> list[str]:
 
 def _renew(db: sqlite3.Connection, deliveries: Sequence[Delivery], until: int) -> None:
     db.executemany(
-        "UPDATE deliveries SET due = ? WHERE id = ? AND attempts = ? AND state = 'queued' AND claimed",
+        "UPDATE deliveries SET due = max(due, ?) WHERE id = ? AND attempts = ? AND state = 'queued' AND claimed",
         [(until, int(delivery.id), delivery.attempts) for delivery in deliveries],
     )
 

@@ -2,9 +2,9 @@
 local till = ARGV[1]
 for i = 2, #ARGV, 2 do
     local delivery = key('delivery', ARGV[i])
-    local kind, destination, attempts, claimed =
-        unpack(call('HMGET', delivery, 'kind', 'destination', 'attempts', 'claimed'))
-    if claimed and attempts == ARGV[i + 1] then
+    local kind, destination, attempts, claimed, due =
+        unpack(call('HMGET', delivery, 'kind', 'destination', 'attempts', 'claimed', 'due'))
+    if claimed and attempts == ARGV[i + 1] and tonumber(due) < tonumber(till) then
         call('HSET', delivery, 'due', till)
         call('ZADD', key('queue', kind, destination), till, ARGV[i])
         note_due(kind, destination)
