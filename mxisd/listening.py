@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import Any, cast
 
 from twisted.application.internet import StreamServerEndpointService
@@ -21,11 +22,43 @@ from twisted.internet.testing import MemoryReactor
 from twisted.python.failure import Failure
 
 from .errors import StartError
+from .log import Logger
 from .reactor import IReactor
 from .services import Service
 
+log = Logger()
+
 # Of a Unix socket, in bytes, on Linux.
 LONGEST_PATH = 107
+
+
+# File descriptors that clients are not given: for the storage, mail servers, identity stores, and requests to others.
+KEPT_BACK = 256
+
+
+def connections_at_most(wanted: int, key: str) -> int:
+    """
+    How many connections of clients leave enough file descriptors for all else, ``wanted`` of them at most.
+
+    ``key`` is where that number is from, for the log.  The process's own limit is raised as far as it may be: by
+    default, systems set it for programs that cannot count further than 1,024.
+    """
+    soft, hard = getrlimit(RLIMIT_NOFILE)
+    needed = wanted + KEPT_BACK
+    if soft != RLIM_INFINITY and soft < needed:
+        soft = needed if hard == RLIM_INFINITY else min(needed, hard)
+        setrlimit(RLIMIT_NOFILE, (soft, hard))
+    possible = wanted if soft == RLIM_INFINITY else min(wanted, max(soft - KEPT_BACK, soft // 4))
+    if possible < wanted:
+        log.warn(
+            "{key}: only {possible} connections instead of {wanted}, since the process may have {soft} files open and"
+            " others need some; raise its limit (LimitNOFILE of systemd, ulimit -n)",
+            key=key,
+            possible=possible,
+            wanted=wanted,
+            soft=soft,
+        )
+    return possible
 
 
 class Listener(Service):

@@ -89,7 +89,9 @@ class Supervisor(Service):
 
     def stopService(self) -> Deferred[Any]:
         super().stopService()
-        return DeferredList([worker.stop() for worker in self._workers]).addCallback(self._close)
+        # Nobody shall connect who is not served any more: sockets are closed when the workers have closed theirs too.
+        closing = [maybeDeferred(port.stopListening) for port in self._ports]
+        return DeferredList([*closing, *(worker.stop() for worker in self._workers)])
 
     def hang_up(self) -> None:
         """Have all workers read the configuration again."""
@@ -103,9 +105,6 @@ class Supervisor(Service):
 
     def _descriptors(self) -> list[int]:
         return [port.fileno() for port in self._ports]  # type: ignore[attr-defined]  # all that listen have it
-
-    def _close(self, _: object) -> Deferred[Any]:
-        return DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
 
 
 class Worker(ProcessProtocol):

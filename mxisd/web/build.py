@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 from twisted.web.iweb import IAgent
 
 from ..accounts.build import AccountParts
@@ -16,6 +16,7 @@ from ..config.server import Limits as ConfiguredLimits
 from ..core import Core
 from ..invites.invites import Invites
 from ..limits.limits import RateLimits
+from ..listening import connections_at_most
 from ..lookup.build import Lookups
 from ..lookup.identifiers import Identifiers
 from ..matrix.threepid import readable, redacted
@@ -70,12 +71,14 @@ class Served(NamedTuple):
 
 def build(core: Core, parts: Served) -> HttpServer:
     """The HTTP server."""
-    return _server(core, endpoints(core, parts, agent_for(core.reactor, core.trust)))
+    limits = _limits(core.config.server.limits)
+    limits = replace(limits, connections=connections_at_most(limits.connections, "server.limits.connections"))
+    return _server(core, limits, endpoints(core, parts, agent_for(core.reactor, core.trust)))
 
 
-def _server(core: Core, endpoints: Mapping[str, Endpoint]) -> HttpServer:
+def _server(core: Core, limits: Limits, endpoints: Mapping[str, Endpoint]) -> HttpServer:
     config = core.config.server
-    server = HttpServer(tree(endpoints), core.reactor, error_page, _limits(config.limits), config.trusted_proxies)
+    server = HttpServer(tree(endpoints), core.reactor, error_page, limits, config.trusted_proxies)
     core.run(Stopping(server))
     return server
 
@@ -90,7 +93,7 @@ def _limits(configured: ConfiguredLimits) -> Limits:
 
 def build_inside(core: Core, parts: Served) -> HttpServer:
     """What is served to the homeserver alone, at a place that nobody else reaches."""
-    return _server(core, InternalEndpoints(parts.threepids.bindings).endpoints())
+    return _server(core, _limits(core.config.server.limits), InternalEndpoints(parts.threepids.bindings).endpoints())
 
 
 def endpoints(core: Core, parts: Served, agent: IAgent) -> dict[str, Endpoint]:

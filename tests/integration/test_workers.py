@@ -31,7 +31,7 @@ class WorkersTests(FolderCase):
         self.addCleanup(process.stop)
         process.wait_until(self.client.answers)
         # The port is there from the start; they serve when both have said so.
-        eventually(lambda: len(re.findall("worker [12]: .*mxisd serves", process.log)) == 2)
+        eventually(lambda: len(re.findall(r"worker [12]: .*mxisd \S+ serves", process.log)) == 2)
         return process
 
     def workers(self, process: Process) -> list[int]:
