@@ -17,9 +17,10 @@ from msgspec.structs import replace
 from .. import files
 from ..masking import masked
 from .appsvc import AppService
-from .engine.problems import ConfigError, slip
+from .engine.problems import ConfigError
 from .engine.reader import read
 from .engine.section import Alias, Finding, Section
+from .engine.strays import slip
 from .exec import Exec
 from .interception import Auth, Directory, Profile, Register
 from .invite import Invite

@@ -52,6 +52,8 @@ OURS = (
 NO_EFFECT_THERE = {
     "account.allowOnlyTrustDomains": "has an effect here; in ma1sd it had none, for the key was accountConfig there",
     "exec.identity.hashEnabled": "has an effect here; in ma1sd it had none, for the key was hashLookup there",
+    "ldap.lookup": "has an effect here; in ma1sd it had none, for the key was ldap.identity.lookup there",
+    "netiq.lookup": "has an effect here; in ma1sd it had none, for the key was netiq.identity.lookup there",
 }
 """Keys that the old servers were said to have, and did not read: told where one opens something."""
 
@@ -71,6 +73,8 @@ def differences(config: Sections, given: Collection[str]) -> Iterator[str]:
     opened = {
         "account.allowOnlyTrustDomains": not config.account.allow_only_trust_domains,
         "exec.identity.hashEnabled": config.exec.identity.hash_enabled,
+        "ldap.lookup": any(server.enabled and server.lookup for server in config.ldap),
+        "netiq.lookup": any(server.enabled and server.lookup for server in config.netiq),
     }
     yield from (f"{key}: {NO_EFFECT_THERE[key]}" for key, opens in opened.items() if opens and key in given)
     if not moved:

@@ -6,7 +6,7 @@ Who finds another one adds a line: what is written here is what the administrato
 
 from __future__ import annotations
 
-from .engine.reader import Strays
+from .engine.strays import Strays
 
 _SENDGRID = "notification.handlers.sendgrid.templates.session"
 _OF_SYNAPSE = "it belongs into the homeserver.yaml of Synapse"

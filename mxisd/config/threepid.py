@@ -10,8 +10,8 @@ from msgspec import field
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, SUPPORTED_REGIONS
 
 from .engine.hosts import Host, Port, SecretUrl
-from .engine.problems import slip
 from .engine.section import Alias, Finding, Secret, Section, Unfit, Value
+from .engine.strays import slip
 from .engine.values import EmailAddress, Replacement, TlsVerify
 
 

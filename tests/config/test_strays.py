@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.config import Sections
-from mxisd.config.engine.problems import slip
 from mxisd.config.engine.shape import known_keys
+from mxisd.config.engine.strays import slip
 from mxisd.config.moved import NO_EFFECT_THERE
 from mxisd.config.strays import STRAYS
 from tests.config.case import ConfigCase
@@ -186,7 +186,13 @@ class StrayTests(ConfigCase):
         config = self.config("accountConfig: {allowOnlyTrustDomains: false}\nexec: {identity: {hashLookup: true}}")
         self.assertEqual((config.account.allow_only_trust_domains, config.exec.identity.hash_enabled), (False, True))
         self.assertNotIn("had none", "".join(config.warnings))
-        config = self.config("account: {allowOnlyTrustDomains: false}\nexec: {identity: {hashEnabled: true}}")
+        server = "{enabled: true, lookup: true, connection: {host: a, baseDn: b}}"
+        config = self.config(
+            "account: {allowOnlyTrustDomains: false}\n"
+            "exec: {identity: {hashEnabled: true}}\n"
+            f"ldap: {server}\n"
+            f"netiq: {server}\n"
+        )
         self.assertEqual((config.account.allow_only_trust_domains, config.exec.identity.hash_enabled), (False, True))
         for key in NO_EFFECT_THERE:
             self.assertIn(f"{key}: {NO_EFFECT_THERE[key]}", config.warnings)

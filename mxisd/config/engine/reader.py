@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -12,25 +11,14 @@ from msgspec import UNSET
 from ...masking import masked
 from . import document
 from .document import Scalar, Tree
-from .problems import ConfigError, alike, hint, join, slip
+from .problems import ConfigError, join
 from .section import Secret, Section, Told, Unfit
 from .shape import Field, Shape, fields_of, known_keys, shape_of
+from .strays import Strays
 from .substitute import BadReference, leaves_some, substitute
 from .values import BUILT_IN
 
 S = TypeVar("S", bound=Section)
-
-
-class Strays(NamedTuple):
-    """
-    What to make of keys that no section has.
-
-    ``advice`` is what to write instead of those that are known, by path.  ``guarded`` are the beginnings of the paths
-    where a key closes something: there one that is only alike to another is a mistake too.
-    """
-
-    advice: Mapping[str, str] = {}
-    guarded: tuple[str, ...] = ()
 
 
 class Reading(NamedTuple, Generic[S]):
@@ -138,14 +126,10 @@ class _Reader:
     def _stray(self, key: str, section: str, known: Sequence[str]) -> None:
         """A key that the section does not have: a slip of the finger, or what old servers did not look at."""
         path = join(section, key)
-        advice = self._strays.advice.get(re.sub(r"\[\d+\]", "", path))
-        meant = None if advice else slip(key, known) or slip(key.removesuffix("File"), known)
-        if not meant and not advice and path.startswith(self._strays.guarded):
-            meant = alike(key, known)
-        if meant:
+        if meant := self._strays.meant(key, section, known):
             self._problem(path, f"unknown key; did you mean {join(section, meant)}?")
         else:
-            instead = f"; {advice}" if advice else hint(key, section, known, known_keys(self._root))
+            instead = self._strays.instead(key, section, known, known_keys(self._root))
             self._remark(path, f"has no effect, as in mxisd{instead}")
 
     def _field(self, field: Field, section: document.Mapping, path: str) -> Any:
