@@ -12,10 +12,9 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from ..config import Config, load
+from ..config.place import USUAL, usual
 from ..reactor import IReactor
 from .output import Output
-
-DEFAULT_CONFIG = Path("mxisd.yaml")
 
 
 class ExitCode(IntEnum):
@@ -45,8 +44,8 @@ class Invocation(Struct, frozen=True):
     @property
     def config_path(self) -> Path:
         """The configuration file that ``--config`` names, or the usual one."""
-        path: Path = getattr(self.options, "config", DEFAULT_CONFIG)
-        return path
+        path: Path | None = getattr(self.options, "config", None)
+        return path or usual(os.environ)
 
     def config(self) -> Config:
         """The configuration that ``--config`` names.  Raises :class:`~mxisd.config.ConfigError`."""
@@ -101,7 +100,7 @@ def shared() -> ArgumentParser:
     They have no default, since the default of an inner parser would replace what an outer one has read.
     """
     parser = ArgumentParser(add_help=False, argument_default=SUPPRESS)
-    parser.add_argument("-c", "--config", type=Path, metavar="FILE", help=f"the configuration file ({DEFAULT_CONFIG})")
+    parser.add_argument("-c", "--config", type=Path, metavar="FILE", help=f"the configuration file ({USUAL})")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 

@@ -22,6 +22,7 @@ from ..stores.stores import StoreFailed
 from . import check, ldap, migrate, notify, policy, storage
 from .command import CommandFailed, ExitCode, Invocation, Subcommands, in_words, shared
 from .output import JsonOutput, TextOutput
+from .serve import is_of_old_unit, serve
 
 # Errors that are told in a line, without a traceback: wrong arguments, a wrong configuration or what it points to, and
 # servers that cannot be asked.
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit; ``arguments`` are those of the process if none are given."""
     parser = build_parser()
     arguments = sys.argv[1:] if arguments is None else arguments
+    if is_of_old_unit(arguments):
+        serve(arguments)
     if not arguments:
         parser.print_help(sys.stderr)
         sys.exit(ExitCode.NOT_TRIED)

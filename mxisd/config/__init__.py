@@ -28,8 +28,9 @@ from .ldap import Ldap
 from .lookup import Forward, Hashing, Lookup
 from .matrix import Account, Matrix, Policies
 from .moved import differences, is_moved
+from .place import level, standing_in, text_of
 from .rate_limit import RateLimit
-from .server import Dns, Internal, Logging, Outbound, Server
+from .server import Dns, Internal, Logging, Outbound, Server, log_level
 from .session import Session, View
 from .sql import Sql, SynapseSql, Wordpress
 from .storage import Key, Storage
@@ -233,15 +234,19 @@ class Config(Sections):
 
 def load(path: str | Path, environ: Mapping[str, str]) -> Config:
     """
-    Read a configuration file; ``environ`` is what ``${NAME}`` refers to.
+    Read a configuration file; ``environ`` is what ``${NAME}`` refers to, and :mod:`.place` to the rest of it.
 
     Raises :class:`ConfigError`, which lists everything that is wrong.
     """
     path = Path(path)
-    sections, given, cautions = read(Sections, path, environ, STRAYS)
+    sections, given, cautions = read(Sections, path, text_of(path, environ), environ, STRAYS)
     fields: dict[str, Any] = {name: getattr(sections, name) for name in sections.__struct_fields__}
+    if wanted := level(environ):
+        fields["logging"] = replace(sections.logging, app=log_level(wanted))
     fields["synapse_sql"] = sections.synapse_sql.resolved(sections.matrix.v1, is_moved(given))
     warnings = (*unbuilt(given), *cautions, *differences(sections, given))
+    if variables := standing_in(path, environ):
+        warnings = (f"{path}: there is no such file: {', '.join(variables)} of the environment are read", *warnings)
     config = Config(**fields, warnings=warnings).resolved(path.absolute().parent)
     return replace(config, warnings=(*config.warnings, *_open_files(config)))
 

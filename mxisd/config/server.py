@@ -130,6 +130,11 @@ class Dns(Section):
 _LEVELS = ("trace", "debug", "info", "warn", "error", "off")
 
 
+def log_level(text: str) -> str:
+    """The level that a word names; info for any other, as in ma1sd."""
+    return text.lower() if text.lower() in _LEVELS else "info"
+
+
 def _level(text: str) -> object:
     if text.lower() in _LEVELS:
         return text.lower()

@@ -101,4 +101,4 @@ class TwistdTests(SynchronousTestCase):
         environment = {**ENVIRONMENT, "PYTHONIOENCODING": "ascii"}
         self.patch(sys.modules[__name__], "ENVIRONMENT", environment)
         for options in ((), ("--check",)):
-            self.assertIn(r"m\xfcll", self.twistd({"logging.app": "müll"}, *options))
+            self.assertIn(r"m\xfcll", self.twistd({"outbound.caFile": "müll"}, *options))

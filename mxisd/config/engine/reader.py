@@ -29,18 +29,12 @@ class Reading(NamedTuple, Generic[S]):
     cautions: tuple[str, ...]
 
 
-def read(kind: type[S], path: Path, environ: Mapping[str, str], strays: Strays) -> Reading[S]:
+def read(kind: type[S], path: Path, text: str, environ: Mapping[str, str], strays: Strays) -> Reading[S]:
     """
-    Read a file as a section of the given kind.
+    Read the text of a file as a section of the given kind.
 
-    File names in it are relative to its own directory.  Raises :class:`ConfigError`.
+    File names in it are relative to the directory of the file.  Raises :class:`ConfigError`.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError([f"cannot read {path}: {error.strerror}"]) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"cannot read {path}: not UTF-8 at byte {error.start}"]) from None
     reader = _Reader(kind, path.absolute().parent, environ, strays)
     tree, repeated = document.parse(text)
     section = reader.section(kind, tree, "")
