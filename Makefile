@@ -15,7 +15,7 @@ TEST_PACKAGES := redis-server nginx apache2 slapd ldap-utils postgresql pgbounce
 FAST_TESTS = $$(grep -rLE --include='test_*.py' 'tests\.(integration|servers|start|storage\.copies)|databases import|databases as' tests)
 TRIAL := $(BIN)/python -u -m twisted.trial --reporter=timing
 
-.PHONY: run test test-fast lint types bench deb changelog clean
+.PHONY: run test test-fast lint types bench messages deb changelog clean
 
 run: $(BIN)/.installed mxisd.yaml
 	@echo "mxisd will be at http://localhost:8090"
@@ -37,6 +37,13 @@ types: $(BIN)/.installed-dev
 
 bench: .cache/packages $(BIN)/.installed-dev
 	$(BIN)/python -m benchmarks
+
+# Brings the catalogues of translations up to date with the sentences in the code and the templates.
+messages: $(BIN)/.installed-dev
+	$(BIN)/pybabel -q extract -F mxisd/locale/babel.cfg --no-location --sort-by-file -o .cache/mxisd.pot mxisd
+	for file in mxisd/locale/*/LC_MESSAGES/mxisd.po; do \
+		$(BIN)/pybabel -q update -i .cache/mxisd.pot -o $$file -l $$(basename $$(dirname $$(dirname $$file))) \
+			--no-fuzzy-matching --omit-header --ignore-obsolete --width=100; done
 
 # A Debian package for the release of this machine.
 deb: .cache/packages

@@ -18,7 +18,9 @@ setup(
     # Spelt out, since an editable install then puts this folder on the path, where twistd finds the plugin.
     package_dir={"": "."},
     packages=[*find_packages(include=["mxisd", "mxisd.*"]), "twisted.plugins"],
-    package_data={"mxisd": ["py.typed", "**/*.sql", "**/*.html", "**/*.css", "**/*.eml", "**/*.txt", "**/*.lua"]},
+    package_data={
+        "mxisd": ["py.typed", "**/*.sql", "**/*.html", "**/*.css", "**/*.eml", "**/*.txt", "**/*.lua", "**/*.po"]
+    },
     zip_safe=False,
     cmdclass={"build": FreshBuild},
 )

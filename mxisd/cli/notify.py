@@ -11,18 +11,20 @@ from typing import Any, get_args
 
 from ..clock import Random, token
 from ..config import Config
+from ..languages import ENGLISH, LANGUAGES
 from ..masking import masked
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid, canonical
 from ..net.dns import Resolver
 from ..net.http_client import Http, HttpClient, HttpResponse
 from ..net.networks import ANYWHERE
 from ..net.tls import Trust
-from ..notify.build import build_notifier, mail_site, mail_templates, text_site, text_templates
+from ..notify.build import build_notifier
 from ..notify.mail import address
-from ..notify.messages import Kind, values
-from ..notify.notifier import SendFailed
+from ..notify.messages import Kind
+from ..notify.notifier import SendFailed, worded
 from ..notify.samples import samples
 from ..notify.template import Warn, logged
+from ..notify.wordings import built_in_template, mail_site, mail_templates, text_site, text_templates
 from ..reactor import IReactor
 from .command import CommandFailed, ExitCode, Invocation, Subcommands
 from .output import Output
@@ -41,6 +43,11 @@ def add(subcommands: Subcommands) -> None:
     )
     parser.add_argument("--template", choices=KINDS, default="invite", help="which message (invite)")
     parser.add_argument("--language", default="", help="in which language, if the template is there in several")
+    text = "write a built-in template to a file, to make it your own"
+    parser = subcommands.add("notify template", run_template, text)
+    parser.add_argument("--to", required=True, type=_template_path, metavar="FILE", help="named .eml or, for SMS, .txt")
+    parser.add_argument("--template", choices=KINDS, default="invite", help="which message (invite)")
+    parser.add_argument("--language", choices=LANGUAGES, default=ENGLISH, help="in which language (en)")
     parser = subcommands.add("notify test", run_test, "send a message with sample values, and tell each step")
     parser.add_argument("--to", required=True, help="an email address, or a phone number in international form")
     parser.add_argument(
@@ -51,9 +58,19 @@ def add(subcommands: Subcommands) -> None:
 async def run_preview(invocation: Invocation) -> ExitCode:
     """Write a message to a file."""
     options = invocation.options
-    error = invocation.output.error
-    preview(invocation.config(), options.template, options.language, options.to, os.urandom, error)
+    say = invocation.output.error
+    preview(invocation.config(), options.template, options.language, options.to, os.urandom, say)
     invocation.output.line(f"written to {options.to}", file=str(options.to))
+    return ExitCode.YES
+
+
+async def run_template(invocation: Invocation) -> ExitCode:
+    """Write a template to a file."""
+    options, to = invocation.options, invocation.options.to
+    medium = EMAIL if to.suffix == ".eml" else MSISDN
+    text = built_in_template(invocation.config(), options.template, medium)[options.language]
+    to.write_text(text, encoding="utf-8")
+    invocation.output.line(f"written to {to}", file=str(to))
     return ExitCode.YES
 
 
@@ -76,22 +93,30 @@ def _preview_path(text: str) -> Path:
     return path
 
 
+def _template_path(text: str) -> Path:
+    path = Path(text)
+    if path.suffix not in {".eml", ".txt"}:
+        raise ArgumentTypeError(f"{path}: expected a file named .eml or .txt")
+    return path
+
+
 def preview(config: Config, kind: Kind, language: str, to: Path, random: Random, warn: Warn = logged) -> None:
     """
     Write a message with sample values to a file: ``.eml``, ``.html`` and ``.txt`` of an email, ``.sms`` a text message.
 
-    ``warn`` is told what is odd about templates.
+    ``warn`` is told what the administrator should know of the templates.
+
     Raises :class:`~mxisd.notify.template.TemplateError`, :class:`CommandFailed`, :class:`OSError`.
     """
     if to.suffix == ".sms":
         site = text_site(config)
-        message = samples(ThreePid(MSISDN, "15551234567"), site)[kind]
-        text = text_templates(config, warn)[kind].best(language).render(values(message, site))
+        message = samples(ThreePid(MSISDN, "15551234567"), site, language)[kind]
+        text = worded(message, site, text_templates(config, warn))
         to.write_text(f"{text}\n", encoding="utf-8")
         return
     site = mail_site(config)
-    message = samples(ThreePid(EMAIL, "bob@example.org"), site)[kind]
-    mail = mail_templates(config, warn)[kind].best(language).render(values(message, site))
+    message = samples(ThreePid(EMAIL, "bob@example.org"), site, language)[kind]
+    mail = worded(message, site, mail_templates(config, warn))
     if to.suffix == ".eml":
         sender = Address(site.from_name, addr_spec=site.from_email or f"mxisd@{site.domain}")
         address(mail, sender, message.threepid.address, 0, token(random, 16))

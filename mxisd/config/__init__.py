@@ -85,6 +85,13 @@ class Sections(Section):
     firebase: Firebase = Firebase()
 
     @property
+    def has_stores(self) -> bool:
+        """Whether identity stores tell whose an address is, so that nobody has to publish it."""
+        directories = [section.enabled for section in (*self.ldap, *self.netiq)]
+        services = (self.rest.enabled, self.exec.used, self.wordpress.enabled)
+        return any((self.memory.enabled, self.sql.used, self.synapse_sql.used, *directories, *services))
+
+    @property
     def adds_to_directory(self) -> bool:
         """Whether identity stores add to searches of the user directory."""
         return self._is_on(self.directory.enabled, self.directory)

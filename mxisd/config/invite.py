@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from msgspec.structs import replace
 
 from .engine.section import Finding, Secret, Section, Value
-from .engine.values import Days, Duration, Minutes, Positive, UserId, within
+from .engine.values import Days, Duration, LanguageTag, Minutes, Positive, UserId, within
 
 
 class Expiration(Section):
@@ -89,6 +89,8 @@ class Policy(Section):
 
 
 class Invite(Section):
+    """``language`` is that of messages about invites, whose readers nobody knows yet."""
+
     expiration: Expiration = Expiration()
     resolution: Resolution = Resolution()
     delivery: Delivery = Delivery()
@@ -96,6 +98,7 @@ class Invite(Section):
     reminder: Reminder = Reminder()
     policy: Policy = Policy()
     full_display_name: bool = False
+    language: LanguageTag | None = None
 
     def mistakes(self) -> Iterable[Finding]:
         before = self.reminder.before

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from .engine.hosts import HostPattern
 from .engine.section import Finding, Section
-from .engine.values import Replacement, ServerNameOrAny
+from .engine.values import LanguageTag, Replacement, ServerNameOrAny
 
 
 class Validation(Section):
@@ -88,9 +88,10 @@ class SessionPages(Section):
 
 
 class View(Section):
-    """``view``: the pages that a validation link leads to."""
+    """``view``: the pages that a validation link leads to; ``language`` is for those who ask for none that we have."""
 
     session: SessionPages = SessionPages()
+    language: LanguageTag | None = None
 
     def resolved(self) -> View:
         own, old = self.session.on_token_submit, self.session.local.on_token_submit

@@ -29,6 +29,12 @@ class Sender(Section):
     name: str | None = None
 
 
+class Identity(Sender):
+    """``contact`` is where people who get a mail find help."""
+
+    contact: str | None = None
+
+
 class Smtp(Section):
     """``tls``: 0 none, 1 STARTTLS if offered, 2 STARTTLS always, 3 from the first byte."""
 
@@ -82,7 +88,7 @@ class Generators(Section):
 
 
 class Email(Section):
-    identity: Sender = Sender()
+    identity: Identity = Identity()
     connector: Literal["smtp", "log", "none"] = "smtp"
     generator: Literal["template"] = "template"
     connectors: EmailConnectors = EmailConnectors()

@@ -19,7 +19,7 @@ from html import escape
 from pathlib import Path
 from typing import Protocol
 
-from .template import TemplateError, Warn, fill, logged, read, tell_unknown
+from .template import TemplateError, Warn, fill, logged, tell_unknown
 
 # Lines end as SMTP requires, and what is not ASCII is encoded, so that every server can pass it on.
 POLICY = policy.SMTP.clone(cte_type="7bit")
@@ -38,9 +38,8 @@ class MailTemplate:
         self._body = body
 
     @classmethod
-    def load(cls, path: Path, names: Collection[str], warn: Warn = logged) -> MailTemplate:
-        """Read an ``.eml`` file in which the named values may occur.  Raises :class:`TemplateError`."""
-        source = read(path)
+    def parse(cls, path: Path, source: str, names: Collection[str], warn: Warn = logged) -> MailTemplate:
+        """Take the text of an ``.eml`` file, in which the named values may occur.  Raises :class:`TemplateError`."""
         message = message_from_bytes(source.encode(), policy=policy.default)
         headers = [_header(name, _unfolded(value)) for name, value in message.raw_items() if _is_free(name)]
         subjects = sum(header.name.lower() == "subject" for header in headers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from .messages import Kind, Message, MessageContext, values
 from .template import Template, Translations
@@ -60,11 +60,18 @@ class MessageSender(Protocol[M_contra]):
         ...
 
 
+class Wording(NamedTuple, Generic[C]):
+    """A template, and the language that it is in."""
+
+    template: Template[C]
+    language: str
+
+
 class Channel(Generic[C]):
     """How to reach the addresses of one medium: a template for each kind of message, and a connector."""
 
     def __init__(
-        self, site: MessageContext, templates: Mapping[Kind, Translations[Template[C]]], connector: Connector[C]
+        self, site: MessageContext, templates: Mapping[Kind, Translations[Wording[C]]], connector: Connector[C]
     ) -> None:
         self._site = site
         self._templates = templates
@@ -72,15 +79,20 @@ class Channel(Generic[C]):
 
     async def send(self, message: Message, handing_over: HandingOver = unnoticed) -> None:
         """See :meth:`Notifier.send`."""
-        template = self._templates[message.kind].best(message.accept_language)
         address = message.threepid.address
         try:
-            content = template.render(values(message, self._site))
+            content = worded(message, self._site, self._templates)
             await self._connector.deliver(address, content, message.reference, handing_over)
         except SendFailed as error:
             # Servers often quote the address, and reasons are logged.
             reason = re.sub(re.escape(address), "(the address)", error.reason, flags=re.IGNORECASE)
             raise SendFailed(error.permanent, reason, handed_over=error.handed_over) from error
+
+
+def worded(message: Message, site: MessageContext, templates: Mapping[Kind, Translations[Wording[C]]]) -> C:
+    """A message in the language of its reader.  Raises :class:`SendFailed`."""
+    template, language = templates[message.kind].best(message.accept_language)
+    return template.render(values(message, site, language))
 
 
 class Notifier:

@@ -19,8 +19,8 @@ from .messages import (
 )
 
 
-def samples(threepid: ThreePid, site: MessageContext) -> dict[Kind, Message]:
-    """Messages to an address, by kind."""
+def samples(threepid: ThreePid, site: MessageContext, language: str = "") -> dict[Kind, Message]:
+    """Messages to an address, by kind, for somebody who prefers a language."""
     sender, room_id = f"@alice:{site.domain}", f"!aGardenInKyoto:{site.domain}"
     invite = Invite(
         token="sample-token-to-look-at",  # noqa: S106  # of no invite
@@ -42,11 +42,17 @@ def samples(threepid: ThreePid, site: MessageContext) -> dict[Kind, Message]:
     )
     link = f"{site.public_url}/_matrix/identity/v2/validate/{threepid.medium}/submitToken?token=123456"
     messages: list[Message] = [
-        InviteMessage(invite),
-        Reminder(invite, expires=20_000 * DAY),
-        Validation(threepid=threepid, token="123456", link=link, next_link=f"https://{site.domain}"),  # noqa: S106
-        UnbindWarning(threepid=threepid),
-        UnbindNotice(threepid=threepid),
+        InviteMessage(invite, 20_000 * DAY, language),
+        Reminder(invite, 20_000 * DAY, language),
+        Validation(
+            threepid=threepid,
+            token="123456",  # noqa: S106  # of no session
+            link=link,
+            next_link=f"https://{site.domain}",
+            accept_language=language,
+        ),
+        UnbindWarning(threepid=threepid, accept_language=language),
+        UnbindNotice(threepid=threepid, accept_language=language),
         MatrixIdInvite(
             threepid=threepid,
             recipient=f"@bob:{site.domain}",
@@ -54,6 +60,7 @@ def samples(threepid: ThreePid, site: MessageContext) -> dict[Kind, Message]:
             sender_name="Alice Liddell",
             room_id=room_id,
             room_name="Gardens of Kyoto",
+            accept_language=language,
         ),
     ]
     return {message.kind: message for message in messages}

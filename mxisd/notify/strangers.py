@@ -64,7 +64,7 @@ def user_id(text: str) -> str:
         localpart, server = split_user_id(text)
     except InvalidIdentifier:
         return ""
-    return text if _is_plain(localpart) else f"@…:{server}"
+    return text if is_plain(localpart) else f"@…:{server}"
 
 
 def room_id(text: str) -> str:
@@ -74,13 +74,13 @@ def room_id(text: str) -> str:
     except InvalidIdentifier:
         return ""
     opaque, _, server = text[1:].partition(":")
-    return text if _is_plain(opaque) and (not server or _is_server(server)) else ""
+    return text if is_plain(opaque) and (not server or _is_server(server)) else ""
 
 
 def room_alias(text: str) -> str:
     """The alias of a room, or an empty string for what is none or is made to be read."""
     localpart, _, server = text.removeprefix("#").partition(":")
-    good = text.startswith("#") and _is_server(server) and _is_plain(localpart)
+    good = text.startswith("#") and _is_server(server) and is_plain(localpart)
     return text if good else ""
 
 
@@ -119,7 +119,7 @@ def url_at(text: str, domain: str) -> str:
     return url(text) if within and "\\" not in text and "@" not in text else ""
 
 
-def _is_plain(text: str) -> bool:
+def is_plain(text: str) -> bool:
     """Whether a part of an identifier is no text, and no link."""
     return 0 < len(text) <= MAX_LOCALPART and not any(map(str.isspace, text)) and not has_link(text)
 

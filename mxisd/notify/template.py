@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from ..errors import StartError
+from ..languages import ENGLISH, in_each_language
 from ..log import Logger
 
 log = Logger()
@@ -56,9 +57,8 @@ class TextTemplate:
         self._text = text.strip()
 
     @classmethod
-    def load(cls, path: Path, names: Collection[str], warn: Warn = logged) -> TextTemplate:
-        """Read a file in which the named values may occur.  Raises :class:`TemplateError`."""
-        text = read(path)
+    def parse(cls, path: Path, text: str, names: Collection[str], warn: Warn = logged) -> TextTemplate:
+        """Take the text of a file, in which the named values may occur."""
         tell_unknown(path, text, text, names, warn)
         return cls(text)
 
@@ -91,14 +91,29 @@ class Translations(Generic[T]):
         self._by_language = {"en": default} | {tag.lower(): other for tag, other in (others or {}).items()}
 
     @classmethod
-    def load(cls, path: Path, load: Callable[[Path], T]) -> Translations[T]:
-        """Read a file, and those next to it for other languages.  Raises :class:`TemplateError`."""
+    def load(cls, path: Path, language: str | None, load: Callable[[Path, str, str], T]) -> Translations[T]:
+        """
+        Read a file, and those next to it for other languages.
+
+        ``load`` takes the path, the text and the language of each.  Those who ask for none of them get it in
+        ``language`` or, without one, the file that names none.  Raises :class:`TemplateError`.
+        """
         others = {}
         for sibling in sorted(path.parent.glob(f"{_literally(path.stem)}.*{_literally(path.suffix)}")):
-            language = sibling.name.removeprefix(f"{path.stem}.").removesuffix(path.suffix)
-            if _LANGUAGE.fullmatch(language):
-                others[language] = load(sibling)
-        return cls(load(path), others)
+            tag = sibling.name.removeprefix(f"{path.stem}.").removesuffix(path.suffix)
+            if _LANGUAGE.fullmatch(tag):
+                others[tag] = load(sibling, read(sibling), tag)
+        default = load(path, read(path), language or ENGLISH)
+        found = cls(default, others)
+        return cls(found.best(language), others) if language else found
+
+    @classmethod
+    def built_in(
+        cls, path: Path, language: str | None, load: Callable[[Path, str, str], T], **known: object
+    ) -> Translations[T]:
+        """Render a template of ours in each language; those who ask for none of them get it in ``language``."""
+        found = {tag: load(path, text, tag) for tag, text in in_each_language(path, **known).items()}
+        return cls(cls(found[ENGLISH], found).best(language or ENGLISH), found)
 
     def best(self, accept_language: str) -> T:
         """The one that an ``Accept-Language`` header (RFC 9110, 12.5.4) prefers."""

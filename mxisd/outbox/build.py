@@ -38,12 +38,18 @@ def build(core: Core, notifier: MessageSender[Message]) -> Outboxes:
             OutboxWorker(core.storage.outbox, courier, core.reactor, core.random, give_up_after, per_destination)
         )
 
+    def expires(invite: Invite) -> int:
+        return invite.created + milliseconds(config.expiration.after)
+
+    def message(invite: Invite) -> InviteMessage:
+        return InviteMessage(invite, expires(invite) if config.expiration.enabled else None)
+
     def reminder(invite: Invite) -> Reminder:
-        return Reminder(invite, invite.created + milliseconds(config.expiration.after))
+        return Reminder(invite, expires(invite))
 
     members = Members(core.storage.cooldowns, core.reactor, told=core.config.appsvc.enabled)
     onbind = worker(OnbindDelivery(core.federation, core.signer, members, core.reactor), config.delivery.concurrency)
     outbox, clock = core.storage.outbox, core.reactor
-    messages = worker(MessageDelivery("message", notifier, InviteMessage, outbox, clock), MESSAGES_AT_ONCE)
+    messages = worker(MessageDelivery("message", notifier, message, outbox, clock), MESSAGES_AT_ONCE)
     worker(MessageDelivery("reminder", notifier, reminder, outbox, clock), REMINDERS_AT_ONCE)
     return Outboxes(onbind, messages, members)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from twisted.internet.interfaces import IReactorTime
@@ -39,6 +40,13 @@ def check_opaque(name: str, value: str) -> None:
 def kept_link(next_link: str | None, client_secret: str) -> str | None:
     """A ``next_link`` as it is kept: without the secret, which clients put there to go on with when they are opened."""
     return next_link and next_link.replace(client_secret, _LEFT_OUT)
+
+
+class Validated(NamedTuple):
+    """The address of a session that has been validated, and where its client wants its user to be sent then."""
+
+    threepid: ThreePid
+    next_link: NextLink | None
 
 
 class ValidationSessions:
@@ -105,11 +113,10 @@ class ValidationSessions:
         await self._attempts.make(session.sid, send_attempt, message, link, digest)
         return session.sid
 
-    async def submit_token(self, medium: str, sid: str, client_secret: str, token: str) -> NextLink | None:
+    async def submit_token(self, medium: str, sid: str, client_secret: str, token: str) -> Validated:
         """
         Validate a session by one of the last tokens that were sent in it; again is as good as once.
 
-        Returns where the client wants its user to be sent then.
         Raises :class:`MatrixError`: ``M_NO_VALID_SESSION``, ``M_SESSION_EXPIRED``, ``M_TOKEN_INCORRECT``.
         """
         session = await self._living(sid, client_secret)
@@ -124,7 +131,7 @@ class ValidationSessions:
         if not any(hmac.compare_digest(digest, valid) for valid in session.token_digests.split()):
             raise MatrixError(400, "M_TOKEN_INCORRECT", "The token is not the one that was sent")
         await self._sessions.validate(sid, now(self._clock))
-        return self._next_link(session, client_secret)
+        return Validated(session.threepid, self._next_link(session, client_secret))
 
     async def next_link(self, sid: str, client_secret: str) -> NextLink | None:
         """Where the client wants its user to be sent; ``None``, too, for whoever does not know a living session."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Collection, Mapping
+from functools import partial
 from hashlib import sha256
 from html import escape
 from pathlib import Path
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 from ..config.session import View
 from ..errors import about
 from ..matrix.error import MatrixError
-from ..notify.template import TemplateError, Translations, check, fill, placeholders, read
+from ..notify.template import TemplateError, Translations, check, fill, placeholders
 from ..threepids.next_link import NextLink
 from .endpoint import Answer, retry_after
 
@@ -37,6 +38,7 @@ _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 _PROOF = ("SID", "CLIENT_SECRET", "TOKEN")
 _CONFIRM = (*_PROOF, "NEXT_HOST", "NEXT_HIDDEN")
 _GOING_ON = ("NEXT_URL", "NEXT_HOST")
+_VALIDATED = ("ADDRESS",)
 
 
 class Proof(Struct, frozen=True):
@@ -64,13 +66,15 @@ class Pages:
         Raises :class:`~mxisd.notify.template.TemplateError`.
         """
         files = view.session.on_token_submit
+        load = partial(_load, view.language)
         with about("view.session.onTokenSubmit.confirmPage"):
-            self._confirm = _load(files.confirm_page, "confirm.html", "'self'", _CONFIRM, _PROOF)
+            self._confirm = load(files.confirm_page, "confirm.html", "'self'", _CONFIRM, _PROOF)
         with about("view.session.onTokenSubmit.success"):
-            self._success = _load(files.success, "validated.html")
+            self._success = load(files.success, "validated.html", filled=() if files.success else _VALIDATED)
+        self._names_address = files.success is None
         with about("view.session.onTokenSubmit.failure"):
-            self._failure = _load(files.failure, "not-validated.html")
-        self._going_on = _load(None, "going-on.html", filled=_GOING_ON)
+            self._failure = load(files.failure, "not-validated.html")
+        self._going_on = load(None, "going-on.html", filled=_GOING_ON)
 
     @classmethod
     def built_in(cls) -> Pages:
@@ -88,9 +92,11 @@ class Pages:
         }
         return _answer(200, self._confirm.best(accept_language), values)
 
-    def success(self, accept_language: str = "") -> Answer:
+    def success(self, address: str, accept_language: str = "") -> Answer:
         """The address is validated."""
-        return _answer(200, self._success.best(accept_language))
+        page = self._success.best(accept_language)
+        # A page of the administrator's has no placeholders, and may have what looks like one.
+        return _answer(200, page, {"ADDRESS": address} if self._names_address else None)
 
     def going_on(self, next_link: NextLink, accept_language: str = "") -> Answer:
         """It is, and the browser goes on by itself: a redirect would have to obey the policy for forms."""
@@ -104,19 +110,21 @@ class Pages:
 
 
 def _load(
+    language: str | None,
     path: Path | None,
     built_in: str,
     forms: str = "'none'",
     filled: Collection[str] = (),
     required: Collection[str] = (),
 ) -> Translations[Page]:
-    """``filled`` are the placeholders of the page, if it has any, ``forms`` is where its forms may be sent."""
+    """
+    The administrator's page at ``path``, or else a built-in one; see :class:`Translations` for ``language``.
+
+    ``filled`` are the placeholders of the page, if it has any, ``forms`` is where its forms may be sent.
+    """
     policy = _POLICY.format(forms=forms)
 
-    def load(file: Path) -> Page:
-        html = read(file)
-        if path is None:
-            html = html.replace("/* page.css */\n", read(_BUILT_IN / "page.css"))
+    def load(file: Path, html: str, _: str) -> Page:
         if filled:
             check(file, html, html, filled)
         if missing := [f"%{name}%" for name in required if name not in placeholders(html)]:
@@ -124,7 +132,9 @@ def _load(
         sources = _strict(html) if path is None else "default-src 'self' https: data: 'unsafe-inline'"
         return Page(html, f"{sources}; {policy}".encode())
 
-    return Translations.load(path or _BUILT_IN / built_in, load)
+    if path is None:
+        return Translations.built_in(_BUILT_IN / built_in, language, load)
+    return Translations.load(path, language, load)
 
 
 def _strict(html: str) -> str:

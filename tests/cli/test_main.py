@@ -96,7 +96,7 @@ class CommandLineTests(ConfigCase):
                 ["chek"],
                 "invalid choice: 'chek' (choose from 'check', 'ldap', 'migrate', 'notify', 'policy', 'storage')",
             ),
-            (["notify", "tset"], "invalid choice: 'tset' (choose from 'preview', 'test')"),
+            (["notify", "tset"], "invalid choice: 'tset' (choose from 'preview', 'template', 'test')"),
             (["notify"], "mxisd notify: error: the following arguments are required: COMMAND"),
             (["notify", "test"], "mxisd notify test: error: the following arguments are required: --to"),
             (["check", "--cofnig", "x"], "unrecognized arguments: --cofnig x"),

@@ -76,6 +76,19 @@ class PreviewTests(ConfigCase):
         self.assertEqual((done.code, done.out), (0, "written to out.eml\n"))
         self.assertIn("line 3: unknown placeholder %FOO%", done.err)
 
+    def test_a_built_in_template_to_begin_with(self) -> None:
+        self.write("mxisd.yaml", DOMAIN)
+        for name in ("invite.de.eml", "invite.de.txt"):
+            done = mxisd("notify", "template", "--language", "de", "--to", name, folder=self.directory)
+            self.assertEqual((done.code, done.out), (0, f"written to {name}\n"))
+            self.assertIn("%SENDER% lädt Sie zum Chat auf", self.read(name))
+        self.write(
+            "mxisd.yaml", DOMAIN + "threepid: {medium: {email: {generators: {template: {invite: invite.de.eml}}}}}"
+        )
+        done = mxisd("notify", "preview", "--to", "out.txt", folder=self.directory)
+        self.assertEqual((done.code, done.out), (0, "written to out.txt\n"))
+        self.assertIn("Alice Liddell", self.read("out.txt"))
+
 
 class TryOutTests(ConfigCase, TestCase):
     async def tried(self, text: str, to: ThreePid) -> tuple[bool, str]:

@@ -148,6 +148,7 @@ DEFAULTS = {
         }
     },
     "invite": {
+        "language": None,
         "expiration": {
             "enabled": True,
             "after": timedelta(minutes=10080),
@@ -163,7 +164,7 @@ DEFAULTS = {
     "threepid": {
         "medium": {
             "email": {
-                "identity": {"from": None, "name": None},
+                "identity": {"from": None, "name": None, "contact": None},
                 "connector": "smtp",
                 "generator": "template",
                 "connectors": {
@@ -185,10 +186,11 @@ DEFAULTS = {
         }
     },
     "view": {
+        "language": None,
         "session": {
             "onTokenSubmit": {"success": None, "failure": None, "confirm": True, "confirmPage": None},
             "local": {"onTokenSubmit": {"success": None, "failure": None}},
-        }
+        },
     },
     "policy": {"policies": {}},
     "account": {"allowOnlyTrustDomains": True},

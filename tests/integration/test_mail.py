@@ -18,9 +18,10 @@ from twisted.trial.unittest import TestCase
 from mxisd.config import Config, load
 from mxisd.matrix.threepid import ThreePid
 from mxisd.notify import Notifier, SendFailed, Validation
-from mxisd.notify.build import build_notifier, mail_site, mail_templates
+from mxisd.notify.build import build_notifier
 from mxisd.notify.messages import values
 from mxisd.notify.samples import samples
+from mxisd.notify.wordings import mail_site, mail_templates
 from mxisd.reactor import installed_reactor
 from tests.cli.command import Done, mxisd
 from tests.integration.deployment import server_context
@@ -173,7 +174,7 @@ class PostfixTests(MailCase):
         ):
             self.assertIsNone(await self.sent(self.config(port, mode)), mode)
             (message,) = self.server.messages(1)
-            self.assertEqual(message["Subject"], "Verify your email address")
+            self.assertEqual(message["Subject"], "Verify your email address for example.org")
             self.assertEqual("TLS" in message["Received"], mode > 0)
 
     async def test_refusals(self) -> None:
@@ -190,7 +191,7 @@ class PostfixTests(MailCase):
         for name in NAMES:
             for message in hostile(name):
                 await notifier.send(message)
-                rendered = templates[message.kind].best("").render(values(message, site))
+                rendered = templates[message.kind].best("").template.render(values(message, site))
                 expected[_shape(rendered)] = message.kind
         received = self.server.messages(len(NAMES) * len(hostile("")))
         usual = {kind: set(_usual(message, config)) for kind, message in samples(BOB, site).items()}
@@ -210,5 +211,5 @@ def _shape(message: EmailMessage) -> str:
 
 def _usual(message: Any, config: Config) -> list[str]:
     site = mail_site(config)
-    template = mail_templates(config)[message.kind].best("")
+    template = mail_templates(config)[message.kind].best("").template
     return [*template.render(values(message, site)).keys(), "From", "To", "Date", "Message-ID", "Auto-Submitted"]

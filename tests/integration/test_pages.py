@@ -118,7 +118,7 @@ class PageTests(SynchronousTestCase):
         link = self.link("three", elsewhere.url)
         for dark in (False, True):
             self.browser.screenshot("confirm-next", link, width=400, dark=dark)
-        self.assertIn("go on to <strong>127.0.0.1</strong>", self.browser.open(link))
+        self.assertIn("go on to <bdi>127.0.0.1</bdi>", self.browser.open(link))
         self.browser.press(link, "r0.2.0")
         self.assertTrue(self.is_validated("three"))
         self.assertEqual(elsewhere.referrers, [None])
@@ -149,6 +149,6 @@ class MailTests(SynchronousTestCase):
         browser = Browser()
         for kind in KINDS:
             page = Path(folder.name) / f"{kind}.html"
-            preview(load(config_file, {}), kind, "", page, os.urandom)
+            preview(load(config_file, {}), kind, "", page, os.urandom, print)
             for width, dark in ((400, True), (1024, False)):
                 browser.screenshot(f"mail-{kind}", page.as_uri(), width=width, dark=dark)

@@ -18,10 +18,11 @@ from mxisd.config import ConfigError
 from mxisd.matrix.threepid import ThreePid
 from mxisd.net.http_client import HttpResponse
 from mxisd.notify import Notifier, SendFailed, Validation
-from mxisd.notify.build import build_notifier, mail_site, mail_templates
+from mxisd.notify.build import build_notifier
 from mxisd.notify.messages import values
 from mxisd.notify.samples import samples
 from mxisd.notify.template import TemplateError
+from mxisd.notify.wordings import mail_site, mail_templates
 from mxisd.reactor import installed_reactor
 from mxisd.web.pages import Pages
 from tests.config.case import ConfigCase
@@ -90,7 +91,7 @@ class BuildTests(ConfigCase, TestCase):
     async def test_smtp(self) -> None:
         mail = await self.mailed()
         self.assertIn("From: Server <is@example.org>\r\n", mail)
-        self.assertIn("Subject: Verify your email address\r\n", mail)
+        self.assertIn("Subject: Verify your email address for example.org\r\n", mail)
         self.assertIn("https://id.example.org/validate", mail)
 
     async def test_reasons_do_not_name_the_address(self) -> None:
@@ -204,7 +205,7 @@ class BuildTests(ConfigCase, TestCase):
         self.write("own.eml", "Subject: Mine\n\nHello")
         config = self.config(LOGGED % "invite: own.eml")
         given = values(samples(EMAIL, mail_site(config))["invite.reminder"], mail_site(config))
-        self.assertEqual(mail_templates(config)["invite.reminder"].best("").render(given)["Subject"], "Mine")
+        self.assertEqual(mail_templates(config)["invite.reminder"].best("").template.render(given)["Subject"], "Mine")
 
     async def test_what_has_no_value_is_sent_as_it_is_and_told(self) -> None:
         self.write("own.eml", "Subject: x\n\n%ROOM_NAME% %VALIDATION_TOKEN%")
@@ -235,11 +236,11 @@ class BuildTests(ConfigCase, TestCase):
 
     async def test_built_in_templates_by_the_name_they_had(self) -> None:
         mail = await self.mailed("generators: {template: {session: {validation: 'classpath:/threepids/a.eml'}}}")
-        self.assertIn("Subject: Verify your email address\r\n", mail)
+        self.assertIn("Subject: Verify your email address for example.org\r\n", mail)
 
     async def test_a_template_that_is_missing(self) -> None:
         templates = "generators: {template: {session: {validation: absent.eml}}}"
-        self.assertIn("Subject: Verify your email address\r\n", await self.mailed(templates))
+        self.assertIn("Subject: Verify your email address for example.org\r\n", await self.mailed(templates))
         warnings = self.config(f"threepid: {{medium: {{email: {{{templates}}}}}}}").warnings
         self.assertIn("template.session.validation: the built-in one is used: expected a file", "".join(warnings))
 
@@ -260,7 +261,9 @@ class BuildTests(ConfigCase, TestCase):
         self.write("own.eml", "Subject: x\n\n%my_help2%")
         config = self.config(LOGGED % "invite: own.eml, placeholder: {my_help2: 'https://help'}")
         given = values(samples(EMAIL, mail_site(config))["invite"], mail_site(config))
-        self.assertEqual(mail_templates(config)["invite"].best("").render(given).get_content().strip(), "https://help")
+        self.assertEqual(
+            mail_templates(config)["invite"].best("").template.render(given).get_content().strip(), "https://help"
+        )
 
 
 class DocumentationTests(ConfigCase):

@@ -166,7 +166,7 @@ class DocumentedValueTests(SynchronousTestCase):
             message,
             {"RECIPIENT_ID": "@bob:c.d", "SENDER_NAME_OR_ID": "@alice:example.org", "ROOM_NAME_OR_ID": "!r:x"},
         )
-        self.assert_values(message, {"INVITED_TO": "a conversation with @alice:example.org"})
+        self.assert_values(message, {"INVITED_TO": "a conversation with alice (example.org)"})
         space = replace(message, sender_name="Alice", room_type="m.space")
         self.assert_values(space, {"ROOM_KIND": "space", "INVITED_TO": "a space by Alice"})
         self.assert_values(replace(space, room_name="Gardens"), {"INVITED_TO": "the space Gardens"})
@@ -193,12 +193,12 @@ class InvitedToTests(SynchronousTestCase):
     def test_without_a_name_there_is_who_invites(self) -> None:
         self.assert_invited_to("a conversation with Alice", sender_display_name="Alice")
         self.assert_invited_to("a space by Alice", sender_display_name="Alice", room_type="m.space")
-        self.assert_invited_to("a conversation with @alice:example.org", room_name="", sender_display_name="")
+        self.assert_invited_to("a conversation with alice (example.org)", room_name="", sender_display_name="")
 
     def test_a_name_that_is_an_advertisement_is_no_name(self) -> None:
         advertisement = "Win at https://evil.example/"
         self.assert_invited_to("a conversation with Alice", room_name=advertisement, sender_display_name="Alice")
-        self.assert_invited_to("a space by @alice:example.org", sender_display_name=advertisement, room_type="m.space")
+        self.assert_invited_to("a space by alice (example.org)", sender_display_name=advertisement, room_type="m.space")
 
     def test_of_a_sender_who_cannot_be_shown_nothing_is(self) -> None:
         self.assert_invited_to("a conversation", sender="nobody")

@@ -6,15 +6,13 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.notify.template import TemplateError, TextTemplate, Translations, preferred
+from mxisd.notify.template import TemplateError, TextTemplate, Translations, preferred, read
 
 
 class TextTemplateTests(SynchronousTestCase):
     def load(self, text: str) -> TextTemplate:
-        path = Path(self.mktemp())
-        path.write_text(text, encoding="utf-8")
         self.told: list[str] = []
-        return TextTemplate.load(path, {"CODE", "NAME"}, self.told.append)
+        return TextTemplate.parse(Path("own.txt"), text, {"CODE", "NAME"}, self.told.append)
 
     def test_values_are_put_in_as_they_are(self) -> None:
         template = self.load("%CODE% is the code of %NAME%: 100%% & %.\n")
@@ -35,11 +33,11 @@ class TextTemplateTests(SynchronousTestCase):
     def test_what_cannot_be_read(self) -> None:
         path = Path(self.mktemp())
         with self.assertRaises(TemplateError) as raised:
-            TextTemplate.load(path, ())
+            read(path)
         self.assertIn(f"{path}: cannot be read: No such file", str(raised.exception))
         path.write_bytes(b"Gr\xfc\xdfe")
         with self.assertRaises(TemplateError) as raised:
-            TextTemplate.load(path, ())
+            read(path)
         self.assertIn("is not UTF-8", str(raised.exception))
 
 
@@ -56,7 +54,7 @@ class LanguageTests(SynchronousTestCase):
         ):
             (folder / name).write_text(name)
         (folder / "inv.fr.eml").write_text("another")
-        self.translations = Translations.load(folder / "in[vite].eml", Path.read_text)
+        self.translations = Translations.load(folder / "in[vite].eml", None, lambda path, text, language: text)
 
     def test_best(self) -> None:
         for header, file in (

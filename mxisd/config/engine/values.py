@@ -34,9 +34,16 @@ _DURATION = re.compile(r"(\d{1,10})([dhms])(?:\s+|(?=\d)|$)", re.ASCII)
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 # What is this far in the future still has a date: Python knows none after the year 9999.
 _LONGEST = timedelta(days=7000 * 365)
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _WITH_NAME = re.compile(r"([^<>\r\n]*)<([^<>\r\n]+)>")
 _MAILBOX = re.compile(r"[^\s\x00-\x20\x7f@<>()\[\]\\,:;\"]+")
 _DOMAIN = re.compile(r"\w([\w.-]*\w)?")
+
+
+def language_tag(text: str) -> str:
+    if not _LANGUAGE.fullmatch(text):
+        raise Unfit("a language such as de or pt-BR")
+    return text
 
 
 def boolean(text: str) -> bool:
@@ -212,6 +219,7 @@ def text(text: str) -> str:
     return text
 
 
+LanguageTag = Annotated[str, Value(language_tag)]
 Text = Annotated[str, Value(text)]
 Positive = Annotated[int, Value(within(1, None))]
 Duration = Annotated[timedelta, Value(duration)]

@@ -168,14 +168,16 @@ class ValidateEndpoints:
         """Validate by what ``read`` finds in a request, and answer with a page; ``go_on`` leads to the next link."""
         try:
             given = read(SubmittedToken)
-            next_link = await self._sessions.submit_token(medium, given.sid, given.client_secret, given.token)
+            address, next_link = await self._sessions.submit_token(medium, given.sid, given.client_secret, given.token)
         except MatrixError as error:
             return self._pages.failure(error, call.accept_language())
-        return self._pages.success(call.accept_language()) if next_link is None else go_on(next_link)
+        if next_link is not None:
+            return go_on(next_link)
+        return self._pages.success(threepid.readable(address), call.accept_language())
 
     async def look_at_page(self, call: Call) -> object:
         """A HEAD: link scanners and previews look, and must not validate."""
-        return self._pages.success(call.accept_language())
+        return self._pages.success("", call.accept_language())
 
     async def get_validated(self, call: Call) -> object:
         """The address that a session has validated, and when."""

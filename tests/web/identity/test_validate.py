@@ -362,7 +362,7 @@ class ConfirmationTests(LinksTestCase):
     def test_the_next_host_is_shown_before_and_then_comes(self) -> None:
         link = self.link(next_link='https://App.example.org:8443/done?x=1&y=%20"#z')
         page = self.follow(link + "&next_link=https://evil.example/").body
-        self.assertIn(b"<p >Afterwards you go on to <strong>app.example.org</strong>", page)
+        self.assertIn(b"<p >Afterwards you go on to <bdi>app.example.org</bdi>", page)
         answer = self.press(link, next_link="https://evil.example/")
         self.assertEqual((answer.status, answer.header("Location")), (200, None))
         url = b"https://App.example.org:8443/done?x=1&amp;y=%20&quot;#z"
