@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from msgspec import Struct
-from twisted.internet.defer import maybeDeferred
 
 from .. import files
 from ..clock import milliseconds, now
@@ -33,7 +32,7 @@ from ..storage.copy import CopyFailed
 from ..storage.engine import engine, engine_for_trial
 from .command import CommandFailed, ExitCode, Invocation, Subcommands, load_config
 from .output import Output
-from .storage import ProgressBar
+from .storage import ProgressBar, opened
 
 
 def add(subcommands: Subcommands) -> None:
@@ -147,30 +146,26 @@ def _made(old: Opened, wanted: _Wanted, folder: Path, output: Output) -> Config:
 
 async def _move(invocation: Invocation, old: Opened, config: Config, wanted: _Wanted, folder: Path) -> None:
     settings, reactor = config.storage, invocation.reactor
-    started = engine(settings, reactor) if wanted.yes else await engine_for_trial(settings, reactor, folder)
-    started.startService()
-    try:
-        await started.ready()
-        place = KeyPlace(config.key.path, started.storage.keys)
+    chosen = engine(settings, reactor) if wanted.yes else await engine_for_trial(settings, reactor, folder)
+    async with opened(reactor, chosen) as (storage,):
+        place = KeyPlace(config.key.path, storage.keys)
         found = await place.keys()
         missing = await missing_keys(old.server.keys, place)
         keys = merged(old.server.keys, found)
         if not keys:
             raise CommandFailed("the old keys were not found: --keys names the file or the folder that they are in")
         conditions = _conditions(config, wanted, Signer(config.server.name, keys), reactor)
-        move = Move(old.server, started.storage, conditions)
+        move = Move(old.server, storage, conditions)
         plan = await move.plan()
         _tell(invocation.output, old, config, plan, wanted, [id_of(key) for key in missing])
-        if wanted.yes:
-            if missing:
-                # The old key goes on signing: rooms have it in their events.
-                await place.put([*missing, *found])
-            await move.carry_out(plan, ProgressBar(sys.stderr))
-            invocation.output.line("all of it is here now", moved=True)
-        else:
+        if not wanted.yes:
             invocation.output.line("nothing was changed: --yes has it done", moved=False)
-    finally:
-        await maybeDeferred(started.stopService)
+            return
+        if missing:
+            # The old key goes on signing: rooms have it in their events.
+            await place.put([*missing, *found])
+        await move.carry_out(plan, ProgressBar(sys.stderr))
+        invocation.output.line("all of it is here now", moved=True)
 
 
 def _conditions(config: Config, wanted: _Wanted, signer: Signer, reactor: IReactor) -> Conditions:

@@ -21,10 +21,13 @@ from ..reactor import IReactor
 from ..storage.archive import Kept
 from ..storage.contract import Storage, StorageUnavailable
 from ..storage.copy import CopyFailed, Report, Summary, copy
-from ..storage.engine import back_up, engine
+from ..storage.engine import OpenEngine, back_up, engine
+from ..waiting import within
 from .command import CommandFailed, ExitCode, Invocation, Subcommands, in_words, load_config
 
 HEADERS = ("kind", "records", "checksum")
+# Seconds.  Who gives a command wants to know when a server is away.
+READY_WITHIN = 30.0
 
 
 def add(subcommands: Subcommands) -> None:
@@ -115,7 +118,7 @@ async def copy_storage(reactor: IReactor, source: Config, target: Config, report
     database = source.storage.provider.sqlite.database
     if source.storage.backend == "sqlite" and not database.exists():
         raise CopyFailed(f"there is no database {database}")
-    async with _opened(reactor, source.storage, target.storage) as (old, new):
+    async with opened(reactor, engine(source.storage, reactor), engine(target.storage, reactor)) as (old, new):
         summaries = await copy(old, new, report)
         await copy_keys(KeyPlace(source.key.path, old.keys), KeyPlace(target.key.path, new.keys))
     return summaries
@@ -127,18 +130,19 @@ async def restore(reactor: IReactor, file: Path, target: Settings, report: Repor
         # An older one is upgraded to be read: the file itself must stay as it is.
         database = Path(shutil.copy(file, folder))
         source = Settings(provider=Provider(sqlite=SQLite(database=database)))
-        async with _opened(reactor, source, target) as (old, new):
+        async with opened(reactor, engine(source, reactor), engine(target, reactor)) as (old, new):
             return await copy(old, new, report)
 
 
 @asynccontextmanager
-async def _opened(reactor: IReactor, *settings: Settings) -> AsyncIterator[list[Storage]]:
-    engines = [engine(each, reactor) for each in settings]
+async def opened(reactor: IReactor, *engines: OpenEngine) -> AsyncIterator[list[Storage]]:
+    """The storages of engines, which are started, and stopped in the end.  Raises :class:`StorageUnavailable`."""
     for each in engines:
         each.startService()
     try:
         for each in engines:
-            await each.ready()
+            late = StorageUnavailable(f"{each.name} could not be reached within {READY_WITHIN:g} seconds")
+            await within(READY_WITHIN, reactor, each.ready(), late)
         yield [each.storage for each in engines]
     finally:
         for each in engines:

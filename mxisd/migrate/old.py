@@ -74,6 +74,9 @@ def each(rows: Iterable[T], read: Callable[[T], Found | None]) -> Iterator[Found
             found = read(row)
         except Unmovable as error:
             found = Left(str(error))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            # One row that somebody has written by hand must not hold up all others.
+            found = Left("it is not as that server writes it")
         if found is not None:
             yield found
 

@@ -51,6 +51,7 @@ class SQLiteTables:
         except sqlite3.Error as error:
             raise NotReadable(f"{path} cannot be read: {error}") from None
         self._connection.row_factory = sqlite3.Row
+        self._connection.text_factory = lambda text: text.decode("utf-8", "replace")
 
     def has(self, table: str) -> bool:
         return table in self._names

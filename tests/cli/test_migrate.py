@@ -143,6 +143,15 @@ class MigrateTests(TestCase):
         done = mxisd("migrate", folder=self.folder)
         self.assertEqual(done.code, 2)
 
+    def test_storages_that_are_away(self) -> None:
+        for backend, settings in (
+            ("redis", {"redis": {"url": "redis://localhost:1"}}),
+            ("postgresql", {"postgresql": {"database": "//localhost:1/a"}}),
+        ):
+            self.config(storage={"backend": backend, "provider": settings})
+            done = self.migrate()
+            self.assertEqual((done.code, done.out, len(done.err.splitlines())), (1, "", 1), done.err)
+
     async def test_into_redis_with_the_keys(self) -> None:
         server = RedisServer()
         self.addCleanup(server.remove)

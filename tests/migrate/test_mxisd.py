@@ -163,6 +163,26 @@ class MxisdTests(MoveCase):
             },
         )
 
+    def test_rows_that_no_server_writes(self) -> None:
+        self.old.change(
+            "UPDATE session_3pid SET creationTime = 'noon', validationTime = 'noon'",
+            "UPDATE account SET createdAt = x'00' WHERE userId LIKE '@carol%'",
+            "UPDATE invite_3pid SET address = x'00' WHERE roomId = '!first:example.org'",
+            "UPDATE invite_3pid SET sender = CAST(x'ff' AS TEXT) WHERE roomId = '!third:example.org'",
+        )
+        plan = self.move(self.open(self.old.config))
+        why = "it is not as that server writes it"
+        self.assertEqual(
+            self.left(plan),
+            {
+                ONCE: 1,
+                f"Session: {why}": 2,
+                f"AccessToken: {why}": 1,
+                f"Invite: {why}": 1,
+                "Invite: the user ID is none": 1,
+            },
+        )
+
     def test_properties_that_are_missing_or_broken(self) -> None:
         self.old.change(
             "UPDATE invite_3pid SET properties = NULL WHERE roomId = '!first:example.org'",

@@ -245,7 +245,10 @@ class PostgreSQLConnection:
         return self._receiving()
 
     def doWrite(self) -> None:
-        return self._poll() if self._receiving is None else self._flush()
+        # What was read a moment ago, in the same event, may have been the end.
+        if not self._closed:
+            return self._poll() if self._receiving is None else self._flush()
+        return None
 
     def connectionLost(self, reason: Failure) -> None:
         self.abort(reason.getErrorMessage())
