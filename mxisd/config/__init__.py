@@ -128,6 +128,8 @@ class Sections(Section):
             yield from (f"{email}.{key}" for key in ("identity", "connector", "connectors"))
             kinds = ("invite", "reminder", "session", "generic")
             yield from (f"{email}.generators.template.{key}" for key in kinds)
+        if not self.notification.sends("msisdn"):
+            yield "threepid.medium.msisdn"
 
     @property
     def unlisted(self) -> Iterator[str]:

@@ -105,7 +105,7 @@ class Hashing(Section):
     """
 
     enabled: bool = True
-    pepper_length: Annotated[int, Value(within(1, 43))] = 20
+    pepper_length: Annotated[int, Value(within(1, 255))] = 20
     rotation_policy: Literal["per_requests", "per_seconds"] | None = None
     hash_storage_type: Literal["in_memory", "sql"] = "in_memory"
     delay: Duration = timedelta(seconds=10)

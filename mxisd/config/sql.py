@@ -11,7 +11,15 @@ from msgspec.structs import replace
 from .engine.hosts import BaseUrl
 from .engine.section import Finding, Secret, Section, Unfit, Value
 
-IdType = Literal["localpart", "uid", "mxid"]
+
+def _id_type(text: str) -> object:
+    """In any case, as mxisd read it."""
+    if text.lower() not in {"localpart", "uid", "mxid"}:
+        raise Unfit("one of localpart, uid, mxid")
+    return text.lower()
+
+
+IdType = Annotated[Literal["localpart", "uid", "mxid"], Value(_id_type)]
 Engine = Literal["sqlite", "postgresql", "mariadb", "mysql"]
 
 
@@ -185,3 +193,7 @@ class Wordpress(Section):
     def cautions(self) -> Iterable[Finding]:
         if self.enabled and self.rest.credential != WordpressCredential():
             yield Finding("rest.credential", "has no effect: the site is only asked whether passwords are right")
+        searches = self.sql.query.directory
+        for name in ("name", "threepid"):
+            if self.enabled and searches is not None and name not in searches:
+                yield Finding(f"sql.query.directory.{name}", "not set beside the other: nobody is searched for by that")

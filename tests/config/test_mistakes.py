@@ -185,7 +185,7 @@ VALUES = [
         ),
     ),
     (
-        "exec: {profile: {role: {command: x, output: {type: plain}}}}",
+        "exec: {enabled: true, profile: {role: {command: x, output: {type: plain}}}}",
         "exec.profile.role.output.type: expected json, found 'plain'",
     ),
     (

@@ -102,6 +102,12 @@ OFF = [
     ("netiq: [{enabled: false, atribute: {}}]", "netiq[0].atribute"),
     ("exec: {auth: {exit: {success: [x]}}}", "exec.auth.exit.success[0]"),
     ("exec: {enabled: true, profile: {enabled: false, role: {input: {type: x}}}}", "exec.profile.role.input.type"),
+    ("exec: {profile: {role: {command: x, output: {type: plain}}}}", "exec.profile.role.output.type"),
+    ("appsvc: {user: {main: x, inviteExpired: x}}", "appsvc.user.inviteExpired"),
+    (
+        "notification: {handler: {email: raw}}\nthreepid: {medium: {msisdn: {connector: pigeon}}}",
+        "threepid.medium.msisdn.connector",
+    ),
     ("wordpress: {sql: {type: x}}", "wordpress.sql.type"),
     ("memory: {identities: [{password: x}]}", "memory.identities[0].username"),
     ("appsvc: {enabled: false, endpoint: {toHS: {url: x}}}", "appsvc.endpoint.toHS.url"),

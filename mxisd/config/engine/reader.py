@@ -100,6 +100,7 @@ class _Reader:
         if len(self.problems) <= before:
             for key, text in section.mistakes():
                 self._problem(join(path, key), text)
+            self._set_aside(section, path)
             for key, text in section.cautions():
                 where = join(path, key)
                 self.cautions.append(_Note(where, self._line(where), f"{masked(where)}: {text}"))
