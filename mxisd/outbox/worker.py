@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet import task
 from twisted.internet.defer import Deferred, DeferredList
@@ -36,13 +36,27 @@ LAST_INSISTENCE = 30 * 1000
 REPEAT_WITHIN = 300.0
 # The store was not available in the middle of an attempt: try again after so long.  Seconds.
 STORE_RETRY = 1.0
+# Seconds.  An attempt that has taken longer gives its place to another: few that hang must not hold up all the others.
+SLOW = 10.0
+# So many times as many may be under way at most, with those that are slow.
+WITH_SLOW_ONES = 4
 # At a stop, attempts under way may take so long to come to an end.  Seconds.
 STOP_TIMEOUT = 10.0
+
+
+class _Attempt(NamedTuple):
+    """One that is under way."""
+
+    delivery: Delivery
+    ended: Deferred[None]
+    begun: float
 
 
 class OutboxWorker(Service):
     """
     Delivers one kind from the outbox, at most ``at_once`` together and ``per_destination`` to one destination.
+
+    Attempts that have become :data:`SLOW` do not count, as long as there are not too many of them.
 
     What has not been delivered within ``give_up_after`` is abandoned.  What is not repeatable and had an attempt
     without an outcome is repeated once, at once, or as soon within :data:`REPEAT_WITHIN` as the other side takes it; if
@@ -66,7 +80,7 @@ class OutboxWorker(Service):
         self._give_up_after = milliseconds(give_up_after)
         self._per_destination = per_destination
         self._at_once = at_once
-        self._under_way: dict[str, tuple[Delivery, Deferred[None]]] = {}
+        self._under_way: dict[str, _Attempt] = {}
         self._working: Deferred[None] = Deferred()
         self._due = Alarm(clock)
         self._renewal = task.LoopingCall(lambda: Deferred.fromCoroutine(self._renew()))
@@ -87,7 +101,7 @@ class OutboxWorker(Service):
         self.wake()
         patience: Deferred[Any] = task.deferLater(self._clock, STOP_TIMEOUT)
         # A claim that is under way is given back, as long as there is a store.
-        ended: Deferred[Any] = DeferredList([self._working, *(attempt for _, attempt in self._under_way.values())])
+        ended: Deferred[Any] = DeferredList([self._working, *(attempt.ended for attempt in self._under_way.values())])
         either = DeferredList([ended, patience], fireOnOneCallback=True, consumeErrors=True)
         return either.addCallback(self._stopped, patience)
 
@@ -102,9 +116,9 @@ class OutboxWorker(Service):
 
     async def _begin_due(self) -> float:
         """Begin as many of the due deliveries as may be under way; return after how many seconds to look again."""
-        while self.running and (room := self._at_once - len(self._under_way)):
+        while self.running and (room := self._room()):
             current = now(self._clock)
-            busy = Counter(delivery.destination for delivery, _ in self._under_way.values())
+            busy = Counter(attempt.delivery.destination for attempt in self._brisk())
             claimed = await self._outbox.claim(self._courier.kind, current, LEASE, room, busy, self._per_destination)
             if not self.running:
                 await self._give_back(claimed.deliveries)
@@ -120,15 +134,24 @@ class OutboxWorker(Service):
         # Nothing is queued, or all that is due waits for something under way, whose end wakes us.
         return POLL
 
+    def _room(self) -> int:
+        """How many more attempts may be begun."""
+        return max(0, min(self._at_once - len(self._brisk()), WITH_SLOW_ONES * self._at_once - len(self._under_way)))
+
+    def _brisk(self) -> list[_Attempt]:
+        """What is under way, and not for long."""
+        since = self._clock.seconds() - SLOW
+        return [attempt for attempt in self._under_way.values() if attempt.begun > since]
+
     async def _give_back(self, deliveries: Sequence[Delivery]) -> None:
         """What was claimed while the service stopped was not begun: whoever comes next has it at once."""
         for delivery in deliveries:
             await self._outbox.retry(delivery, now(self._clock), delivery.answer or "")
 
     def _begin(self, delivery: Delivery, invite: Invite | None) -> None:
-        attempt = background(f"the {delivery.kind} delivery {delivery.id}", self._attempt(delivery, invite))
-        self._under_way[delivery.id] = delivery, attempt
-        attempt.addCallback(self._end, delivery.id)
+        ended = background(f"the {delivery.kind} delivery {delivery.id}", self._attempt(delivery, invite))
+        self._under_way[delivery.id] = _Attempt(delivery, ended, self._clock.seconds())
+        ended.addCallback(self._end, delivery.id)
 
     def _end(self, _: None, id_: str) -> None:
         del self._under_way[id_]
@@ -215,7 +238,7 @@ class OutboxWorker(Service):
     async def _renew(self) -> None:
         if self._under_way:
             try:
-                claims = [delivery for delivery, _ in self._under_way.values()]
+                claims = [attempt.delivery for attempt in self._under_way.values()]
                 await self._outbox.renew(claims, now(self._clock) + LEASE)
             except Exception as error:
                 log.error("claims could not be renewed: {error}", error=error)

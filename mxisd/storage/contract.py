@@ -166,6 +166,9 @@ class OutboxStorage(Protocol):
         """
         Claim up to ``limit`` deliveries that are due, the longest due first, with a lease of ``lease`` ms.
 
+        They come in turns: what somebody has queued to a destination while there was much of theirs comes after what
+        others have queued, and so does what users of one homeserver have queued while many of them did so.
+
         ``attempts`` of each goes up by one; if the lease of an earlier claim had expired, so does ``lost``.
         ``busy`` is how many attempts the caller has under way by destination; they count towards ``per_destination``.
         """

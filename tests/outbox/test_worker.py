@@ -16,7 +16,7 @@ from zope.interface import implementer
 from mxisd.clock import DAY, HOUR, Random, now
 from mxisd.matrix.threepid import email
 from mxisd.outbox.courier import Outcome
-from mxisd.outbox.worker import LEASE, MAX_ERRORS, POLL, REPEAT_WITHIN, STOP_TIMEOUT, OutboxWorker
+from mxisd.outbox.worker import LEASE, MAX_ERRORS, POLL, REPEAT_WITHIN, SLOW, STOP_TIMEOUT, OutboxWorker
 from mxisd.storage.archive import START
 from mxisd.storage.contract import StorageUnavailable
 from mxisd.storage.records import Delivery, Invite, Kind
@@ -382,6 +382,23 @@ class DeliveryTests(Case):
         self.pass_time(STOP_TIMEOUT)
         self.successResultOf(stopped)
         self.assertEqual(self.other.attempts, [])
+
+    def test_few_that_hang_do_not_hold_up_the_others(self) -> None:
+        for _ in range(20):
+            self.queue()
+        self.assertEqual(len(self.other.attempts), 4)
+        self.pass_time(SLOW + POLL)
+        self.assertEqual(len(self.other.attempts), 8)
+        self.other.always = DONE
+        self.pass_time(SLOW + POLL)
+        self.assertEqual(len(self.other.attempts), 20)
+
+    def test_those_that_hang_are_not_without_number(self) -> None:
+        for number in range(200):
+            self.queue(f"{number}.example.org")
+        self.assertEqual(len(self.other.attempts), 32)
+        self.pass_time(10 * (SLOW + POLL))
+        self.assertEqual(len(self.other.attempts), 4 * 32)
 
     def test_a_stop_with_nothing_under_way_is_immediate(self) -> None:
         self.successResultOf(self.deliveries.stopService())

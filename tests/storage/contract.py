@@ -1059,6 +1059,51 @@ class StorageContract(TestCase):
         taken = await self.claim("onbind", NOW + 1, busy={"slow.example": 2}, per_destination=3)
         self.assertEqual(addresses(taken), ["slow3"])
 
+    async def test_senders_take_turns(self) -> None:
+        many = [invite(sender=ALICE, created=NOW - 100 + n) for n in range(90)]
+        for each in many:
+            await self.add(each)
+        few = [invite(sender=BOB, created=NOW), invite(sender="@carol:elsewhere.example", created=NOW)]
+        for each in (few[0], few[1], invite(sender=BOB, created=NOW)):
+            await self.add(each)
+        taken = [each.token for each in await self.claim("message", limit=5, per_destination=99)]
+        self.assertEqual(taken, [many[0].token, few[0].token, few[1].token, many[1].token, taken[4]])
+        # All come in the end.
+        rest = await self.claim("message", limit=999, per_destination=999)
+        self.assertEqual(len(rest), 93 - 5)
+
+    async def test_so_do_homeservers(self) -> None:
+        for number in range(40):
+            await self.add(invite(sender=f"@u{number}:many.example", created=NOW - 100))
+        other = invite(sender="@carol:elsewhere.example", created=NOW)
+        await self.add(other)
+        taken = await self.claim("message", limit=5, per_destination=99)
+        self.assertIn(other.token, [each.token for each in taken])
+
+    async def test_turns_end_with_what_was_queued_before(self) -> None:
+        first = [invite(sender=ALICE) for _ in range(3)]
+        for each in first:
+            await self.add(each)
+        for message in await self.claim("message"):
+            await self.storage.outbox.close(message, "done", "250 OK", NOW)
+        later = [invite(sender=ALICE, created=NOW + 1), invite(sender=BOB, created=NOW + 2)]
+        for each in later:
+            await self.add(each)
+        taken = await self.claim("message", NOW + 2)
+        self.assertEqual([each.token for each in taken], [each.token for each in later])
+
+    async def test_onbinds_take_turns_too(self) -> None:
+        many = [invite(sender=BOB, created=NOW - 9) for _ in range(20)]
+        for each in many:
+            await self.add(each)
+        await self.storage.bindings.bind(binding(bound_at=NOW - 9), "example.org")
+        other = invite(PHONE, created=NOW - 9)
+        await self.add(other)
+        await self.storage.invites.end(other.token, "resolved", ALICE, "example.org", NOW)
+        taken = await self.claim("onbind", limit=2)
+        self.assertEqual({each.token for each in taken}, {taken[0].token, other.token})
+        await self.storage.invites.end(other.token, "resolved", ALICE, "example.org", NOW)
+
     async def test_a_blocked_destination_does_not_hide_the_others(self) -> None:
         for number in range(300):
             await self.queue(f"{number}", NOW, f"{number % 60}.example")

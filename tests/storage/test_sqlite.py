@@ -360,6 +360,10 @@ class SchemaTests(SynchronousTestCase):
             database.executescript(
                 "ALTER TABLE invites DROP COLUMN proven; ALTER TABLE invites DROP COLUMN only_key;"
                 "ALTER TABLE invites DROP COLUMN signed_by;"
+                "DROP TRIGGER deliveries_take_turns; DROP INDEX deliveries_by_turn; DROP INDEX deliveries_by_sender;"
+                "ALTER TABLE deliveries DROP COLUMN sender; ALTER TABLE deliveries DROP COLUMN server;"
+                "ALTER TABLE deliveries DROP COLUMN turn;"
+                "CREATE INDEX deliveries_by_destination ON deliveries (kind, destination, due) WHERE state = 'queued';"
                 "PRAGMA user_version = 2;"
                 "ALTER TABLE sessions RENAME COLUMN secret_digest TO client_secret;"
                 "ALTER TABLE sessions RENAME COLUMN token_digests TO token;"

@@ -24,21 +24,21 @@ _CLAIM = f"""
     busy AS (
         SELECT * FROM unnest(:busy::text[], :attempts::bigint[]) AS busy (destination, attempts)),
     candidates AS (
-        SELECT free.id, free.due, :per_destination - coalesce(attempts, 0) AS room,
-            row_number() OVER (PARTITION BY destination ORDER BY free.due, free.id) AS place
+        SELECT free.id, free.turn, free.due, :per_destination - coalesce(attempts, 0) AS room,
+            row_number() OVER (PARTITION BY destination ORDER BY free.turn, free.due, free.id) AS place
         FROM waiting LEFT JOIN busy USING (destination) CROSS JOIN LATERAL (
-            SELECT id, due FROM mxisd_deliveries
+            SELECT id, turn, due FROM mxisd_deliveries
             WHERE state = 'queued' AND kind = :kind AND destination = waiting.destination AND due <= :now
-            ORDER BY due, id LIMIT least(:limit::bigint, :per_destination::bigint) FOR UPDATE SKIP LOCKED) AS free
+            ORDER BY turn, due, id LIMIT least(:limit::bigint, :per_destination::bigint) FOR UPDATE SKIP LOCKED) AS free
         WHERE coalesce(attempts, 0) < :per_destination),
     chosen AS (
-        SELECT id, due AS since FROM candidates WHERE place <= room ORDER BY due, id LIMIT :limit::bigint),
+        SELECT id, due AS since FROM candidates WHERE place <= room ORDER BY turn, due, id LIMIT :limit::bigint),
     taken AS (
         UPDATE mxisd_deliveries AS taken
         SET attempts = attempts + 1, lost = lost + claimed::integer, claimed = true, due = :until
         FROM chosen WHERE taken.id = chosen.id RETURNING taken.*, since)
     SELECT taken.*, {listed(columns(Invite), 'invites.{0} AS "invite.{0}"')}
-    FROM taken LEFT JOIN mxisd_invites AS invites USING (token) ORDER BY since, id"""
+    FROM taken LEFT JOIN mxisd_invites AS invites USING (token) ORDER BY turn, since, id"""
 
 
 class PostgreSQLOutbox:

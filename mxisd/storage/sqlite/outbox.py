@@ -85,11 +85,11 @@ def _claim(
     candidates: list[sqlite3.Row] = []
     for destination in _destinations(db, kind):
         candidates += db.execute(
-            """SELECT due, id FROM deliveries
-               WHERE state = 'queued' AND kind = ? AND destination = ? AND due <= ? ORDER BY due, id LIMIT ?""",
+            """SELECT turn, due, id FROM deliveries
+               WHERE state = 'queued' AND kind = ? AND destination = ? AND due <= ? ORDER BY turn, due, id LIMIT ?""",
             (kind, destination, now, max(0, min(limit, per_destination - busy.get(destination, 0)))),
         )
-    chosen = [id_ for _, id_ in sorted((row[0], row[1]) for row in candidates)[:limit]]
+    chosen = [row["id"] for row in sorted(candidates, key=tuple)[:limit]]
     taken = [
         db.execute(
             """UPDATE deliveries SET attempts = attempts + 1, lost = lost + claimed, claimed = 1, due = ?

@@ -19,8 +19,9 @@
 --   pending, ended                     sorted   tokens by when the invites were made, or ended
 --   deliveries                                  the last ID given to a delivery
 --   delivery:<id>                      hash     a delivery
---   queue:<kind>:<destination>         sorted   IDs of queued deliveries, by when they are due
---   queues:<kind>                      sorted   destinations that something is queued to, by when the next is due
+--   queue:<lane>:<destination>         sorted   IDs of queued deliveries, by when they are due
+--   queues:<lane>                      sorted   destinations that something is queued to, by when the next is due
+--   waiting:<kind>:<server>:<destination>  hash  senders of that homeserver -> how much of theirs is queued
 --   tokens                             hash     digest of an access token -> "<created> <user ID>"
 --   terms:<user ID>                    hash     URL -> when it was accepted
 --   transactions                       sorted   "<digest> <transaction ID>" by when they were done
@@ -53,14 +54,45 @@ local function due_member(address, medium, token)
     return address .. ' ' .. medium .. ' ' .. token
 end
 
+-- Each kind has lanes for the turns of its deliveries, whose first is called by the kind alone.
+local TURNS = 63
+
+local function lane_of(kind, turn)
+    turn = tonumber(turn or 0)
+    return turn > 0 and string.format('%s+%d', kind, turn) or kind
+end
+
 -- The queue of a destination has changed: note when its next delivery is due.
-local function note_due(kind, destination)
-    local first = call('ZRANGE', key('queue', kind, destination), 0, 0, 'WITHSCORES')
+local function note_due(lane, destination)
+    local first = call('ZRANGE', key('queue', lane, destination), 0, 0, 'WITHSCORES')
     if first[2] then
-        call('ZADD', key('queues', kind), first[2], destination)
+        call('ZADD', key('queues', lane), first[2], destination)
     else
-        call('ZREM', key('queues', kind), destination)
+        call('ZREM', key('queues', lane), destination)
     end
+end
+
+-- Where it is counted what is queued of users of one homeserver.
+local function waiting_of(kind, destination, sender)
+    return key('waiting', kind, string.match(sender, ':(.*)$') or '', destination)
+end
+
+-- Put a delivery into its queue.  It comes in a later turn the more is queued to its destination of the same sender, or
+-- of others of that sender's homeserver, four of whom count as one.
+local function enqueue(id, kind, destination, token, due)
+    local delivery, turn = key('delivery', id), 0
+    local sender = token ~= '' and call('HGET', key('invite', token), 'sender')
+    if sender then
+        local waiting = waiting_of(kind, destination, sender)
+        local own = tonumber(call('HGET', waiting, sender) or 0)
+        local others = call('HLEN', waiting) - (own > 0 and 1 or 0)
+        turn = math.min(TURNS, math.max(own, math.floor(others / 4)))
+        call('HINCRBY', waiting, sender, 1)
+        call('HSET', delivery, 'sender', sender, 'turn', turn)
+    end
+    local lane = lane_of(kind, turn)
+    call('ZADD', key('queue', lane, destination), due, id)
+    note_due(lane, destination)
 end
 
 -- Queue a delivery that is due at `now`; token and user_id may be ''.
@@ -78,8 +110,7 @@ local function queue(kind, destination, medium, address, token, user_id, now)
         local known = call('HGET', key('invite', token), 'deliveries')
         call('HSET', key('invite', token), 'deliveries', known and known .. ' ' .. id or id)
     end
-    call('ZADD', key('queue', kind, destination), now, id)
-    note_due(kind, destination)
+    enqueue(id, kind, destination, token, now)
 end
 
 -- The IDs of the deliveries about an invite, as an iterator.
@@ -90,15 +121,23 @@ end
 -- Finish a queued delivery.  One without an invite is deleted, since no history shows it.
 local function settle(id, state, answer, now)
     local delivery = key('delivery', id)
-    local kind, destination, token = unpack(call('HMGET', delivery, 'kind', 'destination', 'token'))
+    local kind, destination, token, sender, turn =
+        unpack(call('HMGET', delivery, 'kind', 'destination', 'token', 'sender', 'turn'))
     if token then
         call('HSET', delivery, 'state', state, 'answer', answer, 'due', now)
         call('HDEL', delivery, 'claimed')
     else
         call('DEL', delivery)
     end
-    call('ZREM', key('queue', kind, destination), id)
-    note_due(kind, destination)
+    local lane = lane_of(kind, turn)
+    call('ZREM', key('queue', lane, destination), id)
+    note_due(lane, destination)
+    if sender then
+        local waiting = waiting_of(kind, destination, sender)
+        if call('HINCRBY', waiting, sender, -1) <= 0 then
+            call('HDEL', waiting, sender)
+        end
+    end
 end
 
 -- The fields of the session of a secret digest, if it is alive.

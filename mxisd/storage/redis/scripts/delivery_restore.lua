@@ -3,9 +3,10 @@ local id, token = ARGV[1], ARGV[2]
 local delivery = key('delivery', id)
 call('HSET', delivery, unpack(ARGV, 3))
 local kind, destination, due, state = unpack(call('HMGET', delivery, 'kind', 'destination', 'due', 'state'))
-if state == 'queued' then
-    call('ZADD', key('queue', kind, destination), due, id)
-    note_due(kind, destination)
+-- A copy that was interrupted may write the same ones again.
+local turn = call('HGET', delivery, 'turn')
+if state == 'queued' and not call('ZSCORE', key('queue', lane_of(kind, turn), destination), id) then
+    enqueue(id, kind, destination, token, due)
 end
 if token ~= '' then
     local ids = {id}
