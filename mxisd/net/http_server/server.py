@@ -159,7 +159,9 @@ class HttpServer(Factory):
             self.refuse(request, Refusal(500, "Internal error"))
         else:
             if body is not NOT_DONE_YET:
-                request.setHeader(b"Content-Length", b"%d" % len(body))
+                # A resource that leaves out the body for HEAD has said itself how long it would be.
+                if body or request.method != b"HEAD":
+                    request.setHeader(b"Content-Length", b"%d" % len(body))
                 request.write(body)
                 request.finish()
 
