@@ -18,9 +18,9 @@ HEAD_END = b"\r\n\r\n"
 
 Field = tuple[bytes, bytes]
 
-# RFC 9112, 3: the target is a path, or the asterisk; section 3.2.2 wants whole URLs to be understood as well, which is
-# what proxies are sent.  No client sends one to an identity server, and servers read them in different ways.
-_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) (/[!\"$-~]*|\*) HTTP/1\.([01])\r\n")
+# RFC 9112, 3.2: the target is a path.  The section wants whole URLs to be understood as well, which is what proxies are
+# sent, and "OPTIONS *".  No client sends either to an identity server, and servers read them in different ways.
+_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) (/[!\"$-~]*) HTTP/1\.([01])\r\n")
 _OTHER_VERSION = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/[0-9]\.[0-9]\r\n")
 _THIS_VERSION = re.compile(rb"[^\r\n]* HTTP/1\.[01]\r\n")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
@@ -91,8 +91,6 @@ class Parser:
         self._fields = []
         if len(fields) > limits.header_fields:
             raise Refusal(431, "There are too many header fields", "header_fields")
-        if target == b"*" and method != b"OPTIONS":
-            raise Refusal(400, "The target of the request is not a path")
         head = _head(method, target, fields, http_1_0=minor == b"0")
         self._left, self._known = head.length, b""
         return head
