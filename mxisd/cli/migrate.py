@@ -21,11 +21,11 @@ from ..keys.copy import KeyPlace, missing_keys
 from ..keys.file import file_of, merged
 from ..matrix.signing import Signer, id_of
 from ..migrate import report
-from ..migrate.ini import translated
 from ..migrate.move import Move, Plan
 from ..migrate.old import Conditions
 from ..migrate.source import Opened, open_source
 from ..migrate.tables import NotReadable
+from ..migrate.translation import translated
 from ..reactor import IReactor
 from ..storage.contract import StorageUnavailable
 from ..storage.copy import CopyFailed

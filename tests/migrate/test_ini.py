@@ -13,7 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from mxisd.config import Config, load
 from mxisd.keys.file import KeyFileError
 from mxisd.matrix.signing import id_of
-from mxisd.migrate.ini import Ini, NotIni, translated
+from mxisd.migrate.ini import Ini, NotIni
+from mxisd.migrate.translation import translated
 
 KEY = "A" * 43
 
@@ -66,7 +67,7 @@ class IniTests(SynchronousTestCase):
             email.smtphost = smtp.example.org
             email.smtpport = 465
             email.smtpusername = user
-            email.smtppassword = 100%%
+            email.smtppassword = 100%%${HOME}
             email.tlsmode = SSL
             email.third_party_invite_room_blocklist = !a:example.org
               !b:example.org
@@ -88,7 +89,7 @@ class IniTests(SynchronousTestCase):
         self.assertEqual((sender.from_, sender.name), ("noreply@mail.example.org", "The Server"))
         smtp = config.threepid.medium.email.connectors.smtp
         self.assertEqual((smtp.host, smtp.port, smtp.tls), ("smtp.example.org", 465, 3))
-        self.assertEqual((smtp.login, str(smtp.password)), ("user", "100%"))
+        self.assertEqual((smtp.login, str(smtp.password)), ("user", "100%${HOME}"))
         rules = [structs.asdict(rule) for rule in config.invite.policy.rules]
         self.assertEqual([rule["action"] for rule in rules], ["deny", "deny"])
         self.assertEqual(rules[0]["room"] or rules[1]["room"], ("!a:example.org", "!b:example.org"))

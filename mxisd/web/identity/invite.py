@@ -66,13 +66,13 @@ class InviteEndpoints:
     async def store_v1(self, call: Call) -> object:
         """Keep an invite; the answer has the long-term key by itself too."""
         answer = await self._store(call, "/_matrix/identity/api/v1")
-        return answer | {"public_key": self._signer.public_key(self._signer.key_id)}
+        return answer | {"public_key": answer["public_keys"][0]["public_key"]}
 
     async def store_v2(self, call: Call) -> object:
         """Keep an invite."""
         return await self._store(call, "/_matrix/identity/v2")
 
-    async def _store(self, call: Call, api: str) -> dict[str, object]:
+    async def _store(self, call: Call, api: str) -> dict[str, Any]:
         given = call.body(dict[str, Any])
         asked = from_values(given, StoreInvite)
         if asked.medium != EMAIL:
@@ -93,14 +93,16 @@ class InviteEndpoints:
         )
         return self._answer(invite, api)
 
-    def _answer(self, invite: Invite, api: str) -> dict[str, object]:
+    def _answer(self, invite: Invite, api: str) -> dict[str, Any]:
         keys = self._public_url + api + "/pubkey"
+        # An acceptance is signed by the key that was published with the invite, though another may sign by now.
+        long_term = self._signer.public_key(invite.only_key) if invite.only_key else None
         return {
             "token": invite.token,
             "display_name": self._shown(invite.threepid),
             "public_keys": [
                 {
-                    "public_key": self._signer.public_key(self._signer.key_id),
+                    "public_key": long_term or self._signer.public_key(self._signer.key_id),
                     "key_validity_url": f"{keys}/isvalid",
                 },
                 {"public_key": invite.ephemeral_public_key, "key_validity_url": f"{keys}/ephemeral/isvalid"},

@@ -233,6 +233,21 @@ class SenderTests(AppTestCase):
         self.assertEqual(self.pending(), [invite])
 
 
+class OldKeyTests(AppTestCase):
+    """Invites that an older server took, and a key that is newer than they."""
+
+    def test_invited_again_they_name_the_key_that_signs(self) -> None:
+        keys: Any = self.app.signer.keys
+        keys.insert(0, signing.private_key_of("A" * 43, "newer"))
+        old = invite(BOB, room_id=ROOM, sender=ALICE, only_key="ed25519:0")
+        result(self.app.storage.invites.add(old, resend_before=0))
+        for room, key_id in ((ROOM, "ed25519:0"), ("!other", "ed25519:newer")):
+            asked = {"medium": "email", "address": "bob@example.com", "room_id": room, "sender": ALICE}
+            answer = self.post(f"{V1}/store-invite", json=asked).json
+            published = self.app.signer.public_key(key_id)
+            self.assertEqual((answer["public_key"], answer["public_keys"][0]["public_key"]), (published, published))
+
+
 class WithoutKeyTests(AppTestCase):
     """Invites that came from Sydent, which mailed their private keys and kept none."""
 
