@@ -192,10 +192,12 @@ def fold(medium: str, address: str) -> ThreePid:
 
     For lookups: what is no address matches nothing, and thousands of them must cost little.
     """
+    if medium == EMAIL and address.isascii():
+        return ThreePid(medium, address.lower())
     if medium == MSISDN:
         # A plus sign that was not encoded in a query arrives as a space.
         return ThreePid(medium, address.lstrip("+ "))
-    if medium != EMAIL or address.isascii():
+    if medium != EMAIL:
         return ThreePid(medium, address.casefold())
     local, at, domain = address.rpartition("@")
     return ThreePid(medium, f"{folded(local)}@{a_labels(domain)}" if at else folded(address))

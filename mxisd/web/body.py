@@ -34,7 +34,8 @@ def from_json(body: bytes, type_: type[T]) -> T:
 
 def from_form(text: bytes, type_: type[T]) -> T:
     """Decode a form: a list is a parameter given several times; of any other one given twice, the first counts."""
-    lists, optional = _lists(type_), _optional(type_)
+    kind: Any = type_
+    lists, optional = _lists(kind), _optional(kind)
     values: dict[str, Any] = {}
     try:
         for name, value in parse_qsl(text.decode(), keep_blank_values=True, errors="strict", max_num_fields=100):
@@ -51,7 +52,8 @@ def from_form(text: bytes, type_: type[T]) -> T:
 
 def from_strings(values: Mapping[str, str], type_: type[T]) -> T:
     """Convert parameters that arrived as text: numbers are read from it.  Raises :class:`MatrixError`."""
-    optional = _optional(type_)
+    kind: Any = type_
+    optional = _optional(kind)
     given = {name: value for name, value in values.items() if name not in optional or value not in _NOTHING}
     return _understood(given, type_, strict=False)
 
@@ -129,12 +131,14 @@ def _fields(kind: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
     return msgspec.structs.fields(kind) if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else ()
 
 
-def _optional(type_: Any) -> frozenset[str]:
-    return frozenset(field.encode_name for field in _fields(type_) if not field.required)
+@cache
+def _optional(kind: Any) -> frozenset[str]:
+    return frozenset(field.encode_name for field in _fields(kind) if not field.required)
 
 
-def _lists(type_: Any) -> frozenset[str]:
-    return frozenset(field.encode_name for field in _fields(type_) if get_origin(field.type) is list)
+@cache
+def _lists(kind: Any) -> frozenset[str]:
+    return frozenset(field.encode_name for field in _fields(kind) if get_origin(field.type) is list)
 
 
 def _missing(values: Mapping[str, Any], type_: Any, path: str = "") -> list[str]:

@@ -46,14 +46,14 @@ def _get(db: sqlite3.Connection, threepid: ThreePid) -> Binding | None:
 
 
 def _users_of(db: sqlite3.Connection, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
-    by_medium: dict[str, list[str]] = {}
-    for medium, address in threepids:
-        by_medium.setdefault(medium, []).append(address)
-    return {
-        ThreePid(medium, address): user_id
-        for medium, addresses in by_medium.items()
-        for address, user_id in _users_by_address(db, medium, addresses).items()
-    }
+    by_medium: dict[str, list[ThreePid]] = {}
+    for threepid in threepids:
+        by_medium.setdefault(threepid.medium, []).append(threepid)
+    found: dict[ThreePid, str] = {}
+    for medium, some in by_medium.items():
+        users = _users_by_address(db, medium, [threepid.address for threepid in some])
+        found |= {threepid: users[threepid.address] for threepid in some if threepid.address in users}
+    return found
 
 
 def _users_by_address(db: sqlite3.Connection, medium: str, addresses: Sequence[str]) -> dict[str, str]:

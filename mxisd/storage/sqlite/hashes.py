@@ -197,8 +197,10 @@ def _find(db: sqlite3.Connection, digests: Sequence[str], pepper: str) -> dict[s
             """SELECT json_group_array(id) FROM (
                    SELECT listings.id FROM peppers JOIN listings ON listings.pepper = peppers.id
                    LEFT JOIN sources ON name = source
-                   WHERE peppers.pepper = ? AND in_use ORDER BY position DESC NULLS LAST)""",
-            (pepper,),
+                   WHERE peppers.pepper = ? AND in_use
+                       AND (source = ? OR EXISTS (SELECT 1 FROM hashes WHERE listing = listings.id))
+                   ORDER BY position DESC NULLS LAST)""",
+            (pepper, BINDINGS),
         ).fetchone()[0]
     )
     if not listings:

@@ -55,15 +55,9 @@ class LookupEndpoints:
         """v1: medium, address and user ID of each address that is known, as they were asked."""
         asked = call.body(BulkLookup).threepids
         lookup = await self._lookup(call, len(asked))
-        folded = {(medium, address): fold(medium, address) for medium, address in asked}
+        folded = {pair: fold(*pair) for pair in asked}
         found = await lookup.find_many(list(dict.fromkeys(folded.values()))) if self._bulk else {}
-        return {
-            "threepids": [
-                (medium, address, found[threepid])
-                for (medium, address), threepid in folded.items()
-                if threepid in found
-            ]
-        }
+        return {"threepids": [(*pair, found[threepid]) for pair, threepid in folded.items() if threepid in found]}
 
     async def hash_details(self, call: Call) -> object:
         """v2: how to hash addresses."""
