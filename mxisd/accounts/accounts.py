@@ -6,12 +6,20 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
-from ..clock import Random, now, token
+from ..cache import OldestOut
+from ..clock import DAY, Random, now, token
 from ..limits.limits import RateLimits, Requester
 from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, split_server_name
 from ..storage.contract import AccountStorage as Store
 from ..storage.records import Account, sha256_of
+from ..waiting import background
+
+# Of one user, who has as many clients as that at most; those that were used longest ago go.
+MAX_TOKENS = 100
+UNUSED_FOR = 365 * DAY
+# Tokens whose use was noted today.
+REMEMBERED = 100_000
 
 
 class OpenID(Protocol):
@@ -40,6 +48,8 @@ class Accounts:
         self._random = random
         self._only_domain = only_domain
         self._limits = limits
+        self._noted: OldestOut[str, int] = OldestOut(REMEMBERED)
+        """When the use of a token was noted last."""
 
     async def register(self, server_name: str, openid_token: str, by: Requester) -> str:
         """
@@ -58,15 +68,27 @@ class Accounts:
         await self._limits.register(server_name, by)
         user_id = await self._openid.userinfo(server_name, openid_token)
         access_token = token(self._random)
-        await self._store.register(digest(access_token), user_id, now(self._clock))
+        await self._store.register(digest(access_token), user_id, now(self._clock), MAX_TOKENS)
         return access_token
 
     async def authenticate(self, access_token: str | None) -> Account:
         """Whom an access token belongs to.  Raises :class:`MatrixError` ``M_UNAUTHORIZED``."""
-        account = await self._store.account_of(digest(access_token)) if access_token else None
+        token_hash = digest(access_token) if access_token else ""
+        account = await self._store.account_of(token_hash) if token_hash else None
         if account is None:
             raise MatrixError(401, "M_UNAUTHORIZED", "The access token is missing or not known")
+        self._note_use(token_hash)
         return account
+
+    async def purge(self) -> int:
+        """Forget tokens that nobody uses."""
+        return await self._store.purge(now(self._clock) - UNUSED_FOR)
+
+    def _note_use(self, token_hash: str) -> None:
+        current = now(self._clock)
+        if self._noted.get(token_hash, 0) + DAY <= current:
+            self._noted[token_hash] = current
+            background("the use of an access token", self._store.renew(token_hash, current, current - 30 * DAY))
 
     async def logout(self, access_token: str) -> None:
         """End one access token; others of the same user stay.  Raises :class:`MatrixError` ``M_UNAUTHORIZED``."""

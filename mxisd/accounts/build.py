@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ..core import Core
 from ..limits.limits import RateLimits
+from ..services import HOURLY, PeriodicService
 from .accounts import Accounts
 from .terms import Terms
 
@@ -18,10 +19,9 @@ class AccountParts(NamedTuple):
 
 
 def build(core: Core, limits: RateLimits) -> AccountParts:
-    """Accounts for the users whom the configuration lets have one."""
+    """Accounts for the users whom the configuration lets have one; unused tokens are forgotten every hour."""
     config, storage = core.config, core.storage.accounts
     only_domain = config.matrix.domain if config.account.allow_only_trust_domains else None
-    return AccountParts(
-        Accounts(storage, core.federation, core.reactor, core.random, only_domain, limits),
-        Terms(config.policy.policies, storage, core.reactor),
-    )
+    accounts = Accounts(storage, core.federation, core.reactor, core.random, only_domain, limits)
+    core.run(PeriodicService("purge of access tokens", accounts.purge, HOURLY, core.reactor))
+    return AccountParts(accounts, Terms(config.policy.policies, storage, core.reactor))

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from .engine.hosts import HostPattern
 from .engine.section import Finding, Section
-from .engine.values import LanguageTag, Replacement, ServerNameOrAny
+from .engine.values import LanguageTag, Positive, Replacement, ServerNameOrAny
 
 
 class Validation(Section):
@@ -56,6 +56,7 @@ class Session(Section):
     """``session``: what may be done with validation sessions."""
 
     policy: SessionPolicy = SessionPolicy()
+    max_per_address: Positive = 20
 
     def resolved(self, domain: str) -> Session:
         bind = Bind(domains=self.policy.bind.domains or (domain,))

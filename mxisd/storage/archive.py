@@ -14,6 +14,7 @@ class AccessToken(Struct, frozen=True, kw_only=True):
     digest: str
     user_id: str
     created: int
+    """When it was given out or, to some weeks, used last."""
 
 
 class AcceptedTerms(Struct, frozen=True, kw_only=True):

@@ -24,11 +24,12 @@ class StorageUnavailable(Exception):
 
 
 class SessionStorage(Protocol):
-    async def open(self, session: Session, *, alive_since: int, max_guesses: int) -> Session:
+    async def open(self, session: Session, *, alive_since: int, max_guesses: int, most: int) -> Session:
         """
         Store a new session and return it, unless one of the same ``secret_digest`` is alive: then return that.
 
-        Alive means modified at or after ``alive_since``, and fewer than ``max_guesses`` wrong tokens.
+        Alive means modified at or after ``alive_since``, and fewer than ``max_guesses`` wrong tokens.  Of the
+        sessions of the address, the oldest beyond ``most`` are deleted.
         """
         ...
 
@@ -206,7 +207,17 @@ class OutboxStorage(Protocol):
 class AccountStorage(Protocol):
     """v2 accounts.  Access tokens are known by their SHA-256 digests only."""
 
-    async def register(self, token_hash: str, user_id: str, now: int) -> None: ...
+    async def register(self, token_hash: str, user_id: str, now: int, most: int) -> None:
+        """Keep a new token; of the user's tokens, the oldest beyond ``most`` are deleted."""
+        ...
+
+    async def renew(self, token_hash: str, now: int, if_before: int) -> None:
+        """The token is used: if it is from before a time, it is as good as new."""
+        ...
+
+    async def purge(self, before: int) -> int:
+        """Delete tokens from before a time, by when they were given out or renewed; return how many."""
+        ...
 
     async def account_of(self, token_hash: str) -> Account | None:
         """Whose token it is, and what that user has accepted."""

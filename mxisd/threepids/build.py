@@ -33,7 +33,15 @@ def build(core: Core, notifier: MessageSender[Message], onbind: Outbox, limits: 
     destinations = Destinations(phones.allow_countries, phones.deny_countries)
     attempts = core.run(Attempts(storage.sessions, storage.cooldowns, notifier, clock))
     sessions = ValidationSessions(
-        storage.sessions, attempts, clock, core.random, config.server.public_url, next_links, destinations, limits
+        storage.sessions,
+        attempts,
+        clock,
+        core.random,
+        config.server.public_url,
+        next_links,
+        destinations,
+        limits,
+        config.session.max_per_address,
     )
     notices = UnbindNotices(policy.unbind, storage.bindings, storage.cooldowns, notifier, clock)
     core.run(PeriodicService("purge of sessions", sessions.purge, HOURLY, clock))

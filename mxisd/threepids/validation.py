@@ -62,7 +62,9 @@ class ValidationSessions:
         next_links: NextLinks,
         destinations: Destinations,
         limits: RateLimits,
+        most_of_address: int,
     ) -> None:
+        """``most_of_address``: how many sessions of an address there are at most; the oldest go."""
         self._sessions = sessions
         self._attempts = attempts
         self._clock = clock
@@ -71,6 +73,7 @@ class ValidationSessions:
         self._next_links = next_links
         self._destinations = destinations
         self._limits = limits
+        self._most_of_address = most_of_address
 
     async def request_token(
         self,
@@ -163,7 +166,8 @@ class ValidationSessions:
             threepid=threepid,
             modified=current,
         )
-        return await self._sessions.open(session, alive_since=current - LIFE + 1, max_guesses=MAX_GUESSES)
+        alive_since, most = current - LIFE + 1, self._most_of_address
+        return await self._sessions.open(session, alive_since=alive_since, max_guesses=MAX_GUESSES, most=most)
 
     async def _was_sent(self, threepid: ThreePid, client_secret: str, send_attempt: int) -> bool:
         """Whether a message was sent for this attempt, so that none is for another request with it."""

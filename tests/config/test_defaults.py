@@ -140,12 +140,13 @@ DEFAULTS = {
         },
     },
     "session": {
+        "maxPerAddress": 20,
         "policy": {
             "validation": {"enabled": True},
             "nextLink": {"allowed": ()},
             "bind": {"domains": ("example.org",)},
             "unbind": {"enabled": True, "notifications": True, "fraudulent": {"sendWarning": True}},
-        }
+        },
     },
     "invite": {
         "language": None,

@@ -83,13 +83,13 @@ class StorageContract(TestCase):
             kept = session(
                 threepid=ThreePid("email", address), next_link="https://example.org/?a=ü&b=1", send_attempt=-1
             )
-            self.assertEqual(await self.storage.sessions.open(kept, alive_since=NOW, max_guesses=5), kept)
+            self.assertEqual(await self.storage.sessions.open(kept, alive_since=NOW, max_guesses=5, most=9), kept)
             self.assertEqual(await self.storage.sessions.get(kept.sid), kept)
 
     async def test_texts_that_look_like_something_else_stay_texts(self) -> None:
         for text in AWKWARD:
             kept = session(token_digests=text, next_link=text)
-            await self.storage.sessions.open(kept, alive_since=NOW, max_guesses=5)
+            await self.storage.sessions.open(kept, alive_since=NOW, max_guesses=5, most=9)
             self.assertEqual(await self.storage.sessions.get(kept.sid), kept)
 
     async def test_an_unknown_session(self) -> None:
@@ -117,8 +117,8 @@ class StorageContract(TestCase):
         first = session(modified=NOW)
         await self.open(first)
         second = structs.replace(first, sid="second", modified=NOW + HOUR)
-        self.assertEqual(await self.storage.sessions.open(second, alive_since=NOW, max_guesses=5), first)
-        self.assertEqual(await self.storage.sessions.open(second, alive_since=NOW + 1, max_guesses=5), second)
+        self.assertEqual(await self.storage.sessions.open(second, alive_since=NOW, max_guesses=5, most=9), first)
+        self.assertEqual(await self.storage.sessions.open(second, alive_since=NOW + 1, max_guesses=5, most=9), second)
         self.assertEqual(await self.storage.sessions.get(first.sid), first)
 
     async def test_a_session_is_alive_until_too_much_was_guessed(self) -> None:
@@ -127,9 +127,11 @@ class StorageContract(TestCase):
         for guesses in (1, 2):
             self.assertEqual(await self.storage.sessions.take_guess(first.sid), guesses)
         second = structs.replace(first, sid="second")
-        alive = await self.storage.sessions.open(second, alive_since=NOW, max_guesses=3)
+        alive = await self.storage.sessions.open(second, alive_since=NOW, max_guesses=3, most=9)
         self.assertEqual((alive.sid, alive.guesses), (first.sid, 2))
-        self.assertEqual((await self.storage.sessions.open(second, alive_since=NOW, max_guesses=2)).sid, "second")
+        self.assertEqual(
+            (await self.storage.sessions.open(second, alive_since=NOW, max_guesses=2, most=9)).sid, "second"
+        )
 
     async def test_a_living_session_can_be_found_without_opening_one(self) -> None:
         first = session(modified=NOW)
@@ -143,6 +145,21 @@ class StorageContract(TestCase):
         self.assertIsNone(await alive(since=NOW + 1))
         await self.storage.sessions.take_guess(first.sid)
         self.assertIsNone(await alive(max_guesses=1))
+
+    async def test_of_the_sessions_of_an_address_the_oldest_go(self) -> None:
+        others = session(threepid=PHONE, modified=NOW - HOUR)
+        await self.open(others)
+        opened = [session(modified=NOW + minute) for minute in range(5)]
+        for each in opened[:4]:
+            await self.storage.sessions.open(each, alive_since=NOW, max_guesses=5, most=3)
+        await self.storage.sessions.validate(opened[1].sid, NOW + HOUR)
+        await self.storage.sessions.open(opened[4], alive_since=NOW, max_guesses=5, most=3)
+        left = [await self.storage.sessions.get(each.sid) is not None for each in opened]
+        self.assertEqual(left, [False, True, False, True, True])
+        self.assertEqual(await self.storage.sessions.get(others.sid), others)
+        again = structs.replace(opened[4], sid="again")
+        kept = await self.storage.sessions.open(again, alive_since=NOW, max_guesses=5, most=9)
+        self.assertEqual(kept.sid, opened[4].sid)
 
     async def test_two_requests_at_once_open_one_session(self) -> None:
         first = session()
@@ -208,7 +225,7 @@ class StorageContract(TestCase):
         self.assertEqual(await self.storage.sessions.get(new.sid), new)
 
     def open(self, kept: Session) -> Awaitable[Session]:
-        return self.storage.sessions.open(kept, alive_since=kept.modified, max_guesses=5)
+        return self.storage.sessions.open(kept, alive_since=kept.modified, max_guesses=5, most=999)
 
     # Bindings.
 
@@ -1179,11 +1196,40 @@ class StorageContract(TestCase):
 
     # Accounts.
 
+    async def test_of_the_tokens_of_a_user_those_used_longest_ago_go(self) -> None:
+        accounts = self.storage.accounts
+        await accounts.register("bobs", BOB, NOW - HOUR, 2)
+        await accounts.register("first", ALICE, NOW, 2)
+        await accounts.register("second", ALICE, NOW + 1, 2)
+        await accounts.renew("first", NOW + 2, NOW)
+        await accounts.renew("first", NOW + 2, NOW + 1)
+        await accounts.register("third", ALICE, NOW + 3, 2)
+        known = [await accounts.account_of(token) is not None for token in ("bobs", "first", "second", "third")]
+        self.assertEqual(known, [True, True, False, True])
+
+    async def test_renewing_what_is_recent_or_unknown_changes_nothing(self) -> None:
+        accounts = self.storage.accounts
+        await accounts.register("first", ALICE, NOW, 1)
+        await accounts.renew("first", NOW + HOUR, NOW)
+        await accounts.renew("unknown", NOW + HOUR, NOW)
+        self.assertIsNone(await accounts.account_of("unknown"))
+        self.assertEqual(await accounts.purge(NOW + 1), 1)
+
+    async def test_tokens_that_nobody_uses_are_purged(self) -> None:
+        accounts = self.storage.accounts
+        for number in range(5):
+            await accounts.register(f"t{number}", ALICE, NOW + number, 9)
+        await accounts.renew("t0", NOW + 9, NOW + 1)
+        self.assertEqual(await accounts.purge(NOW + 3), 2)
+        known = [await accounts.account_of(f"t{number}") is not None for number in range(5)]
+        self.assertEqual(known, [True, False, False, True, True])
+        self.assertEqual(await accounts.purge(NOW + 3), 0)
+
     async def test_access_tokens_are_known_until_logout(self) -> None:
         accounts = self.storage.accounts
-        await accounts.register("aa", ALICE, NOW)
-        await accounts.register("bb", ALICE, NOW)
-        await accounts.register("00123", BOB, NOW)
+        await accounts.register("aa", ALICE, NOW, 9)
+        await accounts.register("bb", ALICE, NOW, 9)
+        await accounts.register("00123", BOB, NOW, 9)
         for token, user_id in (("aa", ALICE), ("bb", ALICE), ("00123", BOB)):
             self.assertEqual(await accounts.account_of(token), Account(user_id=user_id))
         self.assertTrue(await accounts.logout("aa"))
@@ -1194,13 +1240,13 @@ class StorageContract(TestCase):
 
     async def test_accepted_terms_add_up(self) -> None:
         accounts = self.storage.accounts
-        await accounts.register("aa", ALICE, NOW)
-        await accounts.register("bb", BOB, NOW)
+        await accounts.register("aa", ALICE, NOW, 9)
+        await accounts.register("bb", BOB, NOW, 9)
         await accounts.accept_terms(ALICE, ["https://example.org/a", "https://example.org/b"], NOW)
         await accounts.accept_terms(ALICE, iter(["https://example.org/b", "https://example.org/ü"]), NOW + 1)
         await accounts.accept_terms(ALICE, [], NOW)
         expected = frozenset(f"https://example.org/{name}" for name in ("a", "b", "ü"))
-        await accounts.register("aaa", ALICE, NOW)
+        await accounts.register("aaa", ALICE, NOW, 9)
         for token in ("aa", "aaa"):
             self.assertEqual(await accounts.account_of(token), Account(user_id=ALICE, accepted_terms=expected))
         self.assertEqual(await accounts.account_of("bb"), Account(user_id=BOB))
@@ -1338,7 +1384,7 @@ class StorageContract(TestCase):
         await self.queue("bound@example.com", NOW)
         await self.storage.hashes.arrange(["sql"])
         await self.lists("sql", {"listed": BOB})
-        await self.storage.accounts.register("aa", ALICE, NOW)
+        await self.storage.accounts.register("aa", ALICE, NOW, 9)
         await self.storage.accounts.accept_terms(ALICE, ["https://example.org/a"], NOW)
         await self.storage.transactions.done("1", "a", NOW)
         (claimed,) = await self.claim("onbind")
@@ -1375,6 +1421,7 @@ async def keep_both_spellings(storage: Storage) -> None:
             session(sid=threepid.address, threepid=threepid, secret_digest=secret_digest(*threepid, "s")),
             alive_since=NOW,
             max_guesses=5,
+            most=9,
         )
     # Their own invites have been waiting elsewhere.
     older, newer = ThreePid("email", "dora@bücher.example"), ThreePid("email", "dora@xn--bcher-kva.example")

@@ -71,7 +71,7 @@ class CopyCase(TestCase):
         self.session = session(next_link="https://example.org", modified=NOW)
         self.older = structs.replace(self.session, sid="older", modified=NOW - HOUR)
         for kept in (self.older, self.session):
-            await storage.sessions.open(kept, alive_since=kept.modified, max_guesses=5)
+            await storage.sessions.open(kept, alive_since=kept.modified, max_guesses=5, most=9)
         await storage.hashes.prepare(Pepper(pepper="pepper", made_at=NOW), after=None)
         await storage.hashes.publish("pepper", keep=2)
         self.bound = [binding(ThreePid(medium, address)) for medium in ("email", "msisdn") for address in AWKWARD]
@@ -87,7 +87,7 @@ class CopyCase(TestCase):
             for delivery in (await storage.outbox.claim("onbind", NOW, LEASE, 10_000, {}, 10_000)).deliveries
             if delivery.token == self.ended.token
         ]
-        await storage.accounts.register("aa", ALICE, NOW)
+        await storage.accounts.register("aa", ALICE, NOW, 9)
         await storage.accounts.accept_terms(ALICE, ["https://example.org/ä", "b"], NOW)
         await storage.transactions.done("1", "a", NOW)
         await storage.cooldowns.take("once", NOW, HOUR)
@@ -95,7 +95,7 @@ class CopyCase(TestCase):
     async def check(self, storage: Storage) -> None:
         """That it goes on as if nothing had happened."""
         again = structs.replace(self.session, sid="again")
-        self.assertEqual(await storage.sessions.open(again, alive_since=NOW, max_guesses=5), self.session)
+        self.assertEqual(await storage.sessions.open(again, alive_since=NOW, max_guesses=5, most=9), self.session)
         self.assertEqual(await storage.sessions.get("older"), self.older)
         self.assertEqual([await storage.bindings.get(each.threepid) for each in self.bound], self.bound)
         sought = digest(self.bound[0].threepid, "pepper")

@@ -51,7 +51,7 @@ class CopyTests(CopyCase):
         for backend in ("redis", "sqlite", "postgresql"):
             source = self.start(self.config(f"source-{backend}", "sqlite")).storage
             target = self.start(self.config(f"target-{backend}", backend)).storage
-            await target.accounts.register("aa", ALICE, NOW)
+            await target.accounts.register("aa", ALICE, NOW, 9)
             with self.assertRaisesRegex(CopyFailed, "the target is not empty"):
                 await copy(source, target, nobody)
 

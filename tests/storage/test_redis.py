@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from hashlib import sha1
 from typing import Any
 
 from twisted.internet import reactor
@@ -72,8 +73,13 @@ class KeyTests(TestCase):
 
     async def test_sessions_go_away_by_themselves(self) -> None:
         kept = session()
-        await self.storage.sessions.open(kept, alive_since=NOW, max_guesses=5)
-        keys = {f"mxisd:session:{kept.sid}", f"mxisd:session-of:{kept.secret_digest}"}
+        await self.storage.sessions.open(kept, alive_since=NOW, max_guesses=5, most=9)
+        of_address = sha1(" ".join(kept.threepid).encode(), usedforsecurity=False).hexdigest()
+        keys = {
+            f"mxisd:session:{kept.sid}",
+            f"mxisd:session-of:{kept.secret_digest}",
+            f"mxisd:sessions-of:{of_address}",
+        }
         self.assertEqual(self.keys(), keys)
         for key in keys:
             self.assertTrue(REMEMBER - 60_000 < self.life(key) <= REMEMBER)
@@ -121,7 +127,7 @@ class KeyTests(TestCase):
         await self.storage.invites.add(invite(), resend_before=0)
         await self.storage.bindings.bind(binding(), "example.org")
         await self.storage.invites.add(invite(), resend_before=0)
-        await self.storage.accounts.register("aa", ALICE, NOW)
+        await self.storage.accounts.register("aa", ALICE, NOW, 9)
         await self.storage.accounts.accept_terms(ALICE, ["https://example.org"], NOW)
         await self.storage.transactions.done("1", "a", NOW)
         await self.storage.cooldowns.take("a", NOW, 1)

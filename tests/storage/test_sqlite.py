@@ -204,7 +204,7 @@ class ThreadTests(TestCase):
             return error
 
     async def open(self, kept: Session) -> object:
-        return await self.sessions.open(kept, alive_since=NOW, max_guesses=5)
+        return await self.sessions.open(kept, alive_since=NOW, max_guesses=5, most=999)
 
 
 class BatchTests(SynchronousTestCase):
@@ -346,7 +346,7 @@ class SchemaTests(SynchronousTestCase):
         assert session is not None
         self.assertEqual(session.secret_digest, secret_digest("email", "bob@example.com", "s3cret"))
         self.assertEqual(session.token_digests, token_digest("sid", "s3cret", "123456"))
-        self.assertEqual(result(storage.sessions.open(session, alive_since=1, max_guesses=5)), session)
+        self.assertEqual(result(storage.sessions.open(session, alive_since=1, max_guesses=5, most=9)), session)
         with closing(sqlite3.connect(self.path.with_name(f"{self.path.name}.v1"))) as copy:
             self.assertEqual(copy.execute("SELECT mxid FROM bindings").fetchall(), [(BOB,)])
 
@@ -377,7 +377,7 @@ class SchemaTests(SynchronousTestCase):
         result(contract.check_one_spelling(self, storage))
         a_labels = contract.A_LABELS
         again = session(threepid=a_labels, secret_digest=secret_digest(*a_labels, "s"))
-        known = result(storage.sessions.open(again, alive_since=NOW, max_guesses=5))
+        known = result(storage.sessions.open(again, alive_since=NOW, max_guesses=5, most=999))
         self.assertNotEqual(known.sid, again.sid)
         self.assertEqual(database.execute("SELECT count(*) FROM hashes").fetchone()[0], 7)
 
@@ -453,7 +453,7 @@ class PresenceTests(TestCase):
     async def assert_not_written(self) -> None:
         for _ in range(2):
             with self.assertRaises(StorageUnavailable):
-                await self.service.storage.sessions.open(session(), alive_since=NOW, max_guesses=5)
+                await self.service.storage.sessions.open(session(), alive_since=NOW, max_guesses=5, most=999)
         self.assertEqual(len(self.told), 1)
         self.assertIn(str(self.path), self.told[0])
 
@@ -475,7 +475,7 @@ class PresenceTests(TestCase):
         self.service = SQLiteService(self.path, REACTOR)
         self.service.startService()
         kept = session()
-        await self.service.storage.sessions.open(kept, alive_since=NOW, max_guesses=5)
+        await self.service.storage.sessions.open(kept, alive_since=NOW, max_guesses=5, most=999)
         self.assertEqual(await self.service.storage.sessions.get(kept.sid), kept)
         await self.service.stopService()
 

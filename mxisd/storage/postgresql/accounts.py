@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ..records import Account
 from .database import PostgreSQLDatabase
+from .statement import lock, statement
 
 
 class PostgreSQLAccounts:
@@ -14,12 +15,37 @@ class PostgreSQLAccounts:
     def __init__(self, database: PostgreSQLDatabase) -> None:
         self._database = database
 
-    async def register(self, token_hash: str, user_id: str, now: int) -> None:
+    async def register(self, token_hash: str, user_id: str, now: int, most: int) -> None:
+        await self._database.step(
+            lock("tokens of", user_id),
+            statement(
+                "INSERT INTO mxisd_access_tokens (digest, user_id, created) VALUES (:digest, :user_id, :now)",
+                digest=token_hash,
+                user_id=user_id,
+                now=now,
+            ),
+            statement(
+                """DELETE FROM mxisd_access_tokens WHERE digest IN (
+                       SELECT digest FROM mxisd_access_tokens WHERE user_id = :user_id
+                       ORDER BY created DESC, digest OFFSET :most)""",
+                user_id=user_id,
+                most=most,
+            ),
+        )
+
+    async def renew(self, token_hash: str, now: int, if_before: int) -> None:
         await self._database.run(
-            "INSERT INTO mxisd_access_tokens (digest, user_id, created) VALUES (:digest, :user_id, :now)",
+            "UPDATE mxisd_access_tokens SET created = :now WHERE digest = :digest AND created < :if_before",
             digest=token_hash,
-            user_id=user_id,
             now=now,
+            if_before=if_before,
+        )
+
+    async def purge(self, before: int) -> int:
+        return await self._database.delete_in_steps(
+            """DELETE FROM mxisd_access_tokens WHERE digest IN (
+                   SELECT digest FROM mxisd_access_tokens WHERE created < :before LIMIT :step)""",
+            before=before,
         )
 
     async def account_of(self, token_hash: str) -> Account | None:

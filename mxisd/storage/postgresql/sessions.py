@@ -20,6 +20,11 @@ _OPEN = f"""
         RETURNING {_COLUMNS})
     SELECT {_COLUMNS} FROM alive UNION ALL SELECT {_COLUMNS} FROM opened"""
 
+_TRIM = """
+    DELETE FROM mxisd_sessions WHERE sid IN (
+        SELECT sid FROM mxisd_sessions WHERE medium = :medium AND address = :address AND sid <> :sid
+        ORDER BY modified DESC, sid OFFSET :others)"""
+
 
 class PostgreSQLSessions:
     """:class:`mxisd.storage.contract.SessionStorage` on PostgreSQL."""
@@ -27,10 +32,12 @@ class PostgreSQLSessions:
     def __init__(self, database: PostgreSQLDatabase) -> None:
         self._database = database
 
-    async def open(self, session: Session, *, alive_since: int, max_guesses: int) -> Session:
-        _, (row,) = await self._database.step(
-            lock("session", session.secret_digest),
-            statement(_OPEN, **values_of(session), alive_since=alive_since, max_guesses=max_guesses),
+    async def open(self, session: Session, *, alive_since: int, max_guesses: int, most: int) -> Session:
+        values = values_of(session)
+        _, (row,), _ = await self._database.step(
+            lock("sessions of", *session.threepid),
+            statement(_OPEN, **values, alive_since=alive_since, max_guesses=max_guesses),
+            statement(_TRIM, medium=values["medium"], address=values["address"], sid=values["sid"], others=most - 1),
         )
         return read(Session, row)
 

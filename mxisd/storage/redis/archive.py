@@ -59,7 +59,9 @@ class RedisArchive:
         return records, END if cursor == b"0" else cursor.decode()
 
     async def unpack(self, kind: type[Kept], records: Sequence[Kept], position: str) -> None:
-        if kind in COLLECTIONS and records:
+        if kind is AccessToken and records:
+            await self._redis.run("token_restore", *chain.from_iterable(map(_token, records)))
+        elif kind in COLLECTIONS and records:
             command = "HSET" if COLLECTIONS[kind][0] == "HSCAN" else "ZADD"
             pairs = chain.from_iterable(map(_pair, records))
             await self._redis.command(command, self._redis.key(COLLECTIONS[kind][1]), *pairs)
@@ -99,12 +101,16 @@ def _member(kind: type[Kept], name: bytes, value: bytes) -> Kept:
     return Cooldown(name=name.decode(), until=int(value))
 
 
+def _token(record: Kept) -> tuple[Argument, ...]:
+    if not isinstance(record, AccessToken):
+        raise TypeError(f"{type(record).__name__} is no access token")
+    return record.digest, record.created, record.user_id
+
+
 def _pair(record: Kept) -> tuple[Argument, Argument]:
     """The reverse of :func:`_member`, in the order of arguments of HSET or ZADD."""
     if isinstance(record, Binding):
         return field_of(record.threepid), value_of(record)
-    if isinstance(record, AccessToken):
-        return record.digest, f"{record.created} {record.user_id}"
     if isinstance(record, Transaction):
         return record.done_at, f"{record.digest} {record.txn_id}"
     if not isinstance(record, Cooldown):

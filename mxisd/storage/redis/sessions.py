@@ -18,13 +18,14 @@ class RedisSessions:
         self._redis = redis
         self._remember = remember
 
-    async def open(self, session: Session, *, alive_since: int, max_guesses: int) -> Session:
+    async def open(self, session: Session, *, alive_since: int, max_guesses: int, most: int) -> Session:
         known = await self._redis.run(
             "session_open",
             session.secret_digest,
             alive_since,
             max_guesses,
             self._remember,
+            most,
             *fields(session),
         )
         return read_session(known) if known else session

@@ -15,8 +15,8 @@ class SQLiteSessions:
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
 
-    async def open(self, session: Session, *, alive_since: int, max_guesses: int) -> Session:
-        return await self._database.write(_open, session, alive_since, max_guesses)
+    async def open(self, session: Session, *, alive_since: int, max_guesses: int, most: int) -> Session:
+        return await self._database.write(_open, session, alive_since, max_guesses, most)
 
     async def get(self, sid: str) -> Session | None:
         return await self._database.look_up(_get, sid)
@@ -40,13 +40,19 @@ class SQLiteSessions:
         return await self._database.delete_in_steps(_purge, modified_before)
 
 
-def _open(db: sqlite3.Connection, session: Session, alive_since: int, max_guesses: int) -> Session:
+def _open(db: sqlite3.Connection, session: Session, alive_since: int, max_guesses: int, most: int) -> Session:
     if alive := _alive(db, session.secret_digest, alive_since, max_guesses):
         return alive
     db.execute(
         """INSERT INTO sessions VALUES (:sid, :secret_digest, :medium, :address, :token_digests, :modified,
                :send_attempt, :next_link, :validated_at, :guesses)""",
         parameters(session),
+    )
+    db.execute(
+        """DELETE FROM sessions WHERE sid IN (
+               SELECT sid FROM sessions WHERE medium = ? AND address = ? AND sid <> ?
+               ORDER BY modified DESC, sid LIMIT -1 OFFSET ?)""",
+        (*session.threepid, session.sid, most - 1),
     )
     return session
 

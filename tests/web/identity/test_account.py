@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+from mxisd.accounts.accounts import MAX_TOKENS
 from mxisd.config.matrix import Term, TermsPolicy
+from tests.make import result
 from tests.web.app import DOMAIN, V2, AppTestCase, Response
 
 ENGLISH, FRENCH = "https://example.org/terms-en", "https://example.org/terms-fr"
@@ -49,6 +51,23 @@ class AccountTests(AppTestCase):
             answer = self.post(f"{V2}/account/register", json=rest)
             self.assert_error(answer, 400, "M_MISSING_PARAMS")
             self.assertIn(name, answer.json["error"])
+
+    def test_a_token_lives_as_long_as_it_is_used(self) -> None:
+        used, unused = self.register(), self.register()
+        for _ in range(13):
+            self.app.clock.advance(31 * 24 * 3600)
+            self.assertEqual(self.get(f"{V2}/account", token=used).status, 200)
+        self.assertEqual(result(self.app.parts.accounts.accounts.purge()), 1)
+        self.assert_error(self.get(f"{V2}/account", token=unused), 401, "M_UNAUTHORIZED")
+        self.assertEqual(self.get(f"{V2}/account", token=used).status, 200)
+
+    def test_a_user_has_a_hundred_tokens(self) -> None:
+        tokens = []
+        for _ in range(MAX_TOKENS + 2):
+            tokens.append(self.register())
+            self.app.clock.advance(2)
+        statuses = [self.get(f"{V2}/account", token=token).status for token in tokens]
+        self.assertEqual(statuses, [401, 401] + [200] * MAX_TOKENS)
 
     def test_logout_ends_one_token(self) -> None:
         first, second = self.register(), self.register()

@@ -3,6 +3,7 @@
 -- Keys, and what is in them:
 --   session:<sid>                      hash     a session
 --   session-of:<secret digest>                  the sid of the newest session with this digest
+--   sessions-of:<SHA-1>                sorted   sids of the sessions of "<medium> <address>", by their last change
 --   bindings                           hash     "<medium> <address>" -> "<user ID> <bound at> <signed>"
 --   peppers                            list     "<made at> <pepper>" of those in use, the current one first
 --   prepared                                    the same for the pepper that is being prepared and not in use yet
@@ -22,7 +23,8 @@
 --   queue:<lane>:<destination>         sorted   IDs of queued deliveries, by when they are due
 --   queues:<lane>                      sorted   destinations that something is queued to, by when the next is due
 --   waiting:<kind>:<server>:<destination>  hash  senders of that homeserver -> how much of theirs is queued
---   tokens                             hash     digest of an access token -> "<created> <user ID>"
+--   tokens                             hash     digest of an access token -> "<since> <user ID>"
+--   tokens-of:<user ID>                sorted   digests of access tokens by since when they are; older mxisd made none
 --   terms:<user ID>                    hash     URL -> when it was accepted
 --   transactions                       sorted   "<digest> <transaction ID>" by when they were done
 --   cooldowns                          sorted   names of what may happen once in a while, by when it may happen again
@@ -148,6 +150,27 @@ local function living_session(digest, since, max_guesses)
     if modified and tonumber(modified) >= tonumber(since) and tonumber(guesses) < tonumber(max_guesses) then
         return call('HGETALL', session)
     end
+end
+
+local function sessions_of(medium, address)
+    return key('sessions-of', redis.sha1hex(medium .. ' ' .. address))
+end
+
+-- Since when an access token is, and whose; nothing if it is not known.
+local function token_of(digest)
+    local kept = call('HGET', key('tokens'), digest)
+    if kept then
+        return string.match(kept, '^(%S*) (.*)$')
+    end
+end
+
+-- Returns how many tokens were forgotten by it: one, or none.
+local function forget_token(digest)
+    local _, user_id = token_of(digest)
+    if user_id then
+        call('ZREM', key('tokens-of', user_id), digest)
+    end
+    return call('HDEL', key('tokens'), digest)
 end
 
 -- Add an invite to all indexes.
