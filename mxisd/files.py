@@ -68,7 +68,7 @@ def share(path: Path, content: bytes) -> None:
         before = path.stat()
     except FileNotFoundError:
         before = None
-    mode = _SHARED if before is None else before.st_mode & _SHARED
+    mode = _SHARED if before is None else (before.st_mode & _SHARED) | stat.S_IRUSR | stat.S_IWUSR
     try:
         with _written(path, content) as temporary:
             if before is not None:

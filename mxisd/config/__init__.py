@@ -7,6 +7,7 @@ Keys are mxisd's, in camelCase; attributes are the same in snake_case.  What fol
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
@@ -227,7 +228,7 @@ class Config(Sections):
     def resolved(self, directory: Path) -> Config:
         """With what follows from other keys; files are in ``directory``.  Raises :class:`ConfigError`."""
         domain = self.matrix.domain
-        resolved = replace(
+        return replace(
             self,
             server=self.server.resolved(domain),
             key=self.key.resolved(directory, self.storage.key_file),
@@ -236,9 +237,15 @@ class Config(Sections):
             invite=self.invite.resolved(self.appsvc.expiry_user(domain)),
             view=self.view.resolved(),
         )
-        if resolved.storage.backend == "sqlite" and resolved.key.path == resolved.storage.provider.sqlite.database:
-            raise ConfigError(["key.path: expected another file than storage.provider.sqlite.database"])
-        return resolved
+
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """The files that mxisd writes, by their keys."""
+        if self.storage.backend == "sqlite":
+            yield "storage.provider.sqlite.database", self.storage.provider.sqlite.database
+        if self.key.path is not None:
+            yield "key.path", self.key.path
+        if self.appsvc.enabled and self.appsvc.registration.synapse.file is not None:
+            yield "appsvc.registration.synapse.file", self.appsvc.registration.synapse.file
 
 
 def load(path: str | Path, environ: Mapping[str, str]) -> Config:
@@ -257,20 +264,24 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Config:
     if variables := standing_in(path, environ):
         warnings = (f"{path}: there is no such file: {', '.join(variables)} of the environment are read", *warnings)
     config = Config(**fields, warnings=warnings).resolved(path.absolute().parent)
+    _require_distinct(config, path)
     return replace(config, warnings=(*config.warnings, *_open_files(config)))
+
+
+def _require_distinct(config: Config, path: Path) -> None:
+    """Raise :class:`ConfigError` if a file that we write is another one, or the configuration."""
+    known = {os.path.realpath(path): "the configuration itself"}
+    for key, place in config.files():
+        other = known.setdefault(os.path.realpath(place), key)
+        if other != key:
+            raise ConfigError([f"{key}: expected another file than {other}"])
 
 
 def _open_files(config: Config) -> Iterator[str]:
     """What is wrong with the rights of files that hold secrets."""
-    database = config.storage.provider.sqlite.database if config.storage.backend == "sqlite" else None
-    registration = config.appsvc.registration.synapse.file if config.appsvc.enabled else None
-    for key, path, group in (
-        ("key.path", config.key.path, False),
+    for key, path in config.files():
         # A backup may well be made by a group, and Synapse has to read the registration.
-        ("storage.provider.sqlite.database", database, True),
-        ("appsvc.registration.synapse.file", registration, True),
-    ):
-        command = path and files.opened_to_others(path, group=group)
+        command = files.opened_to_others(path, group=key != "key.path")
         if command:
             yield f"{key}: not only its owner has rights to it, though it is secret: {command}"
 

@@ -83,7 +83,7 @@ class RegistrationTests(ConfigCase):
         self.assertEqual([path.name for path in self.directory.iterdir()], ["registration.yaml"])
 
     def test_a_changed_one_keeps_its_group_and_opens_nothing(self) -> None:
-        for before, after in ((0o644, 0o640), (0o666, 0o640), (0o640, 0o640), (0o600, 0o600)):
+        for before, after in ((0o644, 0o640), (0o666, 0o640), (0o444, 0o640), (0o600, 0o600)):
             self.path.write_text(f"id: {before}\n")
             self.path.chmod(before)
             if os.getuid() == 0:

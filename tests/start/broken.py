@@ -147,6 +147,10 @@ KEPT = {
     "a database where the key is": Row(
         {"key.path": "mxisd.db"}, "key.path: expected another file than storage.provider"
     ),
+    "a database where the configuration is": Row({DATABASE: "mxisd.yaml"}, f"{DATABASE}: expected another file than"),
+    "a key where the configuration is": Row(
+        {"key.path": "mxisd.yaml"}, "key.path: expected another file than the conf"
+    ),
     "postgresql without a place": Row(
         {"storage.backend": "postgresql"}, "storage.provider.postgresql.database: required: expected //host:port/name"
     ),

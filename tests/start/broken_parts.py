@@ -77,6 +77,16 @@ APPLICATION_SERVICE = {
         appservice("absent/a.yaml"), "appsvc.registration.synapse.file: cannot write FOLDER/absent/a.yaml: No such file"
     ),
     "a registration in what is no folder": Row(appservice("page.html/a.yaml"), "page.html/a.yaml: Not a directory"),
+    "a registration where the key is": Row(
+        {**appservice("a.key"), "key.path": "a.key"}, "synapse.file: expected another file than key.path"
+    ),
+    "a registration where the key is, by a link": Row(
+        {**appservice("link-to-new"), "key.path": "new"}, "synapse.file: expected another file than key.path"
+    ),
+    "a registration where the database is": Row(
+        appservice("mxisd.db"), "file: expected another file than storage.prov"
+    ),
+    "a registration where the configuration is": Row(appservice("mxisd.yaml"), "another file than the configuration"),
     "a registration that is a folder": Row(appservice("folder"), "cannot write FOLDER/folder: Is a directory"),
     "a registration with too long a name": Row(appservice("a" * 300), "synapse.file: cannot write FOLDER/aaa"),
     "an application service without tokens": Row({"appsvc.enabled": True}, "appsvc.endpoint.toHS.token: expected"),
