@@ -107,7 +107,7 @@ class Storage(Section):
     provider: Provider = Provider()
 
     def unused(self) -> Iterable[str]:
-        return (f"provider.{name}" for name in ("sqlite", "redis") if name != self.backend)
+        return (f"provider.{name}" for name in ("sqlite", "redis", "postgresql") if name != self.backend)
 
     def mistakes(self) -> Iterable[Finding]:
         if self.backend == "postgresql" and self.provider.postgresql.database is None:

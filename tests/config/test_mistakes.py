@@ -144,11 +144,11 @@ VALUES = [
         "storage.provider.postgresql.database: required: expected //host:port/name",
     ),
     (
-        "storage: {provider: {postgresql: {database: 'localhost:5432/secret'}}}",
+        "storage: {backend: postgresql, provider: {postgresql: {database: 'localhost:5432/secret'}}}",
         "storage.provider.postgresql.database: expected //host[:port]/database?user=…&password=…",
     ),
     (
-        "storage: {provider: {postgresql: {database: '//localhost/a?ssl=strict'}}}",
+        "storage: {backend: postgresql, provider: {postgresql: {database: '//localhost/a?ssl=strict'}}}",
         "storage.provider.postgresql.database: ssl: expected one of true, false",
     ),
     ("sql: {enabled: true}", "sql.connection: required: expected where the database is"),

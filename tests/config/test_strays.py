@@ -135,6 +135,10 @@ OFF = [
         "threepid.medium.email.connectors.smtp.tls",
     ),
     ("storage: {provider: {redis: {url: redis}}}", "storage.provider.redis.url"),
+    (
+        "storage: {provider: {postgresql: {database: nowhere, maxConnectionsFree: some}}}",
+        "storage.provider.postgresql.maxConnectionsFree",
+    ),
     ("storage: {backend: redis, provider: {sqlite: {database: []}}}", "storage.provider.sqlite.database"),
 ]
 

@@ -124,7 +124,10 @@ class WarningTests(ConfigCase):
             ("hashing: {algorithms: none}", "hashing.algorithms: clients send addresses in the clear"),
             ("firebase: {database: 'https://x.org'}", "firebase: without effect: Firebase is not supported"),
             (
-                "storage: {provider: {postgresql: {database: '//localhost/ma1sd?reWriteBatchedInserts=true'}}}",
+                (
+                    "storage: {backend: postgresql,"
+                    " provider: {postgresql: {database: '//localhost/ma1sd?reWriteBatchedInserts=true'}}}"
+                ),
                 "storage.provider.postgresql.database: without effect here: rewritebatchedinserts",
             ),
         ]:
