@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
@@ -14,7 +15,7 @@ from ..matrix.threepid import ThreePid
 from ..services import almost
 from ..storage.contract import BindingStorage, InviteStorage
 from ..storage.records import Invite
-from ..waiting import Work, gather
+from ..waiting import Work, gather, spread
 from .lifecycle import InviteLifecycle
 
 # As many addresses go into one query.
@@ -23,6 +24,9 @@ BATCH = 1000
 ENDING = 100
 # So long after it was last signed, an invite has not been accepted if nobody was seen to do so.
 SPOKEN_FOR = 7 * DAY
+# Other servers are asked for the addresses of so many senders at once, for so many seconds; the rest is due next time.
+ASKING = 8
+ASKED_FOR = 30.0
 # The longest time between two questions to remote sources about an invite.
 REMOTE_LIMIT = HOUR
 
@@ -35,6 +39,8 @@ class Resolution:
     :class:`~mxisd.lookup.circuit_breaker.CircuitBreaker`: those that are local are asked in every tick; remote ones,
     after each miss, twice as much later; and those that fail not again in the same tick.  If ``expire_after`` is
     ``None``, nothing expires.
+
+    Remote sources are asked last, by turns of the senders: nobody holds up others by addresses of silent servers.
 
     An invite that was signed does not expire either: for :data:`SPOKEN_FOR` it waits for others whom the address may
     turn out to belong to, and then it is taken for accepted.  Only where we are ``told_of`` all who join its room, and
@@ -68,37 +74,33 @@ class Resolution:
         next_due = start + self._until_next
         local = _Panel([source for source in self._sources if source.local])
         remote = _Panel([source for source in self._sources if not source.local])
+        waiting: list[Invite] = []
         while batch := await self._invites.claim_due(start, next_due, BATCH):
-            await self._look_up(batch, local, remote, start)
+            unasked: list[Invite] = []
+            for invite in await self._look_up(batch, local):
+                (waiting if remote and invite.remote_due <= start else unasked).append(invite)
+            await self._end_overdue(unasked)
+        # Only now, since they may take their time.
+        await spread((self._ask(each, remote, start) for each in _in_turns(waiting)), ASKING, ASKED_FOR, self._clock)
+        await self._end_overdue(waiting)
 
-    async def _look_up(self, batch: Sequence[Invite], local: _Panel, remote: _Panel, start: int) -> None:
-        by_address: dict[ThreePid, list[Invite]] = {}
-        for invite in batch:
-            by_address.setdefault(invite.threepid, []).append(invite)
-        found = await self._bindings.users_of(list(by_address))
-        found |= await local.ask([threepid for threepid in by_address if threepid not in found])
-        if remote:
-            found |= await self._ask_remote(by_address, found, remote, start)
+    async def _look_up(self, batch: Sequence[Invite], local: _Panel) -> list[Invite]:
+        """Resolve what is known here, and return the rest."""
+        addresses = list(dict.fromkeys(invite.threepid for invite in batch))
+        found = await self._bindings.users_of(addresses)
+        found |= await local.ask([threepid for threepid in addresses if threepid not in found])
         await self._resolve(found)
-        await self._end_overdue([invite for invite in batch if invite.threepid not in found])
+        return [invite for invite in batch if invite.threepid not in found]
 
-    async def _ask_remote(
-        self, by_address: Mapping[ThreePid, Sequence[Invite]], found: Mapping[ThreePid, str], remote: _Panel, start: int
-    ) -> dict[ThreePid, str]:
-        due = {
-            threepid: invites
-            for threepid, invites in by_address.items()
-            if threepid not in found and any(invite.remote_due <= start for invite in invites)
-        }
-        if not due:
-            return {}
-        answer = await remote.ask(list(due))
-        missed = [invite for threepid, invites in due.items() if threepid not in answer for invite in invites]
+    async def _ask(self, invites: Sequence[Invite], remote: _Panel, start: int) -> None:
+        """Ask other servers for some addresses, resolve what they know, and count the others as missed."""
+        found = await remote.ask(list(dict.fromkeys(invite.threepid for invite in invites)))
+        await self._resolve(found)
+        missed = [invite for invite in invites if invite.threepid not in found]
         if missed:
             await self._invites.missed_remotely(
                 {invite.token: start + self._peace(invite.remote_misses) for invite in missed}
             )
-        return answer
 
     def _peace(self, misses: int) -> int:
         return min(self._interval << min(misses, 32), REMOTE_LIMIT)
@@ -126,6 +128,28 @@ class Resolution:
         if self._expire_after is None or current < invite.created + self._expire_after:
             return None
         return self._lifecycle.expire(invite.token)
+
+
+def _in_turns(invites: Iterable[Invite]) -> list[list[Invite]]:
+    """
+    Invites by sender, in the order in which other servers are to be asked.
+
+    What anybody may have sent comes last; of each homeserver, one sender comes before the second of any.
+    """
+    by_sender: dict[tuple[bool, str], list[Invite]] = {}
+    for invite in invites:
+        by_sender.setdefault((not invite.proven, invite.sender), []).append(invite)
+    before: Counter[tuple[bool, str]] = Counter()
+    turns: dict[tuple[bool, str], tuple[bool, int]] = {}
+    for unproven, sender in by_sender:
+        server = unproven, sender.partition(":")[2]
+        turns[unproven, sender] = unproven, before[server]
+        before[server] += 1
+    return [
+        some[first : first + BATCH]
+        for key, some in sorted(by_sender.items(), key=lambda item: turns[item[0]])
+        for first in range(0, len(some), BATCH)
+    ]
 
 
 class _Panel:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import now
@@ -73,7 +73,7 @@ class ResolutionTests(SynchronousTestCase):
         self.addCleanup(_stop, timer)
         return timer
 
-    def invite(self, address: str = "bob@example.com", room: str | None = None) -> str:
+    def invite(self, address: str = "bob@example.com", room: str | None = None, **more: Any) -> str:
         """A new invite's token."""
         token = f"token{next(self.numbers)}"
         kept = invite(
@@ -82,6 +82,7 @@ class ResolutionTests(SynchronousTestCase):
             room_id=room or f"!{token}:example.org",
             created=now(self.clock),
             due=now(self.clock),
+            **{"proven": True} | more,
         )
         result(self.storage.invites.add(kept, resend_before=0))
         return token
@@ -275,6 +276,50 @@ class ResolutionTests(SynchronousTestCase):
         self.remote.people["bob@example.com"] = "@bob:elsewhere.example"
         self.start(self.local, self.remote)
         self.assertEqual(self.ended(token), ("resolved", "@bob:elsewhere.example"))
+
+    def test_what_is_known_here_does_not_wait_for_others(self) -> None:
+        for number in range(2 * BATCH):
+            self.invite(f"{number:04}@silent.example")
+        token = self.invite("zoe@example.com")
+        self.local.people["zoe@example.com"] = "@zoe:example.org"
+        self.remote.answer = Deferred
+        self.start(self.local, self.remote)
+        self.assertEqual(self.ended(token)[0], "resolved")
+
+    def test_senders_take_turns_with_other_servers(self) -> None:
+        for number in range(3 * BATCH):
+            self.invite(f"{number:04}@silent.example", sender="@eve:example.org")
+        for number in range(30):
+            self.invite(f"{number:04}@quiet.example", sender=f"@eve{number}:many.example")
+        token = self.invite("zoe@else.example", sender="@bob:example.org")
+        self.remote.people["zoe@else.example"] = "@zoe:else.example"
+        silent: list[Deferred[None]] = []
+
+        def answer() -> Deferred[None]:
+            if self.remote.asked[-1] == ["zoe@else.example"]:
+                return succeed(None)
+            silent.append(Deferred())
+            return silent[-1]
+
+        self.remote.answer = answer
+        self.start(self.local, self.remote)
+        self.assertEqual(self.ended(token)[0], "resolved")
+        self.assertEqual(len(silent), 8)
+
+    def test_what_anybody_may_have_sent_comes_last(self) -> None:
+        for number in range(20):
+            self.invite(f"{number:04}@silent.example", sender=f"@fake{number}:example.org", proven=False)
+        self.invite("zoe@else.example", sender="@bob:example.org")
+        self.remote.answer = Deferred
+        self.start(self.local, self.remote)
+        self.assertEqual(self.remote.asked[0], ["zoe@else.example"])
+
+    def test_other_servers_do_not_keep_a_tick_from_its_end(self) -> None:
+        token = self.invite()
+        self.remote.answer = Deferred
+        self.start(self.local, self.remote, expire_after=A_MINUTE)
+        self.minutes(2)
+        self.assertEqual(self.ended(token)[0], "expired")
 
     # The end of the time.
 
