@@ -159,6 +159,9 @@ class PassingOn:
 class Endpoint(Resource):
     """Answers at one path.  A HEAD is a GET without the body, unless it has a handler of its own."""
 
+    for_pages: Mapping[bytes, bytes] = CORS
+    """What lets pages of any origin read the answers."""
+
     def __init__(self, *, body_limit: int = 0, **methods: Handler) -> None:
         """``body_limit`` is in bytes, where more may be sent than usually."""
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's resources predate annotations
@@ -199,7 +202,7 @@ class Endpoint(Resource):
                 reference=reference,
             )
             result = error_answer(MatrixError(500, "M_UNKNOWN", f"Internal error, reference {reference}"))
-        send(request, result)
+        send(request, result, self.for_pages)
 
     def _handler(self, request: HttpRequest) -> Handler:
         method = request.method
@@ -221,6 +224,16 @@ async def unrecognized(call: Call) -> object:
     raise MatrixError(404, "M_UNRECOGNIZED", "There is nothing at this path")
 
 
+class ProgramEndpoint(Endpoint):
+    """
+    For programs that are told by their addresses, or by a secret.
+
+    A page that somebody beside them has open is at the same address, and must not read what it answers.
+    """
+
+    for_pages = {}  # noqa: RUF012  # nobody changes it
+
+
 class NotFound(Endpoint):
     """There is nothing here, nor at any path below that is not named."""
 
@@ -239,12 +252,12 @@ def retry_after(error: MatrixError) -> dict[bytes, bytes]:
     return {b"Retry-After": b"%d" % -(-wait // 1000)} if isinstance(wait, int) else {}
 
 
-def send(request: HttpRequest, result: object) -> None:
-    """Send what a handler returned, unless the client has gone."""
+def send(request: HttpRequest, result: object, for_pages: Mapping[bytes, bytes] = CORS) -> None:
+    """Send what a handler returned, unless the client has gone; ``for_pages`` are headers for browsers."""
     if isinstance(result, Streamed):
         result.send(request)
         return
     if request.gone:
         return
     answer = result if isinstance(result, Answer) else Answer(200, JSON, msgspec.json.encode(result))
-    request.answer(answer.status, {**CORS, **answer.headers}, answer.body)
+    request.answer(answer.status, {**for_pages, **answer.headers}, answer.body)

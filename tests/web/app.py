@@ -202,12 +202,12 @@ class AppTestCase(SynchronousTestCase):
     def post(self, path: str, **arguments: Any) -> Response:
         return self.request("POST", path, **arguments)
 
-    def assert_error(self, response: Response, status: int, errcode: str) -> None:
+    def assert_error(self, response: Response, status: int, errcode: str, origin: str | None = "*") -> None:
         """It is the standard error body, with CORS headers."""
         self.assertEqual((response.status, response.json.get("errcode")), (status, errcode), response.body)
         self.assertIsInstance(response.json["error"], str)
         self.assertEqual(response.header("Content-Type"), "application/json")
-        self.assertEqual(response.header("Access-Control-Allow-Origin"), "*")
+        self.assertEqual(response.header("Access-Control-Allow-Origin"), origin)
 
     # The ways that most tests begin with.
 

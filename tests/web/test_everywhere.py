@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mxisd import __version__
+from mxisd.web.endpoint import ProgramEndpoint
 from mxisd.web.identity.validate import CONFIRM
 from tests.web.app import V1, V2, AppTestCase
 
@@ -32,6 +33,10 @@ class PathTests(AppTestCase):
             for method in endpoint.handlers
             if method != b"HEAD"
         ]
+
+    def origin(self, path: str) -> str | None:
+        """Whose pages may read the answers of a path."""
+        return None if isinstance(self.app.endpoints[path], ProgramEndpoint) else "*"
 
     def test_status(self) -> None:
         for path in (V1, f"{V1}/", V2):
@@ -70,15 +75,24 @@ class PathTests(AppTestCase):
         for path, endpoint in self.app.endpoints.items():
             for method in ("GET", "POST", "PUT", "DELETE", "PATCH"):
                 if method.encode() not in endpoint.handlers:
-                    self.assert_error(self.request(method, path), 405, "M_UNRECOGNIZED")
+                    self.assert_error(self.request(method, path), 405, "M_UNRECOGNIZED", self.origin(path))
 
     def test_preflight(self) -> None:
-        for path in (*self.app.endpoints, "/_matrix/nowhere"):
+        pages = [path for path, endpoint in self.app.endpoints.items() if not isinstance(endpoint, ProgramEndpoint)]
+        for path in (*pages, "/_matrix/nowhere"):
             answer = self.request("OPTIONS", path)
             self.assertEqual(answer.status, 200)
             self.assertEqual(answer.header("Access-Control-Allow-Origin"), "*")
             self.assertIn("POST", answer.header("Access-Control-Allow-Methods") or "")
             self.assertIn("Authorization", answer.header("Access-Control-Allow-Headers") or "")
+
+    def test_what_is_for_programs_is_not_shown_to_pages(self) -> None:
+        programs = [path for path, endpoint in self.app.endpoints.items() if isinstance(endpoint, ProgramEndpoint)]
+        self.assertIn("/_matrix-internal/identity/v1/check_credentials", programs)
+        self.assertIn("/_matrix-internal/profile/v1/{userId}", programs)
+        for path in programs:
+            for method in ("OPTIONS", "GET", "POST"):
+                self.assertIsNone(self.request(method, path).header("Access-Control-Allow-Origin"))
 
     def test_no_token(self) -> None:
         """Every path of v2 asks for a token, before it looks at any parameter, but for those listed above."""
@@ -98,9 +112,10 @@ class PathTests(AppTestCase):
         for path in posts:
             for body in (b"{", b"", b"\xff", b"\xef\xbb\xbf{}", '{"a": 1}'.encode("utf-16"), b'{"a": NaN}'):
                 answer = self.request("POST", path, data=body, token=token)
-                self.assert_error(answer, 400, "M_NOT_JSON")
+                self.assert_error(answer, 400, "M_NOT_JSON", self.origin(path))
             for body in (b"7", b"[]", b'"text"', b"null", b"true"):
-                self.assert_error(self.request("POST", path, data=body, token=token), 400, "M_BAD_JSON")
+                answer = self.request("POST", path, data=body, token=token)
+                self.assert_error(answer, 400, "M_BAD_JSON", self.origin(path))
             for body in (b"[" * 1000 + b"]" * 1000, b'{"a":' * 1000 + b"1" + b"}" * 1000):
                 self.assertEqual(self.request("POST", path, data=body, token=token).status, 400)
 

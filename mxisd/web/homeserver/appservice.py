@@ -12,7 +12,7 @@ from ...appservice.users import Users
 from ...matrix.error import MatrixError
 from ...matrix.homeserver import HomeserverRefused
 from ...net.errors import OutboundError
-from ..endpoint import Call, Endpoint, Handler
+from ..endpoint import Call, Endpoint, Handler, ProgramEndpoint
 
 V1 = "/_matrix/app/v1"
 
@@ -74,14 +74,14 @@ def paths(on: AppServiceEndpoints) -> dict[str, Endpoint]:
     """All paths, those of before version 1.4 included."""
     token = on.with_token
     current = {
-        "/transactions/{txnId}": Endpoint(PUT=token(on.transaction), body_limit=TRANSACTION),
-        "/users/{userId}": Endpoint(GET=token(on.user)),
-        "/rooms/{roomAlias}": Endpoint(GET=token(on.room)),
+        "/transactions/{txnId}": ProgramEndpoint(PUT=token(on.transaction), body_limit=TRANSACTION),
+        "/users/{userId}": ProgramEndpoint(GET=token(on.user)),
+        "/rooms/{roomAlias}": ProgramEndpoint(GET=token(on.room)),
     }
     return {
         **current,
         **{f"{V1}{path}": endpoint for path, endpoint in current.items()},
-        f"{V1}/ping": Endpoint(POST=token(on.ping)),
+        f"{V1}/ping": ProgramEndpoint(POST=token(on.ping)),
     }
 
 

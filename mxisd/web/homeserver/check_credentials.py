@@ -17,7 +17,7 @@ from ...stores.store import Profile
 from ...stores.stores import StoreFailed
 from ..body import from_json
 from ..client import Clients
-from ..endpoint import Call, Endpoint
+from ..endpoint import Call, Endpoint, ProgramEndpoint
 
 PATH = "/_matrix-internal/identity/v1/check_credentials"
 
@@ -41,7 +41,7 @@ class CheckCredentialsEndpoints:
 
     def endpoints(self) -> dict[str, Endpoint]:
         """The endpoints by path."""
-        return {PATH: Endpoint(POST=self.check)}
+        return {PATH: ProgramEndpoint(POST=self.check)}
 
     async def check(self, call: Call) -> object:
         """Whether a password is right, and if so what is known of the user."""

@@ -12,7 +12,7 @@ from ...matrix.ids import InvalidIdentifier, server_of
 from ...matrix.threepid import InvalidAddress
 from ...policies.invite import Attempt, InvitePolicy
 from ...policies.proofs import Proofs
-from ..endpoint import Call, Endpoint
+from ..endpoint import Call, Endpoint, ProgramEndpoint
 
 PATH = "/_matrix/mxisd/v1/policy/invite"
 
@@ -36,7 +36,7 @@ class PolicyEndpoints:
 
     def endpoints(self) -> dict[str, Endpoint]:
         """The endpoints by path."""
-        return {PATH: Endpoint(GET=self.invite, POST=self.invite)}
+        return {PATH: ProgramEndpoint(GET=self.invite, POST=self.invite)}
 
     async def invite(self, call: Call) -> object:
         """Say whether an invite, described in the query or in a JSON body, may be sent, and how that comes out."""

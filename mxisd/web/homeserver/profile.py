@@ -13,7 +13,7 @@ from ...net.networks import Network
 from ...stores.store import Roles
 from ...stores.stores import StoreFailed
 from ..client import Clients
-from ..endpoint import Call, Endpoint
+from ..endpoint import Call, Endpoint, ProgramEndpoint
 
 PATH = "/_matrix-internal/profile/v1/{userId}"
 
@@ -28,7 +28,7 @@ class RolesEndpoints:
 
     def endpoints(self) -> dict[str, Endpoint]:
         """The endpoints by path."""
-        return {PATH: Endpoint(GET=self.roles)}
+        return {PATH: ProgramEndpoint(GET=self.roles)}
 
     async def roles(self, call: Call) -> object:
         """The roles of a user; of one that is not known, none."""
