@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.interfaces import (
     IReactorCore,
@@ -15,6 +15,8 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IReactorUNIX,
 )
+
+from .clock import SteadyClock
 
 
 class IReactor(
@@ -32,7 +34,14 @@ class IReactor(
 
 
 def installed_reactor() -> IReactor:
-    """The reactor of this process; it is installed if there is none yet, so that this is not called on import."""
+    """
+    The reactor of this process; it is installed if there is none yet, so that this is not called on import.
+
+    Its time is that of a :class:`~mxisd.clock.SteadyClock`.
+    """
     from twisted.internet import reactor
 
+    installed = cast("Any", reactor)
+    if not isinstance(installed.seconds, SteadyClock):
+        installed.seconds = SteadyClock()
     return cast("IReactor", reactor)
