@@ -2,8 +2,8 @@
 The built-in texts, in the languages that people read.
 
 They are Jinja templates in English, whose sentences stand in ``_("…")``; the catalogues in ``locale/`` have these in
-other languages.  A template is rendered once for each language, when it is read: what is left are the ``%NAME%`` that
-every message or page fills, as in templates of the administrator's.
+other languages.  A template is rendered once for each language, when somebody first reads that: what is left are the
+``%NAME%`` that every message or page fills, as in templates of the administrator's.
 """
 
 from __future__ import annotations
@@ -46,16 +46,17 @@ def catalogue(language: str) -> gettext.NullTranslations:
 
 
 def in_each_language(template: Path, **known: object) -> dict[str, str]:
+    """A built-in template, by language; see :func:`rendered`."""
+    return {language: rendered(template, language, known) for language in LANGUAGES}
+
+
+def rendered(template: Path, language: str, known: Mapping[str, object]) -> str:
     """
-    A built-in template, by language.
+    A built-in template in a language.
 
     ``known`` are values that it uses.  It may extend and import templates beside it; beyond its name it knows
     ``language`` and ``direction``, for the attributes ``lang`` and ``dir``.
     """
-    return {language: _rendered(template, language, known) for language in LANGUAGES}
-
-
-def _rendered(template: Path, language: str, known: Mapping[str, object]) -> str:
     environment = _environment(template.parent, language)
     return environment.get_template(template.name).render(known)
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from ..errors import StartError
-from ..languages import ENGLISH, in_each_language
+from ..languages import ENGLISH, LANGUAGES, rendered
 from ..log import Logger
 
 log = Logger()
@@ -85,10 +85,14 @@ class LinkByOldName(Generic[C_co]):
 class Translations(Generic[T]):
     """A template in several languages."""
 
-    def __init__(self, default: T, others: Mapping[str, T] | None = None) -> None:
-        """``others`` are by language tag (RFC 5646); if none of them is English, the default is taken as English."""
+    def __init__(self, default: T, others: Mapping[str, Callable[[], T]] | None = None) -> None:
+        """
+        ``others`` are by language tag (RFC 5646), and called when they are wanted.
+
+        If none of them is English, the default is taken as English.
+        """
         self._default = default
-        self._by_language = {"en": default} | {tag.lower(): other for tag, other in (others or {}).items()}
+        self._by_language = {"en": _given(default)} | {tag.lower(): other for tag, other in (others or {}).items()}
 
     @classmethod
     def load(cls, path: Path, language: str | None, load: Callable[[Path, str, str], T]) -> Translations[T]:
@@ -102,7 +106,7 @@ class Translations(Generic[T]):
         for sibling in sorted(path.parent.glob(f"{_literally(path.stem)}.*{_literally(path.suffix)}")):
             tag = sibling.name.removeprefix(f"{path.stem}.").removesuffix(path.suffix)
             if _LANGUAGE.fullmatch(tag):
-                others[tag] = load(sibling, read(sibling), tag)
+                others[tag] = _given(load(sibling, read(sibling), tag))
         default = load(path, read(path), language or ENGLISH)
         found = cls(default, others)
         return cls(found.best(language), others) if language else found
@@ -111,9 +115,17 @@ class Translations(Generic[T]):
     def built_in(
         cls, path: Path, language: str | None, load: Callable[[Path, str, str], T], **known: object
     ) -> Translations[T]:
-        """Render a template of ours in each language; those who ask for none of them get it in ``language``."""
-        found = {tag: load(path, text, tag) for tag, text in in_each_language(path, **known).items()}
-        return cls(cls(found[ENGLISH], found).best(language or ENGLISH), found)
+        """
+        A template of ours, rendered in a language when somebody first reads that.
+
+        Those who ask for none of ours get it in ``language``.
+        """
+
+        def make(tag: str) -> T:
+            return load(path, rendered(path, tag, known), tag)
+
+        found = {tag: cache(partial(make, tag)) for tag in LANGUAGES}
+        return cls(cls(found[ENGLISH](), found).best(language or ENGLISH), found)
 
     def best(self, accept_language: str) -> T:
         """The one that an ``Accept-Language`` header (RFC 9110, 12.5.4) prefers."""
@@ -122,8 +134,12 @@ class Translations(Generic[T]):
             for length in range(len(parts), 0, -1):
                 found = self._by_language.get("-".join(parts[:length]))
                 if found is not None:
-                    return found
+                    return found()
         return self._default
+
+
+def _given(value: T) -> Callable[[], T]:
+    return lambda: value
 
 
 def preferred(accept_language: str) -> list[str]:
