@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..records import Account
+from .connection import Rows
 from .database import PostgreSQLDatabase
 from .statement import lock, statement
 
@@ -49,17 +50,14 @@ class PostgreSQLAccounts:
         )
 
     async def account_of(self, token_hash: str) -> Account | None:
-        rows = await self._database.find(
+        accounts = await self._database.find(
             """SELECT digest, tokens.user_id, url FROM mxisd_access_tokens AS tokens
                LEFT JOIN mxisd_accepted_terms AS accepted ON accepted.user_id = tokens.user_id
                WHERE digest = ANY(:keys)""",
+            _accounts,
             [token_hash],
         )
-        found = [row for row in rows if row["digest"] == token_hash]
-        if not found:
-            return None
-        terms = frozenset(row["url"] for row in found if row["url"] is not None)
-        return Account(user_id=found[0]["user_id"], accepted_terms=terms)
+        return accounts.get(token_hash)
 
     async def logout(self, token_hash: str) -> bool:
         gone = await self._database.run("DELETE FROM mxisd_access_tokens WHERE digest = :digest", digest=token_hash)
@@ -74,3 +72,15 @@ class PostgreSQLAccounts:
             urls=list(urls),
             now=now,
         )
+
+
+def _accounts(rows: Rows) -> dict[str, Account]:
+    """By token; a row for each of the accepted terms, or a single one if there are none."""
+    users = {row["digest"]: row["user_id"] for row in rows}
+    terms: dict[str, list[str]] = {digest: [] for digest in users}
+    for row in rows:
+        if row["url"] is not None:
+            terms[row["digest"]].append(row["url"])
+    return {
+        digest: Account(user_id=user_id, accepted_terms=frozenset(terms[digest])) for digest, user_id in users.items()
+    }

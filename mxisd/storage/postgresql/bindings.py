@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ...matrix.threepid import ThreePid, spellings
 from ..records import Binding, Invite
+from .connection import Rows
 from .database import PostgreSQLDatabase
 from .hashes import FORGOTTEN, INDEXED, LISTED
 from .invites import ending, held
@@ -42,27 +43,33 @@ class PostgreSQLBindings:
         self._database = database
 
     async def get(self, threepid: ThreePid) -> Binding | None:
-        rows = await self._database.find(
+        found = await self._database.find(
             "SELECT * FROM mxisd_bindings WHERE address = ANY(:keys) AND medium = :medium",
+            _by_address,
             [threepid.address],
             medium=threepid.medium,
         )
-        return next((read(Binding, row) for row in rows if row["address"] == threepid.address), None)
+        return found.get(threepid.address)
 
     async def users_of(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
         by_medium: dict[str, list[str]] = {}
         for medium, address in threepids:
             by_medium.setdefault(medium, []).append(address)
         users = {
-            ThreePid(medium, row["address"]): row["user_id"]
-            for medium, addresses in by_medium.items()
-            for row in await self._database.find(
-                "SELECT address, user_id FROM mxisd_bindings WHERE address = ANY(:keys) AND medium = :medium",
+            medium: await self._database.find(
+                """SELECT json_object_agg(address, user_id) AS users FROM mxisd_bindings
+                   WHERE address = ANY(:keys) AND medium = :medium""",
+                _users,
                 addresses,
                 medium=medium,
             )
+            for medium, addresses in by_medium.items()
         }
-        return {threepid: users[threepid] for threepid in threepids if threepid in users}
+        return {
+            threepid: users[threepid.medium][threepid.address]
+            for threepid in threepids
+            if threepid.address in users[threepid.medium]
+        }
 
     async def bind(self, binding: Binding, destination: str) -> list[Invite]:
         *_, rows = await self._database.step(
@@ -77,6 +84,14 @@ class PostgreSQLBindings:
             LISTED, lock(*threepid), statement(_UNBIND, **threepid._asdict(), user_id=user_id)
         )
         return bool(unbound)
+
+
+def _by_address(rows: Rows) -> dict[str, Binding]:
+    return {row["address"]: read(Binding, row) for row in rows}
+
+
+def _users(rows: Rows) -> dict[str, str]:
+    return rows[0]["users"] or {}
 
 
 def bound(binding: Binding) -> dict[str, Value]:

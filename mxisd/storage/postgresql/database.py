@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
@@ -19,6 +19,8 @@ from ..contract import StorageUnavailable
 from .connection import Lost, PostgreSQLConnection, PostgreSQLError, Rows
 from .statement import Statement, statement
 from .values import Value
+
+T = TypeVar("T")
 
 # How often a step is made that failed only because of others at the same time.
 ATTEMPTS = 5
@@ -54,7 +56,7 @@ class PostgreSQLDatabase(Service):
         self._clock = clock
         self._timeout = timeout.total_seconds()
         self._queue: deque[tuple[Sequence[Statement], Deferred[list[Rows]]]] = deque()
-        self._sought: dict[tuple[Any, ...], tuple[list[str], list[Deferred[Rows]]]] = {}
+        self._sought: dict[tuple[Any, ...], tuple[list[str], list[Deferred[Any]]]] = {}
 
     def startService(self) -> None:
         super().startService()
@@ -90,9 +92,9 @@ class PostgreSQLDatabase(Service):
             deleted += gone
         return deleted
 
-    async def find(self, sql: str, keys: Sequence[str], **values: Value) -> Rows:
+    async def find(self, sql: str, make: Callable[[Rows], T], keys: Sequence[str], **values: Value) -> T:
         """
-        Find things by their ``:keys``, of which there may be any number.
+        Find things by their ``:keys``, of which there may be any number; what ``make`` makes of the rows.
 
         Calls with the same statement and values at the same time become one, so that what is found may have been sought
         by others.
@@ -100,23 +102,23 @@ class PostgreSQLDatabase(Service):
         call = (sql, *values.items())
         if call not in self._sought:
             self._sought[call] = [], []
-            self._clock.callLater(0, self._seek, call)
+            self._clock.callLater(0, self._seek, call, make)
         all_keys, waiting = self._sought[call]
         all_keys += keys
-        found: Deferred[Rows] = Deferred()
+        found: Deferred[T] = Deferred()
         waiting.append(found)
         return await found
 
-    def _seek(self, call: tuple[Any, ...]) -> None:
+    def _seek(self, call: tuple[Any, ...], make: Callable[[Rows], object]) -> None:
         keys, waiting = self._sought.pop(call)
         sql, *values = call
 
-        def tell(result: Rows | Failure) -> None:
+        def tell(result: object) -> None:
             for each in waiting:
                 if not each.called:
                     each.callback(result)
 
-        Deferred.fromCoroutine(self.run(sql, keys=keys, **dict(values))).addBoth(tell)
+        Deferred.fromCoroutine(self.run(sql, keys=keys, **dict(values))).addCallback(make).addBoth(tell)
 
     async def _attempt(self, statements: Sequence[Statement]) -> list[Rows]:
         await self.connections.one()

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from ..contract import StorageUnavailable
 from ..hashed import Portion
 from ..records import Pepper
+from .connection import Rows
 from .database import PostgreSQLDatabase
 from .statement import Statement, statement
 from .values import Value
@@ -175,20 +176,21 @@ class PostgreSQLHashes:
         return bool(published.affected)
 
     async def find(self, pepper: str, digests: Sequence[str]) -> dict[str, str] | None:
-        # The listings come in rising order of priority, our bindings last: later ones overwrite earlier ones.
-        rows = await self._database.find(
-            """SELECT digest, user_id FROM mxisd_peppers AS peppers
+        # The listings come in rising order of priority, our bindings last: of equal ones the last one counts.
+        found = await self._database.find(
+            """SELECT count(*) AS listings,
+                   json_object_agg(digest, user_id ORDER BY position DESC NULLS LAST) FILTER (WHERE digest IS NOT NULL)
+                       AS users
+               FROM mxisd_peppers AS peppers
                JOIN mxisd_listings AS listings ON listings.pepper = peppers.id
                LEFT JOIN mxisd_sources AS sources ON name = source
                LEFT JOIN mxisd_hashes AS hashes ON listing = listings.id AND digest = ANY(:keys) AND user_id <> ''
-               WHERE peppers.pepper = :pepper AND in_use ORDER BY position DESC NULLS LAST""",
+               WHERE peppers.pepper = :pepper AND in_use""",
+            _found,
             digests,
             pepper=pepper,
         )
-        if not rows:
-            return None
-        found = {row["digest"]: row["user_id"] for row in rows}
-        return {digest: found[digest] for digest in digests if digest in found}
+        return None if found is None else {digest: found[digest] for digest in digests if digest in found}
 
     async def arrange(self, sources: Sequence[str]) -> None:
         await self._database.step(
@@ -272,6 +274,12 @@ class PostgreSQLHashes:
             if not rows:
                 raise StorageUnavailable(_STAGING_LOST)
             reached = rows[0]["upper"]
+
+
+def _found(rows: Rows) -> dict[str, str] | None:
+    """``None`` if the pepper has no listing, not even that of our bindings: it is not in use."""
+    (row,) = rows
+    return (row["users"] or {}) if row["listings"] else None
 
 
 def _entries(portion: Portion, peppers: Sequence[str], listings: Mapping[str, int]) -> list[Entry]:

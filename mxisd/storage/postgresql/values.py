@@ -6,16 +6,20 @@ What comes back is in its binary format, which depends on no setting of the serv
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-Value: TypeAlias = str | bytes | int | bool | Sequence[str | None] | Sequence[int] | None
+from msgspec import json
+
+Value: TypeAlias = str | bytes | int | bool | Sequence[str] | Sequence[int] | None
 
 TEXT_FORMAT, BINARY_FORMAT = 0, 1
 
 # A text cannot hold U+0000 there: with this in front, it is written as a digit, as is this character itself.
 _ESCAPE = "\x1a"
 _NUL, _ESCAPED_NUL, _ESCAPED_ESCAPE = "\0", f"{_ESCAPE}0", f"{_ESCAPE}1"
+_PARTICULAR = re.compile(f'["\\\\{_NUL}{_ESCAPE}]')
 
 
 def written(value: Value) -> tuple[bytes | None, int]:
@@ -29,16 +33,17 @@ def written(value: Value) -> tuple[bytes | None, int]:
         return value, BINARY_FORMAT
     if isinstance(value, int):
         return str(int(value)).encode() if not isinstance(value, bool) else b"ft"[value : value + 1], TEXT_FORMAT
-    return f"{{{','.join(map(_element, value))}}}".encode(), TEXT_FORMAT
+    return _array(value).encode(), TEXT_FORMAT
 
 
-def _element(value: str | int | None) -> str:
-    if not isinstance(value, str):
-        return "NULL" if value is None else str(value)
-    text = escaped(value)
-    if '"' in text or "\\" in text:
-        text = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'
+def _array(values: Sequence[str] | Sequence[int]) -> str:
+    if not values or isinstance(values[0], int):
+        return f"{{{','.join(map(str, values))}}}"
+    texts: Sequence[Any] = values
+    # Nearly always there is nothing in them that has to be written otherwise.
+    if _PARTICULAR.search("".join(texts)):
+        texts = [escaped(text).replace("\\", "\\\\").replace('"', '\\"') for text in texts]
+    return '{"' + '","'.join(texts) + '"}'
 
 
 def escaped(text: str) -> str:
@@ -49,8 +54,18 @@ def escaped(text: str) -> str:
 
 
 def _text(data: bytes) -> str:
-    text = data.decode()
+    return _given(data.decode())
+
+
+def _given(text: str) -> str:
     return text.replace(_ESCAPED_NUL, _NUL).replace(_ESCAPED_ESCAPE, _ESCAPE) if _ESCAPE in text else text
+
+
+def _texts_by_key(data: bytes) -> dict[str, str]:
+    """Of equal keys the last one counts."""
+    texts = json.decode(data, type=dict[str, str])
+    # So JSON writes the character.
+    return {_given(key): _given(text) for key, text in texts.items()} if b"\\u001a" in data else texts
 
 
 def _number(data: bytes) -> int:
@@ -62,6 +77,7 @@ _READERS: dict[int, Callable[[bytes], Any]] = {
     20: _number,  # bigint
     23: _number,  # integer
     25: _text,
+    114: _texts_by_key,  # json: many rows are read as one
 }
 
 
