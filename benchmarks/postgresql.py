@@ -32,8 +32,8 @@ FILL = f"""
         FROM (SELECT n, replace('{address(0)}', '0', n::text) AS address FROM generate_series(0, {{bindings}} - 1) AS n)
             AS people;
     INSERT INTO mxisd_hashes (listing, digest, user_id)
-        SELECT (SELECT max(id) FROM mxisd_listings), translate(rtrim(encode(sha256(convert_to(address || ' email {PEPPER}', 'UTF8')), 'base64'), '='),
-                            '+/', '-_') AS digest, user_id
+        SELECT (SELECT max(id) FROM mxisd_listings), translate(rtrim(encode(sha256(convert_to(
+            address || ' email {PEPPER}', 'UTF8')), 'base64'), '='), '+/', '-_') AS digest, user_id
         FROM mxisd_bindings ORDER BY digest;
     INSERT INTO mxisd_access_tokens VALUES ('{token_digest(TOKEN)}', '@person0:example.org', 0);
     ANALYZE"""

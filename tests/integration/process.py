@@ -80,9 +80,13 @@ class Process:
         """What it has printed."""
         return self._log.read_text(errors="replace")
 
+    def wait(self) -> None:
+        """Return when it has ended."""
+        self._popen.wait(TIMEOUT)
+
     def _signal(self, number: int) -> None:
         self.signal(number)
-        self._popen.wait(TIMEOUT)
+        self.wait()
 
 
 def eventually(look: Callable[[], T | None]) -> T:

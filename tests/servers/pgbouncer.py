@@ -6,6 +6,9 @@ import os
 import shutil
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import psycopg
 
 from tests.integration.process import Process, free_port, listens
 from tests.servers.folder import folder
@@ -46,6 +49,12 @@ class PgBouncer:
             shutil.chown(where, "postgres", "postgres")
         self.process = Process([*as_user, "pgbouncer", where / "pgbouncer.ini"], where.with_suffix(".log"))
         self.process.wait_until(lambda: listens(self.port))
+
+    def execute(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a statement as another client of it would; the rows that it returns."""
+        where = f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres password='{PASSWORD}'"
+        with psycopg.connect(where, autocommit=True, prepare_threshold=None) as connection:
+            return connection.execute(sql).fetchall()
 
 
 @cache

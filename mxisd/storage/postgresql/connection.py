@@ -7,6 +7,7 @@ processor time for a query as waiting on the reactor does.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -222,15 +223,18 @@ class PostgreSQLConnection:
             self.abort(_line(str(error)))
 
     def _watch(self, *, write: bool) -> None:
-        self._file = self._pg.socket
+        # libpq closes its own before it says so, and the reactor could not let go of it any more.
+        self._file = os.dup(self._pg.socket)
         self._reactor.addReader(self)
         if write:
             self._reactor.addWriter(self)
 
     def _unwatch(self) -> None:
-        self._reactor.removeReader(self)
-        self._reactor.removeWriter(self)
-        self._file = -1
+        if self._file != -1:
+            self._reactor.removeReader(self)
+            self._reactor.removeWriter(self)
+            os.close(self._file)
+            self._file = -1
 
     def fileno(self) -> int:
         return self._file

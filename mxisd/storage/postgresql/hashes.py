@@ -86,11 +86,15 @@ _INDEX = f"""
 
 _STAGED = "FROM mxisd_staged WHERE staging = :staging::text::uuid AND listing = :listing AND digest > :after"
 _KNOWN = "FROM mxisd_hashes WHERE listing = :listing AND digest > :after"
+# Where the staging is gone nothing is reached, and so nothing deleted.
 _MERGE = f"""
-    WITH reach AS (
+    WITH touched AS (
+        UPDATE mxisd_stagings SET touched_at = now() WHERE id = :staging::text::uuid RETURNING id),
+    reach AS (
         SELECT least(
             (SELECT digest {_STAGED} ORDER BY digest OFFSET :step LIMIT 1),
-            (SELECT digest {_KNOWN} ORDER BY digest OFFSET 2 * :step LIMIT 1)) AS upper),
+            (SELECT digest {_KNOWN} ORDER BY digest OFFSET 2 * :step LIMIT 1)) AS upper
+        FROM touched),
     page AS (
         SELECT digest, user_id {_STAGED} AND digest <= (SELECT coalesce(upper, :end) FROM reach)),
     known AS (
@@ -103,10 +107,8 @@ _MERGE = f"""
         SELECT listings.id, digest, user_id
         FROM (SELECT * FROM page EXCEPT SELECT * FROM known) AS new CROSS JOIN mxisd_listings AS listings
         WHERE listings.id = :listing
-        ON CONFLICT (listing, digest) DO UPDATE SET user_id = excluded.user_id),
-    touched AS (
-        UPDATE mxisd_stagings SET touched_at = now() WHERE id = :staging::text::uuid RETURNING id)
-    SELECT upper FROM reach CROSS JOIN touched"""
+        ON CONFLICT (listing, digest) DO UPDATE SET user_id = excluded.user_id)
+    SELECT upper FROM reach"""
 # Greater than all digests.
 _END = "\U0010ffff"
 

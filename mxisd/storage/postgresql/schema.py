@@ -65,10 +65,12 @@ async def version(connection: PostgreSQLConnection) -> int:
 
 async def upgrade(connection: PostgreSQLConnection, schema: str | None) -> None:
     """
-    Bring the tables to the current version; they are made in ``schema``, if one is given that is not there yet.
+    Bring the tables to the current version, if they are not; they are made in ``schema``, if one is given.
 
     The connection is of no more use if this fails.  Raises :class:`NewerSchema`, :class:`PostgreSQLError`.
     """
+    if await version(connection) == len(migrations()):
+        return
     await connection.run_script(_BEGIN)
     found = await version(connection)
     try:

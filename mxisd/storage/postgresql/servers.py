@@ -14,7 +14,7 @@ from ...config.storage import PostgreSQL as Settings
 from ...log import Logger
 from ...reactor import IReactor
 from .connection import Lost, PostgreSQLConnection
-from .schema import APPLICATION_NAME, migrations, upgrade, version
+from .schema import APPLICATION_NAME, upgrade, version
 from .statement import Statement, statement
 
 log = Logger()
@@ -58,8 +58,7 @@ class Servers:
         connection = await self._first()
         try:
             await self._prepare(connection)
-            if await version(connection) < len(migrations()):
-                await upgrade(connection, self._server.settings.get("search_path"))
+            await upgrade(connection, self._server.settings.get("search_path"))
         except BaseException:
             connection.abort()
             raise
