@@ -8,7 +8,7 @@ from ...matrix.threepid import ThreePid, spellings
 from ..records import Binding, Invite
 from .connection import Rows
 from .database import PostgreSQLDatabase
-from .hashes import FORGOTTEN, INDEXED, LISTED
+from .indexed import FORGOTTEN, INDEXED, LISTED
 from .invites import ending, held
 from .rows import read, values_of
 from .statement import lock, statement

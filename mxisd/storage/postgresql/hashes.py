@@ -10,7 +10,8 @@ from ..hashed import Portion
 from ..records import Pepper
 from .connection import Rows
 from .database import PostgreSQLDatabase
-from .statement import Statement, statement
+from .indexed import INDEX, LISTED, PEPPERS_LOCK
+from .statement import statement
 from .values import Value
 
 Entry: TypeAlias = tuple[int, str, str]
@@ -26,40 +27,6 @@ _STAGING_LOST = "PostgreSQL has lost what was being listed, since it was restart
 
 _ENTRIES = """unnest(:listings::bigint[], :digests::text[], :user_ids::text[]) AS entries (listing, digest, user_id)"""
 
-# Of those who change which peppers there are, one at a time; meanwhile nobody binds or unbinds.
-_PEPPERS_LOCK = statement("SELECT pg_advisory_xact_lock(hashtextextended('mxisd peppers', 0))")
-LISTED: Statement = statement("SELECT pg_advisory_xact_lock_shared(hashtextextended('mxisd peppers', 0))")
-"""How a step begins that binds or unbinds: no pepper comes that it does not know."""
-
-_DIGEST = (
-    "translate(rtrim(encode(sha256(convert_to("
-    "spelling || ' ' || medium || ' ' || peppers.pepper, 'UTF8')), 'base64'), '='), '+/', '-_')"
-)
-# Of our bindings, for which the source is ''.
-_LISTINGS = "mxisd_peppers AS peppers JOIN mxisd_listings AS listings ON listings.pepper = peppers.id AND source = ''"
-
-INDEXED = f"""
-    indexed AS (
-        INSERT INTO mxisd_hashes AS hashes (listing, digest, user_id)
-        SELECT listings.id, {_DIGEST}, user_id
-        FROM bound CROSS JOIN unnest(spellings) AS spelling CROSS JOIN {_LISTINGS}
-        ON CONFLICT (listing, digest) DO UPDATE SET user_id = excluded.user_id)"""
-"""Part of a statement that puts ``bound`` into the index, under every pepper, including one that is being prepared."""
-
-# Under a pepper that is being prepared there has to be a mark instead: whoever prepares it may have read the binding
-# already, and must not add it later.
-FORGOTTEN = f"""
-    sought AS (
-        SELECT listings.id AS listing, {_DIGEST} AS digest, in_use
-        FROM unbound CROSS JOIN unnest(spellings) AS spelling CROSS JOIN {_LISTINGS}),
-    forgotten AS (
-        DELETE FROM mxisd_hashes AS hashes USING sought
-        WHERE in_use AND hashes.listing = sought.listing AND hashes.digest = sought.digest),
-    marked AS (
-        INSERT INTO mxisd_hashes (listing, digest, user_id) SELECT listing, digest, '' FROM sought WHERE NOT in_use
-        ON CONFLICT (listing, digest) DO UPDATE SET user_id = '')"""
-"""Part of a statement that takes ``unbound`` out of the index."""
-
 _PREPARE = """
     WITH made AS (
         INSERT INTO mxisd_peppers (pepper, made_at) SELECT :pepper, :made_at
@@ -68,22 +35,6 @@ _PREPARE = """
                 SELECT pepper FROM mxisd_peppers WHERE in_use ORDER BY id DESC LIMIT 1)
         RETURNING id)
     INSERT INTO mxisd_listings (pepper, source) SELECT id, '' FROM made RETURNING id"""
-# What is there already is newer: those bindings have changed since they were read.
-_INDEX = f"""
-    WITH listed AS (
-        UPDATE mxisd_peppers SET touched_at = now() WHERE pepper = :pepper RETURNING *),
-    bound AS (
-        SELECT * FROM mxisd_bindings WHERE (address, medium) > (:address, :medium)
-        ORDER BY address, medium LIMIT :step),
-    indexed AS (
-        INSERT INTO mxisd_hashes (listing, digest, user_id)
-        SELECT listings.id, {_DIGEST}, user_id
-        FROM bound CROSS JOIN unnest(spellings) AS spelling
-        CROSS JOIN listed AS peppers JOIN mxisd_listings AS listings ON listings.pepper = peppers.id AND source = ''
-        ON CONFLICT DO NOTHING)
-    SELECT address, medium, EXISTS (SELECT FROM listed) AS listed FROM bound
-    ORDER BY address DESC, medium DESC LIMIT 1"""
-
 _STAGED = "FROM mxisd_staged WHERE staging = :staging::text::uuid AND listing = :listing AND digest > :after"
 _KNOWN = "FROM mxisd_hashes WHERE listing = :listing AND digest > :after"
 # Where the staging is gone nothing is reached, and so nothing deleted.
@@ -149,7 +100,7 @@ class PostgreSQLHashes:
 
     async def prepare(self, pepper: Pepper, *, after: str | None) -> bool:
         *_, made = await self._database.step(
-            _PEPPERS_LOCK,
+            PEPPERS_LOCK,
             statement(f"DELETE FROM mxisd_peppers WHERE NOT in_use AND touched_at < now() - {_ABANDONED}"),
             statement(_PREPARE, pepper=pepper.pepper, made_at=pepper.made_at, after=after),
         )
@@ -157,7 +108,7 @@ class PostgreSQLHashes:
             return False
         await self._database.delete_in_steps(_SWEEP_HASHES)
         reached = {"address": "", "medium": ""}
-        while rows := await self._database.run(_INDEX, pepper=pepper.pepper, step=STEP, **reached):
+        while rows := await self._database.run(INDEX, pepper=pepper.pepper, step=STEP, **reached):
             (row,) = rows
             if not row.pop("listed"):
                 return False
@@ -166,7 +117,7 @@ class PostgreSQLHashes:
 
     async def publish(self, pepper: str, *, keep: int) -> bool:
         _, published, _ = await self._database.step(
-            _PEPPERS_LOCK,
+            PEPPERS_LOCK,
             statement("UPDATE mxisd_peppers SET in_use = true WHERE pepper = :pepper AND NOT in_use", pepper=pepper),
             statement(
                 """DELETE FROM mxisd_peppers WHERE in_use AND id NOT IN (
@@ -196,7 +147,7 @@ class PostgreSQLHashes:
 
     async def arrange(self, sources: Sequence[str]) -> None:
         await self._database.step(
-            _PEPPERS_LOCK,
+            PEPPERS_LOCK,
             statement("DELETE FROM mxisd_sources"),
             statement(
                 """INSERT INTO mxisd_sources (name, position)
