@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any
 
 from msgspec.structs import replace
 
 from .. import files
-from ..masking import masked
 from .appsvc import AppService
 from .engine.problems import ConfigError
 from .engine.reader import read
 from .engine.section import Alias, Finding, Section
-from .engine.strays import slip
 from .exec import Exec
 from .interception import Auth, Directory, Profile, Register
 from .invite import Invite
@@ -37,7 +34,8 @@ from .sql import Sql, SynapseSql, Wordpress
 from .storage import Key, Storage
 from .stores import Firebase, Memory, Rest, Stores
 from .strays import STRAYS
-from .threepid import Msisdn, Notification, ThreePid
+from .threepid import Notification, ThreePid
+from .together import together
 
 __all__ = ["NOT_BUILT", "Config", "ConfigError", "Sections", "load", "unbuilt"]
 
@@ -114,14 +112,9 @@ class Sections(Section):
 
     @property
     def forwards_to(self) -> tuple[str, ...]:
-        """
-        The URLs of the identity servers that are asked about what is known nowhere else.
-
-        A label without servers ends the list: at it, lookups failed in mxisd.
-        """
+        """The URLs of the identity servers that are asked about what is known nowhere else."""
         servers = self.matrix.identity.servers
-        labels = takewhile(servers.__contains__, self.forward.servers)
-        return tuple(url for label in labels for url in servers[label])
+        return tuple(url for label in self.forward.asked(servers) for url in servers[label])
 
     def unused(self) -> Iterable[str]:
         if self.notification.sends("email") != "raw":
@@ -132,92 +125,13 @@ class Sections(Section):
         if not self.notification.sends("msisdn"):
             yield "threepid.medium.msisdn"
 
-    @property
-    def unlisted(self) -> Iterator[str]:
-        """The keys for which hashed lookups do not find users whom other lookups find."""
-        stores: list[tuple[str, Memory | Sql | Ldap | Rest | Exec]] = [
-            ("memory", self.memory),
-            ("sql", self.sql),
-            ("synapseSql", self.synapse_sql),
-            ("rest", self.rest),
-            ("exec", self.exec),
-        ]
-        for key, sections in (("ldap", self.ldap), ("netiq", self.netiq)):
-            stores += [(key if len(sections) == 1 else f"{key}[{n}]", section) for n, section in enumerate(sections)]
-        for key, store in stores:
-            if store.unlisted:
-                yield f"{key}.{store.unlisted}"
-        if self.forward.servers:
-            yield "forward.servers"
-
     def mistakes(self) -> Iterable[Finding]:
         account = self.forward.account
         if account.access_token is not None and not account.homeserver and not self.matrix.homeserver.url:
             yield Finding("forward.account.homeserver", "required, since matrix.homeserver.url is not set either")
 
     def cautions(self) -> Iterable[Finding]:
-        email = self.threepid.medium.email
-        by_smtp = self.notification.sends("email") == "raw" and email.connector == "smtp"
-        if by_smtp and not email.connectors.smtp.host:
-            yield Finding("threepid.medium.email.connectors.smtp.host", "not set: no email can be sent")
-        unset = "not set, and what is set replaces the defaults, as in mxisd: without handler, no"
-        if "email" not in self.notification.handler:
-            yield Finding("notification.handler.email", f"{unset} emails are sent; write email: raw")
-        if "msisdn" not in self.notification.handler and self.threepid.medium.msisdn != Msisdn():
-            yield Finding("notification.handler.msisdn", f"{unset} text messages are sent; write msisdn: raw")
-        yield from self._forwarding()
-        if not self.matrix.homeserver.url and not self.dns.overwrite.homeserver.client:
-            missing = "without matrix.homeserver.url mxisd does not stand in front of the homeserver"
-            unused = {
-                "register.policy": self.register,
-                "auth.rewrite": self.auth.rewrite,
-                "directory": self.directory,
-                "profile": self.profile,
-            }
-            for key, section in unused.items():
-                if section != type(section)():
-                    yield Finding(key, f"without effect: {missing}")
-            if self.invite.policy.judges:
-                yield Finding(
-                    "invite.policy", f"invites are judged only when the homeserver stores them here: {missing}"
-                )
-        elif not self.invite.policy.judges:
-            yield Finding(
-                "invite.policy",
-                "not set: everybody may invite addresses; mxisd 1.x refused what a proxy led to it, which is written"
-                " ifSender: {hasRole: []} here",
-            )
-        if "sha256" in self.hashing.understood:
-            for key in self.unlisted:
-                yield Finding(
-                    key, "hashed lookups, which is how clients search, do not find these users until they are invited"
-                )
-        expiration = self.invite.expiration
-        rejecting = self.appsvc.expiry_user(self.matrix.domain)
-        heir = expiration.resolve_to or rejecting
-        if expiration.enabled and not (self.appsvc.rejects_expired and heir == rejecting):
-            yield Finding(
-                "invite.expiration",
-                f"invites that expire are given to {heir}, and nothing rejects them: for that there is appsvc",
-            )
-
-    def _forwarding(self) -> Iterator[Finding]:
-        known, labels = self.matrix.identity.servers, self.forward.servers
-        asked = list(takewhile(known.__contains__, labels))
-        if asked:
-            yield Finding(
-                "forward.servers",
-                f"addresses that are looked up here and not known are told to {', '.join(asked)}:"
-                " that is, whom your users know",
-            )
-        if len(asked) < len(labels):
-            unknown = labels[len(asked)]
-            meant = slip(unknown, known) or (", ".join(known) if known else "")
-            yield Finding(
-                "forward.servers",
-                f"{masked(unknown)!r} is no label of matrix.identity.servers, and nobody is asked from there on:"
-                f" write {meant or 'one'}, or its URLs there below a label of your own",
-            )
+        return together(self)
 
 
 class Config(Sections):

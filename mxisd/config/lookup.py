@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import timedelta
 from ipaddress import ip_network
+from itertools import takewhile
 from typing import Annotated, Literal
 
 from .engine.hosts import BaseUrl, CidrAround, Url
@@ -95,6 +96,10 @@ class Forward(Section):
 
     servers: tuple[str, ...] = ()
     account: ForwardAccount = ForwardAccount()
+
+    def asked(self, known: Container[str]) -> tuple[str, ...]:
+        """Those of the labels that are asked: up to one that is not known, at which lookups failed in mxisd."""
+        return tuple(takewhile(known.__contains__, self.servers))
 
 
 class Hashing(Section):
