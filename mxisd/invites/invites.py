@@ -133,6 +133,7 @@ class Invites:
             fields=fields,
             due=current,
             proven=proven,
+            key_id=self._signer.key_id,
         )
 
     async def _keep(self, invite: Invite, known: Known | None) -> Invite:

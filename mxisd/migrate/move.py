@@ -200,8 +200,8 @@ class Move:
         plan.expiring += would_expire(invite.created, self._conditions)
         plan.renewed += invite.created != invite.notified_at
         plan.without_key += not invite.ephemeral_private_key
-        if invite.only_key is not None and self._conditions.signer.public_key(invite.only_key) is None:
-            plan.unknown_keys[invite.only_key] += 1
+        if invite.published_key is not None and self._conditions.signer.public_key(invite.published_key) is None:
+            plan.unknown_keys[invite.published_key] += 1
 
     def _marks_of(self, records: Sequence[Kept]) -> list[Cooldown]:
         until = self._conditions.now + REMEMBERED

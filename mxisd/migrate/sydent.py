@@ -18,7 +18,7 @@ from signedjson.types import SigningKey
 from ..clock import DAY
 from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, check_room_id, server_of
-from ..matrix.signing import ephemeral_key, normal_base64
+from ..matrix.signing import ephemeral_key, id_of, normal_base64
 from ..matrix.threepid import ThreePid
 from ..storage.archive import AcceptedTerms, AccessToken, Kept
 from ..storage.records import Binding, Delivery, Invite, Session, secret_digest, sha256_of, token_digest
@@ -152,6 +152,7 @@ class SydentServer:
             ephemeral_private_key="",
             due=conditions.now,
             notified_at=created,
+            key_id=id_of(self.keys[0]) if self.keys else None,
             ended="bound" if ended else None,
             ended_at=row["sent_ts"] * 1000 if ended else None,
             user_id=bound.user_id if ended and bound else None,

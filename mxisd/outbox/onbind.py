@@ -103,7 +103,7 @@ class OnbindDelivery:
             "mxid": user_id,
             "room_id": invite.room_id,
             "sender": invite.sender,
-            "signed": self._signer.sign({"mxid": user_id, "token": invite.token}, invite.only_key),
+            "signed": self._signer.sign({"mxid": user_id, "token": invite.token}, invite.published_key),
         }
 
 

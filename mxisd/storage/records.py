@@ -117,8 +117,15 @@ class Invite(Struct, frozen=True, kw_only=True):
     """Whether it is known that the sender sent it; otherwise anybody may have, with any ``fields``."""
     only_key: str | None = None
     """The ID of our long-term key, if that was the only one published with it: an older server took the invite."""
+    key_id: str | None = None
+    """The ID of our long-term key that was published with it; of older invites it is not known."""
     signed_by: dict[str, int] = field(default_factory=dict)
     """The users for whom its acceptance was signed, by whoever has its key, and when last: they can join by it."""
+
+    @property
+    def published_key(self) -> str | None:
+        """The ID of the long-term key by which signatures about it have to be made."""
+        return self.only_key or self.key_id
 
 
 class Taker(Struct, frozen=True, kw_only=True):

@@ -167,7 +167,7 @@ class MxisdTests(MoveCase):
         self.old.change(
             "UPDATE session_3pid SET creationTime = 'noon', validationTime = 'noon'",
             "UPDATE account SET createdAt = x'00' WHERE userId LIKE '@carol%'",
-            "UPDATE invite_3pid SET address = x'00' WHERE roomId = '!first:example.org'",
+            "UPDATE invite_3pid SET roomId = x'212121' WHERE roomId = '!first:example.org'",
             "UPDATE invite_3pid SET sender = CAST(x'ff' AS TEXT) WHERE roomId = '!third:example.org'",
         )
         plan = self.move(self.open(self.old.config))

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.clock import DAY, now
 from mxisd.matrix.ids import InvalidIdentifier
-from mxisd.matrix.signing import verify
+from mxisd.matrix.signing import Signer, private_key_of, verify
 from mxisd.matrix.threepid import email
 from mxisd.net.errors import ConnectionFailed, OutboundError, TimedOut
 from mxisd.net.http_client import HttpResponse
@@ -69,6 +69,21 @@ class OnbindTests(SynchronousTestCase):
         key = SIGNER.public_key(SIGNER.key_id)
         assert key is not None
         self.assertTrue(verify(content, DOMAIN, SIGNER.key_id, key))
+
+    def test_the_invite_is_signed_by_the_key_that_was_published_with_it(self) -> None:
+        newer = private_key_of("A" * 43, "newer")
+        signer = Signer(DOMAIN, [newer, *SIGNER.keys])
+        courier = OnbindDelivery(self.server, signer, self.members, self.clock)
+        for kept, name in (
+            (INVITE, "ed25519:newer"),
+            (structs.replace(INVITE, key_id="ed25519:0"), "ed25519:0"),
+            (structs.replace(INVITE, only_key="ed25519:0"), "ed25519:0"),
+            (structs.replace(INVITE, key_id="ed25519:gone"), "ed25519:newer"),
+        ):
+            result(courier.deliver(self.delivery(), kept))
+            body = self.server.heard[-1][1]
+            self.assertEqual(list(body["invites"][0]["signed"]["signatures"][DOMAIN]), [name])
+            self.assertEqual(list(body["signatures"][DOMAIN]), ["ed25519:newer"])
 
     def test_the_association_and_the_invite_each_signed(self) -> None:
         self.assertEqual(self.deliver(), Outcome("done", "200"))

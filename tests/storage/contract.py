@@ -560,6 +560,7 @@ class StorageContract(TestCase):
                 remote_due=7,
                 proven=True,
                 only_key=f"ed25519:{number}" if number % 2 else None,
+                key_id=None if number % 2 else f"ed25519:{number}",
             )
             self.assertEqual(await self.add(kept), kept)
             back = await self.storage.invites.get(kept.token)

@@ -359,7 +359,7 @@ class SchemaTests(SynchronousTestCase):
             # Back to schema 2: what came with later ones is taken away.
             database.executescript(
                 "ALTER TABLE invites DROP COLUMN proven; ALTER TABLE invites DROP COLUMN only_key;"
-                "ALTER TABLE invites DROP COLUMN signed_by;"
+                "ALTER TABLE invites DROP COLUMN signed_by; ALTER TABLE invites DROP COLUMN key_id;"
                 "DROP TRIGGER deliveries_take_turns; DROP INDEX deliveries_by_turn; DROP INDEX deliveries_by_sender;"
                 "ALTER TABLE deliveries DROP COLUMN sender; ALTER TABLE deliveries DROP COLUMN server;"
                 "ALTER TABLE deliveries DROP COLUMN turn;"

@@ -143,7 +143,7 @@ def _insert(db: sqlite3.Connection, invite: Invite) -> None:
     db.execute(
         """INSERT INTO invites VALUES (:token, :medium, :address, :room_id, :sender, :created,
                :ephemeral_public_key, :ephemeral_private_key, :fields, :due, :remote_due, :remote_misses,
-               :notified_at, :ended, :ended_at, :user_id, :proven, :only_key, :signed_by)""",
+               :notified_at, :ended, :ended_at, :user_id, :proven, :only_key, :signed_by, :key_id)""",
         parameters(invite),
     )
 

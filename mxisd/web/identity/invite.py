@@ -95,14 +95,14 @@ class InviteEndpoints:
 
     def _answer(self, invite: Invite, api: str) -> dict[str, Any]:
         keys = self._public_url + api + "/pubkey"
-        # An acceptance is signed by the key that was published with the invite, though another may sign by now.
-        long_term = self._signer.public_key(invite.only_key) if invite.only_key else None
+        # What is signed about the invite is by the key that was published with it, though another may sign by now.
+        published = self._signer.public_key(invite.published_key or "")
         return {
             "token": invite.token,
             "display_name": self._shown(invite.threepid),
             "public_keys": [
                 {
-                    "public_key": long_term or self._signer.public_key(self._signer.key_id),
+                    "public_key": published or self._signer.public_key(self._signer.key_id),
                     "key_validity_url": f"{keys}/isvalid",
                 },
                 {"public_key": invite.ephemeral_public_key, "key_validity_url": f"{keys}/ephemeral/isvalid"},
