@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -126,3 +127,33 @@ class Alarm:
             if timer.active():
                 timer.cancel()
             self._rung = Deferred()
+
+
+class Turns:
+    """
+    Lets pieces of work that take long one after the other, in the order in which they come.
+
+    In between all else that waits for the reactor gets its turn.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._waiting: deque[Deferred[None]] = deque()
+        self._taken = False
+
+    async def __aenter__(self) -> None:
+        if self._taken:
+            turn: Deferred[None] = Deferred(self._waiting.remove)
+            self._waiting.append(turn)
+            await turn
+        self._taken = True
+
+    async def __aexit__(self, *_: object) -> None:
+        # Not at once: that would be without anybody else's turn in between.
+        self._clock.callLater(0, self._next)
+
+    def _next(self) -> None:
+        if self._waiting:
+            self._waiting.popleft().callback(None)
+        else:
+            self._taken = False

@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.waiting import Alarm, SharedResult, Work, background, gather, spread, within
+from mxisd.waiting import Alarm, SharedResult, Turns, Work, background, gather, spread, within
 
 
 class Late(Exception):
@@ -210,3 +210,37 @@ class AlarmTests(WaitingCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.alarm.ring()
         self.successResultOf(self.begin(self.alarm.wait(5)))
+
+
+class TurnsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.turns = Turns(self.clock)
+        self.done: list[int] = []
+
+    def begin(self, number: int) -> Deferred[None]:
+        async def work() -> None:
+            async with self.turns:
+                self.done.append(number)
+                if number < 0:
+                    raise ValueError(number)
+
+        return Deferred.fromCoroutine(work())
+
+    def test_each_waits_for_the_reactor(self) -> None:
+        for number in range(3):
+            self.begin(number)
+        self.assertEqual(self.done, [0])
+        self.clock.advance(0)
+        self.assertEqual(self.done, [0, 1, 2])
+
+    def test_one_that_fails_or_does_not_wait_holds_up_nobody(self) -> None:
+        self.failureResultOf(self.begin(-1), ValueError)
+        left, next_ = self.begin(1), self.begin(2)
+        left.cancel()
+        self.failureResultOf(left, CancelledError)
+        self.clock.advance(0)
+        self.successResultOf(next_)
+        self.clock.advance(0)
+        self.successResultOf(self.begin(3))
+        self.assertEqual(self.done, [-1, 2, 3])

@@ -13,7 +13,11 @@ from ..matrix.association import association
 from ..matrix.signing import Signer
 from ..matrix.threepid import ThreePid
 from ..storage.contract import BindingStorage
+from ..waiting import Turns
 from .source import Source, ask
+
+# An address book of usual size.
+PORTION = 1000
 
 
 class Known(NamedTuple):
@@ -33,6 +37,7 @@ class Lookup:
         self._sources = sources
         self._signer = signer
         self._clock = clock
+        self._turns = Turns(clock)
 
     async def signed(self, threepid: ThreePid) -> bytes | None:
         """The signed association of an address as JSON, if anyone knows it."""
@@ -62,7 +67,17 @@ class Lookup:
 
     async def find_many(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
         """The user IDs behind those of many addresses that are known."""
-        found = await self._bindings.users_of(threepids)
+        found = await self._bound(threepids)
         unknown = [threepid for threepid in threepids if threepid not in found]
         more, _ = await ask(self._sources, unknown)
         return found | more
+
+    async def _bound(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
+        """Those of our bindings; many at once are looked up in portions, so that few need not wait for them."""
+        if len(threepids) <= PORTION:
+            return await self._bindings.users_of(threepids)
+        found: dict[ThreePid, str] = {}
+        for start in range(0, len(threepids), PORTION):
+            async with self._turns:
+                found |= await self._bindings.users_of(threepids[start : start + PORTION])
+        return found

@@ -18,6 +18,8 @@ from .v1 import V1
 
 # So many domains are asked at once, and remembered for how well that went.
 AT_ONCE = 16
+# For one lookup: an address book has fewer, and each is looked for in DNS at the cost of its owner's.
+MOST = 200
 REMEMBERED = 1000
 # RFC 1035, 2.3.4.
 _MAX_LABEL = 63
@@ -51,7 +53,7 @@ def _is_within(domain: str, zones: Collection[str]) -> bool:
 
 class FederationSource:
     """
-    Asks each domain about its own addresses, for as long as there is time.
+    Asks each domain about its own addresses, for as long as there is time; of many, those with the most addresses.
 
     ``guard`` is put around what asks a single domain: a domain that fails is none of the others' business.
     """
@@ -79,6 +81,9 @@ class FederationSource:
             domain = _domain_of(threepid)
             if domain is not None and self._domains.may_be_asked(domain):
                 by_domain.setdefault(domain, []).append(threepid)
+        if len(by_domain) > MOST:
+            largest = sorted(by_domain.items(), key=lambda entry: len(entry[1]), reverse=True)
+            by_domain = dict(largest[:MOST])
         questions = ((self._source(domain), addresses) for domain, addresses in by_domain.items())
         return await ask_each(questions, AT_ONCE, self._seconds, self._clock)
 

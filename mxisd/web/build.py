@@ -114,7 +114,12 @@ def _identity(core: Core, parts: Served, clients: Clients) -> dict[str, Endpoint
     on = identity.IdentityEndpoints(
         account=AccountEndpoints(*parts.accounts, clients),
         lookup=LookupEndpoints(
-            parts.lookups.recursion, parts.lookups.hashed, clients, parts.limits, bulk=config.lookup.bulk.enabled
+            parts.lookups.recursion,
+            parts.lookups.hashed,
+            clients,
+            parts.limits,
+            core.reactor,
+            bulk=config.lookup.bulk.enabled,
         ),
         validate=ValidateEndpoints(
             parts.threepids.sessions,

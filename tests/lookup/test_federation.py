@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.lookup.circuit_breaker import CircuitBreaker
 from mxisd.lookup.discovery import IdentityServers
-from mxisd.lookup.federation import AT_ONCE, Domains, FederationSource
+from mxisd.lookup.federation import AT_ONCE, MOST, Domains, FederationSource
 from mxisd.lookup.v1 import V1
 from mxisd.matrix.threepid import EMAIL, ThreePid, fold
 from mxisd.net.dns import DnsError, SrvRecord
@@ -240,3 +240,14 @@ class ManyDomainsTests(FederationCase):
         self.ask(*self.threepids)
         self.assertEqual(len(self.http.sent), AT_ONCE)
         self.clock.advance(SECONDS)
+
+
+class MostDomainsTests(FederationCase):
+    def test_so_many_domains_are_asked_and_no_more(self) -> None:
+        often = [email(f"user{number}@often.example") for number in range(3)]
+        self.ask(*(email(f"anna@{number}.example") for number in range(10_000)), *often)
+        for _ in range(1000):
+            self.clock.advance(0.01)
+        asked = {name for name in self.dns.asked if "_matrix-identity._tcp" in name}
+        self.assertLessEqual(len(asked), MOST)
+        self.assertIn("_matrix-identity._tcp.often.example", asked)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, nullcontext
+
 from msgspec import Raw, Struct
+from twisted.internet.interfaces import IReactorTime
 
 from ...limits.limits import RateLimits, Requester
 from ...lookup.chain import Lookup
@@ -10,11 +13,14 @@ from ...lookup.hashed import HashedLookup
 from ...lookup.recursion import Recursion
 from ...matrix.error import MatrixError
 from ...matrix.threepid import fold
+from ...waiting import Turns
 from ..client import Clients
 from ..endpoint import Call
 
 # A client's whole address book, and then some.
 MAX_ADDRESSES = 10_000
+# Bytes; about a thousand addresses.
+LARGE = 64 * 1024
 
 
 class SingleLookup(Struct):
@@ -36,12 +42,20 @@ class LookupEndpoints:
     """``bulk`` is whether v1 looks up many addresses at once; if not, it answers that none of them is known."""
 
     def __init__(
-        self, recursion: Recursion, hashed: HashedLookup, clients: Clients, limits: RateLimits, *, bulk: bool = True
+        self,
+        recursion: Recursion,
+        hashed: HashedLookup,
+        clients: Clients,
+        limits: RateLimits,
+        clock: IReactorTime,
+        *,
+        bulk: bool = True,
     ) -> None:
         self._recursion = recursion
         self._hashed = hashed
         self._clients = clients
         self._limits = limits
+        self._turns = Turns(clock)
         self._bulk = bulk
 
     async def single(self, call: Call) -> object:
@@ -53,9 +67,10 @@ class LookupEndpoints:
 
     async def bulk(self, call: Call) -> object:
         """v1: medium, address and user ID of each address that is known, as they were asked."""
-        asked = call.body(BulkLookup).threepids
-        lookup = await self._lookup(call, len(asked))
-        folded = {pair: fold(*pair) for pair in asked}
+        async with self._turn(call):
+            asked = call.body(BulkLookup).threepids
+            lookup = await self._lookup(call, len(asked))
+            folded = {pair: fold(*pair) for pair in asked}
         found = await lookup.find_many(list(dict.fromkeys(folded.values()))) if self._bulk else {}
         return {"threepids": [(*pair, found[threepid]) for pair, threepid in folded.items() if threepid in found]}
 
@@ -65,9 +80,14 @@ class LookupEndpoints:
 
     async def hashed(self, call: Call) -> object:
         """v2: user IDs by hashed address."""
-        asked = call.body(HashLookup)
-        plain = await self._lookup(call, len(asked.addresses))
+        async with self._turn(call):
+            asked = call.body(HashLookup)
+            plain = await self._lookup(call, len(asked.addresses))
         return {"mappings": await self._hashed.find(asked.algorithm, asked.pepper, asked.addresses, plain)}
+
+    def _turn(self, call: Call) -> AbstractAsyncContextManager[None]:
+        """Large bodies are read one after the other: it takes some milliseconds for each."""
+        return self._turns if len(call.raw_body) > LARGE else nullcontext()
 
     async def _lookup(self, call: Call, addresses: int) -> Lookup:
         """What to look so many addresses up in, if the one who asks may."""

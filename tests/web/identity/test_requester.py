@@ -61,7 +61,7 @@ class RequesterTests(SynchronousTestCase):
         self.storage, self.rooms = core.storage, count()
         parts = build_parts(core, Mailbox())
         endpoints = LookupEndpoints(
-            parts.lookups.recursion, parts.lookups.hashed, Clients(trusted), parts.limits, bulk=bulk
+            parts.lookups.recursion, parts.lookups.hashed, Clients(trusted), parts.limits, core.reactor, bulk=bulk
         )
         inviting = InviteEndpoints(parts.invites, Clients(trusted), core.signer, "https://id.example.org")
         self.client: Any = Treq(
