@@ -11,11 +11,11 @@ from pathlib import Path
 from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import Any, cast
 
-from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint, serverFromString
 from twisted.internet.error import CannotListenError, ReactorNotRunning
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorCore
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorCore, IStreamServerEndpoint
 from twisted.internet.protocol import Protocol
 from twisted.internet.stdio import StandardIO
 from twisted.internet.testing import MemoryReactor
@@ -229,8 +229,24 @@ def inherited(descriptors: str, factory: IProtocolFactory, reactor: IReactor) ->
             endpoint = AdoptedStreamServerEndpoint(reactor, int(text), _family(int(text)))
         except (ValueError, OSError) as error:
             raise StartError(f"--sockets: expected file descriptors of sockets, found {text}: {error}") from None
-        yield StreamServerEndpointService(endpoint, factory)
+        yield Adopted(endpoint, factory)
     yield Lifeline(reactor)
+
+
+class Adopted(Service):
+    """Serves on a socket that listens already.  Twisted's own service for that takes a tenth of the start to import."""
+
+    def __init__(self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory) -> None:
+        self._endpoint = endpoint
+        self._factory = factory
+
+    def startService(self) -> None:
+        super().startService()
+        self._port = self._endpoint.listen(self._factory)
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return self._port.addCallback(lambda port: port.stopListening())
 
 
 def _family(descriptor: int) -> int:

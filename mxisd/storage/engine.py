@@ -15,13 +15,13 @@ from ..services import Service
 from .contract import Storage
 from .copy import CopyFailed
 from .records import SESSIONS_REMEMBERED
-from .redis import RedisService
 from .sqlite import SQLiteService
 from .sqlite.backup import back_up as sqlite_back_up
 from .sqlite.schema import copy_to, examine, upgrade
 
 if TYPE_CHECKING:
     from .postgresql import PostgreSQLService
+    from .redis import RedisService
 
 OpenEngine: TypeAlias = "SQLiteService | RedisService | PostgreSQLService"
 Engine: TypeAlias = "OpenEngine | UnopenedEngine"
@@ -35,7 +35,7 @@ def engine(settings: Settings, reactor: IReactor, remember: int = SESSIONS_REMEM
     :class:`~mxisd.errors.StartError`.
     """
     if settings.backend == "redis":
-        return RedisService(settings.provider.redis, reactor, remember)
+        return _redis(settings, reactor, remember)
     if settings.backend == "postgresql":
         return _postgresql(settings, reactor)
     if not settings.provider.sqlite.lasts:
@@ -83,7 +83,7 @@ def engine_for_check(settings: Settings, reactor: IReactor) -> UnopenedEngine:
     Raises what :func:`engine` raises.
     """
     if settings.backend == "redis":
-        return UnopenedEngine(RedisService(settings.provider.redis, reactor, SESSIONS_REMEMBERED).storage)
+        return UnopenedEngine(_redis(settings, reactor).storage)
     if settings.backend == "postgresql":
         return UnopenedEngine(_postgresql(settings, reactor).storage)
     path = settings.provider.sqlite.database
@@ -108,6 +108,15 @@ async def engine_for_trial(settings: Settings, reactor: IReactor, folder: Path) 
         return engine(settings, reactor)
     upgrade(place)
     return SQLiteService(place, reactor)
+
+
+# Each is imported by those who have it only: that takes time, and memory for good.
+
+
+def _redis(settings: Settings, reactor: IReactor, remember: int = SESSIONS_REMEMBERED) -> RedisService:
+    from .redis import RedisService
+
+    return RedisService(settings.provider.redis, reactor, remember)
 
 
 def _postgresql(settings: Settings, reactor: IReactor) -> PostgreSQLService:
