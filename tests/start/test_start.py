@@ -15,6 +15,7 @@ from twisted.internet.defer import maybeDeferred
 from twisted.trial.unittest import TestCase
 
 from mxisd import tap
+from mxisd.storage.contract import StorageUnavailable
 from tests.start.broken import FILE, KEPT, LISTENING
 from tests.start.broken_parts import APPLICATION_SERVICE, MESSAGES, OUTBOUND, STORES
 from tests.start.good import GOOD
@@ -66,6 +67,8 @@ class TableTests(TestCase):
         options.parseOptions(["--config", str(path), "--workers", str(workers)])
         try:
             service = tap.makeService(options)
+            # A storage that is away is looked for until the service has stopped.
+            self.addCleanup(self.flushLoggedErrors, StorageUnavailable)
             self.addCleanup(lambda: maybeDeferred(service.stopService))
             service.privilegedStartService()
         except SystemExit as error:
