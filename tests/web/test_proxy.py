@@ -174,6 +174,62 @@ class AnswerTests(InterceptionTestCase):
         self.assertTrue(transport.value().endswith(b"3\r\ntwo\r\n0\r\n\r\n"))
 
 
+class PassedBodyTests(InterceptionTestCase):
+    """Bodies of requests that are not judged."""
+
+    PATH = "/_matrix/client/v3/rooms/%21room%3Aexample.org/state/m.room.topic"
+
+    def send(self, data: bytes) -> None:
+        self.channel.dataReceived(data)
+        for _ in range(3):
+            self.server.turn()
+            self.agent.flush()
+
+    def begin(self, framing: bytes) -> None:
+        self.channel, self.transport = self.connect()
+        self.send(b"PUT %b HTTP/1.1\r\nHost: matrix.example.org\r\n%b\r\n\r\n" % (self.PATH.encode(), framing))
+
+    def test_of_any_size(self) -> None:
+        self.begin(b"Content-Length: 1000000")
+        for _ in range(100):
+            self.send(b"x" * 10_000)
+        self.assertIn(b'{"ok":true}', self.transport.value())
+        self.assertEqual(self.homeserver.requests[0].body, b"x" * 1_000_000)
+        self.assertEqual(self.homeserver.requests[0].headers["content-length"], ["1000000"])
+
+    def test_in_chunks(self) -> None:
+        self.begin(b"Transfer-Encoding: chunked")
+        for _ in range(100):
+            self.send(b"3e8\r\n" + b"x" * 1000 + b"\r\n")
+        self.assertEqual(self.homeserver.requests, [])
+        self.send(b"0\r\n\r\n")
+        self.assertEqual(self.homeserver.requests[0].body, b"x" * 100_000)
+
+    def test_cut_off(self) -> None:
+        self.begin(b"Content-Length: 10")
+        self.send(b"x" * 9)
+        self.channel.connectionLost(Refused())
+        self.agent.flush()
+        self.assertEqual(self.homeserver.requests, [])
+
+    def test_for_nobody(self) -> None:
+        """The host is not ours: nothing of the body is kept."""
+        self.channel, self.transport = self.connect()
+        head = b"PUT %b HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 1000000\r\n\r\n" % self.PATH.encode()
+        self.send(head)
+        self.assertIn(b" 404 ", self.transport.value())
+        self.send(b"x" * 1_000_000)
+        self.transport.clear()
+        self.send(request_bytes())
+        self.assertIn(b" 200 ", self.transport.value())
+
+    def test_what_is_judged_is_read_whole(self) -> None:
+        self.channel, self.transport = self.connect()
+        path = self.PATH.replace("m.room.topic", "m.room.third_party_invite").encode()
+        self.send(b"PUT %b HTTP/1.1\r\nHost: matrix.example.org\r\nContent-Length: 1000000\r\n\r\n" % path)
+        self.assertIn(b" 413 ", self.transport.value())
+
+
 def request_bytes(body: object = BY_ID) -> bytes:
     content = json.dumps(body).encode()
     head = f"POST {ROOM}/invite HTTP/1.1\r\nHost: matrix.example.org\r\nAuthorization: Bearer staffs\r\n"

@@ -119,7 +119,9 @@ class HttpConnection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         if self._stage is Stage.REST:
-            self._throw_away(len(data))
+            self._rest -= len(data)
+            if self._rest < 0:
+                self.transport.abortConnection()
             return
         self._unread = self._unread + data if self._unread else data
         if self._stage is Stage.NOTHING or self._turn is not None or self._held:
@@ -251,6 +253,10 @@ class HttpConnection(Protocol):
         """Answer in place of a resource, and read nothing more."""
         if refusal.limit:
             self.server.reached(refusal.limit)
+        if self._request is None and self._stage is Stage.BODY:
+            # It was answered before its body had come.  To a proxy, a second answer could be that of somebody else.
+            self.close()
+            return
         request = self._request = self._request or HttpRequest(_UNREAD, self)
         if request.startedWriting:
             self.transport.abortConnection()
@@ -290,8 +296,3 @@ class HttpConnection(Protocol):
         if not self.is_secure and hasattr(self.transport, "loseWriteConnection"):
             self.transport.loseWriteConnection()
         self.go_on()
-
-    def _throw_away(self, size: int) -> None:
-        self._rest -= size
-        if self._rest < 0:
-            self.transport.abortConnection()

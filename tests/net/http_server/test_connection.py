@@ -323,6 +323,17 @@ class PassingTests(Case):
             self.resource.requests[-1].answer(200, {}, b"")
             self.assertEqual(answers(self.got()), [200])
 
+    def test_answered_once(self) -> None:
+        """Whatever comes of the body then."""
+        for late in (True, False):
+            self.protocol, self.transport = self.server.connect()
+            self.send(CHUNKED + b"4\r\n1234\r\n")
+            self.resource.requests[-1].answer(403, {}, b"")
+            self.send(b"2\r\n56\r\n" if late else b"nonsense\r\n")
+            self.wait(61)
+            self.assertEqual(answers(self.got()), [403])
+            self.assertTrue(self.transport.half_closed)
+
     def test_cut_off(self) -> None:
         """Whoever takes it learns that it is not all."""
         for end in ("lost", "late", "broken"):
