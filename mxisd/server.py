@@ -53,7 +53,7 @@ def build_parts(core: Core, notifier: MessageSender[Message]) -> Served:
     threepids = build_threepids(core, notifier, outboxes.onbind, limits)
     invites, lifecycle = build_invites(core, policies, lookups, outboxes, limits)
     appservice = build_appservice(core, stores, notifier, lifecycle, outboxes.members, lookups.for_us, limits)
-    return Served(stores, lookups, policies, accounts, threepids, invites, appservice, limits)
+    return Served(stores, lookups, policies, accounts, threepids, invites, outboxes.members, appservice, limits)
 
 
 def check(config: Config, reactor: IReactor) -> Sequence[str]:

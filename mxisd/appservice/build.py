@@ -54,7 +54,9 @@ def build(
     commands = Commands(storage.invites, storage.outbox, lifecycle, lookup) if config.takes_commands else None
     bot = Bot(homeserver, users, main, stores, config.feature.admin.allowed_roles, commands)
     core.run(PeriodicService("check of the application service's user", bot.check, HOURLY, clock))
-    memberships = Memberships(storage.invites, lifecycle, members)
+    memberships = Memberships(
+        storage.invites, lifecycle, members, {main, expiry, core.config.invite.expiration.resolve_to}
+    )
     reactions: list[Reaction] = [Revocation(storage.invites, lifecycle), memberships, bot]
     if config.rejects_expired:
         reactions.append(core.run(ExpiryUser(homeserver, users, expiry, main, clock)))

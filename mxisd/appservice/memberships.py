@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ..invites.lifecycle import InviteLifecycle
 from ..outbox.members import Members
 from ..storage.contract import InviteStorage
@@ -15,15 +17,19 @@ class Memberships:
     Who joins by the link in a mail is invited by an event with the token in it, and joins by a second one.
     """
 
-    def __init__(self, invites: InviteStorage, lifecycle: InviteLifecycle, members: Members) -> None:
+    def __init__(
+        self, invites: InviteStorage, lifecycle: InviteLifecycle, members: Members, own_users: Collection[str]
+    ) -> None:
+        """``own_users`` are those of the application service: each expired invite of a room is given to one of them."""
         self._invites = invites
         self._lifecycle = lifecycle
         self._members = members
+        self._own_users = own_users
 
     async def see(self, event: Event) -> None:
         """See :class:`~mxisd.appservice.events.Reaction`; raises :class:`StorageUnavailable`."""
         user_id, membership = event.state_key, event.content.get("membership")
-        if event.type != "m.room.member" or not user_id:
+        if event.type != "m.room.member" or not user_id or user_id in self._own_users:
             return
         if membership in ("invite", "join"):
             await self._members.saw(event.room_id, user_id)

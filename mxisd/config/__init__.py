@@ -91,6 +91,11 @@ class Sections(Section):
         return any((self.memory.enabled, self.sql.used, self.synapse_sql.used, *directories, *services))
 
     @property
+    def intercepts(self) -> bool:
+        """Whether requests to a homeserver come by here."""
+        return bool(self.matrix.homeserver.url or self.dns.overwrite.homeserver.client)
+
+    @property
     def adds_to_directory(self) -> bool:
         """Whether identity stores add to searches of the user directory."""
         return self._is_on(self.directory.enabled, self.directory)

@@ -47,7 +47,8 @@ def build(core: Core, notifier: MessageSender[Message]) -> Outboxes:
     def reminder(invite: Invite) -> Reminder:
         return Reminder(invite, expires(invite))
 
-    members = Members(core.storage.cooldowns, core.reactor, told=core.config.appsvc.enabled)
+    told = core.config.appsvc.enabled or core.config.intercepts
+    members = Members(core.storage.cooldowns, core.reactor, told=told)
     onbind = worker(OnbindDelivery(core.federation, core.signer, members, core.reactor), config.delivery.concurrency)
     outbox, clock = core.storage.outbox, core.reactor
     messages = worker(MessageDelivery("message", notifier, message, outbox, clock), MESSAGES_AT_ONCE)

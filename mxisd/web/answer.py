@@ -24,6 +24,10 @@ class Relay(Streamed):
     def __init__(self, answer: IResponse) -> None:
         self._answer = answer
 
+    @property
+    def is_success(self) -> bool:
+        return 200 <= int(self._answer.code) < 300
+
     def send(self, request: HttpRequest) -> None:
         """Pass the answer on while it comes."""
         if not request.gone:

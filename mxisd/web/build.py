@@ -21,6 +21,7 @@ from ..lookup.build import Lookups
 from ..lookup.identifiers import Identifiers
 from ..matrix.threepid import readable, redacted
 from ..net.http_server import HttpServer, Limits, Stopping
+from ..outbox.members import Members
 from ..policies.build import Policies
 from ..policies.newcomers import Newcomers
 from ..stores.passwords import Passwords
@@ -65,6 +66,7 @@ class Served(NamedTuple):
     accounts: AccountParts
     threepids: ThreePids
     invites: Invites
+    members: Members
     appservice: ApplicationService | None
     limits: RateLimits
 
@@ -168,7 +170,7 @@ def _interceptions(core: Core, parts: Served, clients: Clients, agent: IAgent) -
     profiles = StoreProfiles(stores, reactor)
     return interception.interceptions(
         interception.InterceptionEndpoints(
-            invite=InviteInterception(proxy, policies.invite, policies.proofs),
+            invite=InviteInterception(proxy, policies.invite, policies.proofs, parts.members),
             register=RegistrationInterception(proxy, policies.registration, policies.proofs),
             directory=DirectoryInterception(proxy, search, exclude, reactor) if config.adds_to_directory else None,
             login=LoginInterception(proxy, identifiers) if config.reads_logins else None,

@@ -7,6 +7,7 @@ from typing import Any
 from mxisd.appservice.memberships import Memberships
 from mxisd.outbox.members import Members
 from tests.appservice.case import Case
+from tests.appservice.homeserver import EXPIRY
 from tests.make import BOB, result
 
 ROOM = "!room:example.org"
@@ -20,7 +21,7 @@ class MembershipTests(Case):
     def setUp(self) -> None:
         super().setUp()
         self.members = Members(self.storage.cooldowns, self.clock, told=True)
-        self.memberships = Memberships(self.storage.invites, self.lifecycle, self.members)
+        self.memberships = Memberships(self.storage.invites, self.lifecycle, self.members, {EXPIRY})
         result(self.members.watch(ROOM))
         self.invite()
 
@@ -72,6 +73,11 @@ class MembershipTests(Case):
         result(self.lifecycle.resolve("token", BOB))
         self.tell(of_token("token", membership="invite"))
         self.assertEqual(self.stored().ended, "resolved")
+
+    def test_users_of_ours_may_be_invited_again_and_again(self) -> None:
+        self.tell(of_token("token", membership="invite"), user_id=EXPIRY)
+        self.assertIsNone(self.stored().ended)
+        self.assertFalse(result(self.members.has(ROOM, EXPIRY)))
 
     def test_who_was_invited_by_user_id_or_has_joined_is_known(self) -> None:
         for came, went in (("invite", "leave"), ("join", "ban")):

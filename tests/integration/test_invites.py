@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache, partial
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from mxisd.outbox.members import Members
 from mxisd.storage.archive import START
-from mxisd.storage.records import Delivery
+from mxisd.storage.records import Delivery, Invite
 from mxisd.storage.sqlite import SQLiteStorage
 from mxisd.storage.sqlite.schema import open_connection
 from tests.integration.deployment import DOMAIN, Deployment
@@ -22,7 +24,7 @@ from tests.integration.mailbox import OK, text_of
 from tests.integration.matrix_client import CLIENT, V1, MatrixClient, Refused, User
 from tests.integration.process import eventually
 from tests.integration.test_synapse import SynapseCase
-from tests.make import result
+from tests.make import clock_at, result
 from tests.storage.inline import storage_of
 
 MAIN = f"@mxisd:{DOMAIN}"
@@ -200,11 +202,47 @@ class EndTests(Case):
         ursula.homeserver.put(f"{CLIENT}/rooms/{quote(room)}/state/{THIRD_PARTY_INVITE}/{token}")
         eventually(lambda: self.ended(token) == "cancelled")
 
+    def test_who_joins_by_the_link_in_the_mail_has_accepted(self) -> None:
+        wendy, room = self.new_invite("xaver@example.org", "wendy")
+        xaver = self.here.user("xaver")
+        ((token, _),) = self.third_party_invites(wendy, room).items()
+        signing = {"mxid": xaver.user_id, "token": token, "private_key": self.stored(token).ephemeral_private_key}
+        signed = self.here.anybody().post(f"{V1}/sign-ed25519", signing)
+        xaver.homeserver.post(f"{CLIENT}/rooms/{quote(room)}/join", {"third_party_signed": signed})
+        eventually(lambda: self.ended(token) == "accepted")
+        self.bind_by_synapse(xaver, "xaver@example.org")
+        self.assertEqual(self.memberships(wendy, room, xaver.user_id), ["invite", "join"])
+
+    def test_who_was_invited_by_user_id_meanwhile_stays_a_member(self) -> None:
+        yvonne, room = self.new_invite("zacharias@example.org", "yvonne")
+        zacharias = self.here.user("zacharias")
+        ((token, _),) = self.third_party_invites(yvonne, room).items()
+        yvonne.homeserver.post(f"{CLIENT}/rooms/{quote(room)}/invite", {"user_id": zacharias.user_id})
+        zacharias.homeserver.post(f"{CLIENT}/join/{quote(room)}")
+        eventually(lambda: self.is_member(zacharias, room))
+        self.bind_at_mxisd(zacharias, "zacharias@example.org")
+        eventually(lambda: "abandoned" in self.onbinds(token))
+        self.assertEqual(self.memberships(yvonne, room, zacharias.user_id), ["invite", "join"])
+
+    def is_member(self, user: User, room: str) -> bool:
+        """Whether mxisd has seen that."""
+        with self.here.storage() as storage:
+            seen = Members(storage.cooldowns, clock_at(round(time.time() * 1000)), told=True).has(room, user.user_id)
+            return result(seen)
+
+    def onbinds(self, token: str) -> list[str]:
+        with self.here.storage() as storage:
+            deliveries = result(storage.outbox.of_invite(token))
+        return [each.state for each in deliveries if each.kind == "onbind"]
+
     def ended(self, token: str) -> str | None:
+        return self.stored(token).ended
+
+    def stored(self, token: str) -> Invite:
         with self.here.storage() as storage:
             invite = result(storage.invites.get(token))
         assert invite is not None
-        return invite.ended
+        return invite
 
 
 class LossTests(Case):

@@ -6,17 +6,26 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
+from ...clock import DAY
+from ...log import Logger
 from ...matrix import threepid
 from ...matrix.error import MatrixError
 from ...matrix.threepid import InvalidAddress, ThreePid
+from ...outbox.members import Members
 from ...policies.invite import Attempt, InvitePolicy
 from ...policies.proofs import Proofs
+from ...storage.contract import StorageUnavailable
+from ..answer import Relay
 from ..body import from_values
 from ..endpoint import Call, Handler, PassingOn
 from ..proxy import NotAccepted, Proxy
 from .body import JSON, Object, as_list, as_object, read, write
 
+log = Logger()
+
 EVENT = "m.room.third_party_invite"
+# Nothing comes by here when somebody leaves a room.
+NOTED_FOR = DAY
 
 
 class Invitee(Struct):
@@ -27,10 +36,11 @@ class Invitee(Struct):
 class InviteInterception:
     """Lets an invite to an address through if the policy allows it, and everything else in any case."""
 
-    def __init__(self, proxy: Proxy, policy: InvitePolicy, proofs: Proofs) -> None:
+    def __init__(self, proxy: Proxy, policy: InvitePolicy, proofs: Proofs, members: Members) -> None:
         self._proxy = proxy
         self._policy = policy
         self._proofs = proofs
+        self._members = members
 
     async def forward(self, call: Call) -> object:
         """Send a request on without judging it."""
@@ -42,9 +52,20 @@ class InviteInterception:
         async def judge(call: Call) -> object:
             body = read(call.raw_body, _INVITEE)
             invitees = [_invitee(body)] if _INVITEE & body.keys() else []
-            return await self._judge(call, body, call.segment(room), invitees)
+            answer = await self._judge(call, body, call.segment(room), invitees)
+            user_id = body.get("user_id")
+            if not invitees and isinstance(user_id, str) and isinstance(answer, Relay) and answer.is_success:
+                await self._note(call.segment(room), user_id)
+            return answer
 
         return judge
+
+    async def _note(self, room_id: str, user_id: str) -> None:
+        """Whoever was invited by user ID is not to be invited by an address too."""
+        try:
+            await self._members.saw(room_id, user_id, NOTED_FOR)
+        except StorageUnavailable as error:
+            log.warn("that {user_id} was invited is not noted: {error}", user_id=user_id, error=error)
 
     async def create_room(self, call: Call) -> object:
         """Judge a new room by the invites that come with it."""

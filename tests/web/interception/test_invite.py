@@ -1,10 +1,12 @@
 import json
 
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.server import Request
 
 from mxisd.matrix.error import MatrixError
 from mxisd.web.interception.api import VERSIONS
 from mxisd.web.interception.body import read
+from tests.make import result
 from tests.web.interception.app import InterceptionTestCase
 
 ROOM = "/_matrix/client/v3/rooms/!room:example.org"
@@ -336,3 +338,43 @@ class ReadTests(SynchronousTestCase):
     def test_says_what_is_wrong(self) -> None:
         for body, errcode in [(b"{", "M_NOT_JSON"), (b"[]", "M_BAD_JSON"), (b'{"a":1,"a":1}', "M_NOT_JSON")]:
             self.assertEqual(self.assertRaises(MatrixError, read, body).errcode, errcode)
+
+
+class InvitedByUserIdTests(InterceptionTestCase):
+    """Whoever was invited by user ID is not invited by an address into the same room."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        result(self.parts.members.watch("!room:example.org"))
+
+    def invite(self, body: object, token: str = "staffs") -> None:
+        self.request("POST", f"{ROOM}/invite", body, token=token)
+
+    def is_known(self) -> bool:
+        return result(self.parts.members.has("!room:example.org", "@bob:example.org"))
+
+    def test_is_noted_for_a_day(self) -> None:
+        self.invite({"user_id": "@bob:example.org"})
+        self.assertTrue(self.is_known())
+        self.clock.advance(86_400)
+        self.assertFalse(self.is_known())
+
+    def test_not_if_the_homeserver_refuses(self) -> None:
+        self.homeserver.answer = _refuse
+        self.invite({"user_id": "@bob:example.org"})
+        self.assertFalse(self.is_known())
+
+    def test_nor_if_it_is_about_an_address(self) -> None:
+        self.invite(INVITE | {"user_id": "@bob:example.org"})
+        self.assertFalse(self.is_known())
+
+    def test_odd_values_pass(self) -> None:
+        odd: list[object] = [7, None, ["@bob:example.org"], {}]
+        for user_id in odd:
+            self.invite({"user_id": user_id})
+        self.assertFalse(self.is_known())
+
+
+def _refuse(request: Request) -> bytes:
+    request.setResponseCode(403)
+    return b'{"errcode":"M_FORBIDDEN","error":"no"}'
