@@ -6,7 +6,6 @@ from collections.abc import AsyncIterable, Sequence
 from itertools import chain
 
 from ...matrix.hashing import digests
-from ...waiting import gather
 from ..hashed import Portion
 from ..records import Pepper
 from .bindings import threepid_of
@@ -18,8 +17,6 @@ STEP = 500
 # Milliseconds after the last step until an unfinished pepper or listing counts as abandoned, because its process has
 # died.  Long, since listing all users of an identity store can be slow.
 ABANDONED_TIMEOUT = 600_000
-# How many hashes one script looks up at most.
-MAX_PER_SCRIPT = 2000
 
 
 class RedisHashes:
@@ -50,12 +47,10 @@ class RedisHashes:
         return bool(await self._redis.run("hash_publish", pepper, keep))
 
     async def find(self, pepper: str, digests: Sequence[str]) -> dict[str, str] | None:
-        portions = [digests[first : first + MAX_PER_SCRIPT] for first in range(0, len(digests), MAX_PER_SCRIPT)] or [[]]
-        answers = await gather(self._redis.run("hash_find", pepper, *portion) for portion in portions)
-        if None in answers:
+        users = await self._redis.run("hash_find", pepper, *digests)
+        if users is None:
             return None
-        texts = [text.decode() for answer in answers for text in answer]
-        return dict(zip(texts[::2], texts[1::2], strict=True))
+        return {digest: user.decode() for digest, user in zip(digests, users, strict=True) if user}
 
     async def arrange(self, sources: Sequence[str]) -> None:
         await self._redis.run("hash_arrange", *sources)

@@ -1,27 +1,27 @@
--- Arguments: pepper, and digests.  Returns digests and user IDs in turn; nil if the pepper is not in use.
+-- Arguments: pepper, and digests.  Returns a user ID for each digest, '' if there is none; nil if the pepper is not in use.
 local pepper = ARGV[1]
 if not has_pepper(call('LRANGE', key('peppers'), 0, -1), pepper) then
     return nil
 end
 -- In order of priority.
 local indexes = {key('hashes', pepper)}
-for i, source in ipairs(call('LRANGE', key('sources'), 0, -1)) do
-    indexes[i + 1] = key('hashes', pepper, source)
+for _, source in ipairs(call('LRANGE', key('sources'), 0, -1)) do
+    local index = key('hashes', pepper, source)
+    if call('EXISTS', index) == 1 then
+        indexes[#indexes + 1] = index
+    end
 end
 local found = {}
 for first = 2, #ARGV, 1000 do
-    local digests = {unpack(ARGV, first, math.min(first + 999, #ARGV))}
-    local users = {}
+    local last = math.min(first + 999, #ARGV)
     for _, index in ipairs(indexes) do
-        for i, user in ipairs(call('HMGET', index, unpack(digests))) do
-            users[i] = users[i] or user
+        for i, user in ipairs(call('HMGET', index, unpack(ARGV, first, last))) do
+            local place = first - 2 + i
+            found[place] = found[place] or user
         end
     end
-    for i, digest in ipairs(digests) do
-        if users[i] then
-            found[#found + 1] = digest
-            found[#found + 1] = users[i]
-        end
-    end
+end
+for i = 1, #found do
+    found[i] = found[i] or ''
 end
 return found
