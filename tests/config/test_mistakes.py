@@ -232,6 +232,8 @@ UNKNOWN = [
         "account: {allowOnlyTrustedDomains: false}",
         "account.allowOnlyTrustedDomains: unknown key; did you mean account.allowOnlyTrustDomains?",
     ),
+    ("invite: {policies: {ifSender: {hasRole: x}}}", "invite.policies: unknown key; did you mean invite.policy?"),
+    ("lookup: {recursion: {enabled: false}}", "lookup.recursion: unknown key; did you mean lookup.recursive?"),
     ("server: {trustedProxy: 10.0.0.1}", "server.trustedProxy: unknown key; did you mean server.trustedProxies?"),
     (
         "invite: {policy: {rules: [{action: deny, senders: ['@x']}]}}",

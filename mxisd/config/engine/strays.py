@@ -28,10 +28,12 @@ class Strays(NamedTuple):
         """The key that was meant by what must be a mistake; ``None`` if the key may be there for nothing."""
         if self._advice(key, section):
             return None
-        meant = slip(key, known_here) or slip(key.removesuffix("File"), known_here)
-        if not meant and join(section, key).startswith(self.guarded):
-            meant = _alike(key, known_here)
-        return meant
+        if meant := slip(key, known_here) or slip(key.removesuffix("File"), known_here):
+            return meant
+        # Whole sections get to the first level by mistake, and are spelt well.
+        near = _alike(key, known_here) if section else None
+        guarded = near and f"{join(section, near)}.".startswith(self.guarded)
+        return near if guarded or join(section, key).startswith(self.guarded) else None
 
     def instead(self, key: str, section: str, known_here: Sequence[str], known: Iterable[str]) -> str:
         """What to write instead, behind a semicolon, or nothing; ``known`` are the paths of all keys."""
@@ -55,7 +57,7 @@ def slip(key: str, known: Iterable[str]) -> str | None:
 def _alike(key: str, known: Iterable[str]) -> str | None:
     """The known key that is spelt most alike, or ``None``."""
     plain = {_plain(name): name for name in known}
-    near = get_close_matches(_plain(key), plain, n=1, cutoff=0.75)
+    near = get_close_matches(_plain(key), plain, n=1, cutoff=0.7)
     return plain[near[0]] if near else None
 
 
