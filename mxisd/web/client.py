@@ -93,9 +93,11 @@ class Clients:
 
 def _claims(request: HttpRequest) -> list[str]:
     """What is said about the way of a request, the part that was added last at the end."""
-    headers = request.requestHeaders
-    lines = headers.getRawHeaders(b"x-forwarded-for") or headers.getRawHeaders(b"forwarded") or []
-    return b",".join(lines).decode("latin-1").split(",") if lines else []
+    for name in (b"x-forwarded-for", b"forwarded"):
+        if request.getHeader(name) is not None:
+            lines = request.requestHeaders.getRawHeaders(name) or []
+            return b",".join(lines).decode("latin-1").split(",")
+    return []
 
 
 @lru_cache(_REMEMBERED)

@@ -21,6 +21,10 @@ class FakeRequest:
         self.peer = peer
         self.requestHeaders = headers
 
+    def getHeader(self, name: bytes) -> bytes | None:
+        lines = self.requestHeaders.getRawHeaders(name)
+        return lines[-1] if lines else None
+
     def getClientAddress(self) -> IAddress:
         return self.peer
 

@@ -94,7 +94,7 @@ class HttpConnection(Protocol):
     # Time.
 
     def _expect(self, seconds: float) -> None:
-        self._deadline = self.server.clock.seconds() + seconds
+        self._deadline = self.server.now + seconds
 
     def look_at(self, now: float) -> None:
         """See whether the client has done in time what was expected of it."""

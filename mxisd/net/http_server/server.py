@@ -69,7 +69,7 @@ class HttpServer(Factory):
         self.reached = Notices(limits, clock).reached
         self._sweep: IDelayedCall | None = None
         self._stopped: Deferred[None] | None = None
-        self._set_date()
+        self._tell_time()
 
     # Connections.
 
@@ -89,7 +89,7 @@ class HttpServer(Factory):
         self._connections.add(connection)
         self._of_client[connection.client] += 1
         if self._sweep is None:
-            self._set_date()
+            self._tell_time()
             self._sweep = self.clock.callLater(1, self._look)
 
     def _client(self, addr: Any) -> str:
@@ -185,16 +185,17 @@ class HttpServer(Factory):
 
     # Time.
 
-    def _set_date(self) -> None:
-        self.date = b"Date: %b\r\n" % datetimeToString(self.clock.seconds())
+    def _tell_time(self) -> None:
+        self.now = self.clock.seconds()
+        """To the second, which is enough for time limits, and less than to look it up for each request."""
+        self.date = b"Date: %b\r\n" % datetimeToString(self.now)
         """The header field that all answers of this second have."""
 
     def _look(self) -> None:
         self._sweep = self.clock.callLater(1, self._look)
-        self._set_date()
-        now = self.clock.seconds()
+        self._tell_time()
         for connection in list(self._connections):
-            connection.look_at(now)
+            connection.look_at(self.now)
 
     def stop(self) -> Deferred[None]:
         """Close all connections, when what is under way has been answered; fires when they are closed."""
