@@ -32,6 +32,7 @@ OURS = (
     "hashing.refresh",
     "hashing.rotation",
     "outbound",
+    "rateLimit",
     "lookup.timeout",
     "lookup.recursive.timeout",
     "lookup.recursive.federation",
