@@ -7,11 +7,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from functools import wraps
 from typing import Any, TypeVar
 
+from ..log import Logger
+from ..lookup.source import Unusable
 from ..matrix.threepid import MSISDN, ThreePid, fold, spellings
 from ..waiting import Work, gather
 
 S = TypeVar("S")
 Lookup = Callable[[S, Sequence[ThreePid]], Awaitable[Mapping[ThreePid, str]]]
+
+log = Logger()
 
 _PUNCTUATION = re.compile(r"[\s().\-/]+")
 
@@ -39,8 +43,29 @@ def findable(threepids: Iterable[ThreePid]) -> list[ThreePid]:
 
 async def one_by_one(lookup: Callable[[ThreePid], Work[str | None]], asked: Sequence[ThreePid]) -> dict[ThreePid, str]:
     """What a function finds that looks up a single address; it limits by itself how many are under way at a time."""
-    found = await gather(map(lookup, asked))
-    return {threepid: user_id for threepid, user_id in zip(asked, found, strict=True) if user_id is not None}
+
+    async def tried(threepid: ThreePid) -> str | Unusable | None:
+        try:
+            return await lookup(threepid)
+        except Unusable as error:
+            return error
+
+    found = await gather(map(tried, asked))
+    spare(found)
+    return {threepid: user_id for threepid, user_id in zip(asked, found, strict=True) if isinstance(user_id, str)}
+
+
+def spare(answers: Sequence[object]) -> None:
+    """
+    Let those that cannot be used concern themselves only, with a line in the log.
+
+    Raises :class:`Unusable` if there are no others.
+    """
+    failed = [answer for answer in answers if isinstance(answer, Unusable)]
+    if failed and len(failed) == len(answers):
+        raise failed[0]
+    if failed:
+        log.warn("{failed} of {all} lookups at once: {error}", failed=len(failed), all=len(answers), error=failed[0])
 
 
 def in_all_spellings(lookup: Lookup[S]) -> Callable[[S, Sequence[ThreePid]], Coroutine[Any, Any, dict[ThreePid, str]]]:

@@ -168,6 +168,15 @@ class ProgramTests(ExecCase):
         with self.assertRaisesRegex(Unusable, "signal"):
             await self.look_up(self.with_shell("kill -9 $$"))
 
+    async def test_one_address_of_many_that_a_program_fails_at_leaves_the_others_alone(self) -> None:
+        store = self.with_shell('test "$1" != bad || exit 9; echo "$1"')
+        asked = [ThreePid("x", "one"), ThreePid("x", "bad"), ThreePid("x", "two")]
+        assert store.source
+        found = await store.source.lookup(asked)
+        self.assertEqual(found, {asked[0]: "@one:example.org", asked[2]: "@two:example.org"})
+        with self.assertRaisesRegex(Unusable, "exit code 9"):
+            await store.source.lookup(asked[1:2])
+
     async def test_the_exit_code_decides_where_json_says_nothing_else(self) -> None:
         for output, name in (
             ("", None),

@@ -166,6 +166,23 @@ class PostgreSQLTests(OptionsCase):
         with self.assertRaisesRegex(Unusable, r"^a query has failed: InvalidTextRepresentation \(22P02\)$"):
             await self.who(self.at(), query)
 
+    async def test_one_address_of_many_that_cannot_be_told_of_leaves_the_others_alone(self) -> None:
+        single = "SELECT 'me' AS uid WHERE CAST(? AS integer) = 1"
+        bulk = "SELECT 'me' AS uid, a::text AS address FROM (SELECT 1 a) t WHERE ? = 'x' AND a IN (?::integer)"
+        connections = [self.at()]
+        if pgbouncer.available():
+            port = pgbouncer.pgbouncer("transaction").port
+            connections.append(f"//127.0.0.1:{port}/{self.name}?user=postgres&password={PASSWORD}")
+        asked = [ThreePid("x", "1"), ThreePid("x", "no number"), ThreePid("x", "2")]
+        for connection in connections:
+            for identity in (Identity(type="uid", query=single), Identity(type="uid", query=single, bulk_query=bulk)):
+                config = replace(self.config, type="postgresql", connection=Secret(connection), identity=identity)
+                store = self.started(*sql_store("sql", config, reactor, self.user_ids, self.warnings.append))
+                assert store.source
+                self.assertEqual(await store.source.lookup(asked), {asked[0]: f"@me:{DOMAIN}"})
+                with self.assertRaises(Unusable):
+                    await store.source.lookup([asked[1], ThreePid("x", "none either")])
+
 
 @WITH_MARIADB
 class MariaDBTests(OptionsCase):

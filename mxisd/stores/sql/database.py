@@ -56,14 +56,17 @@ class SqlDatabase:
 
     async def find(self, sql: str, values: Sequence[str]) -> SqlTable:
         """What one query finds.  Raises :class:`QueryFailed`, and whatever the client library does."""
-        (table,) = await self._pool.run(self._each(sql, [values]))
-        return table
+        return await self._pool.run(lambda connection: self._ask(connection, sql, values))
 
-    async def find_each(self, sql: str, many: Sequence[Sequence[str]]) -> list[SqlTable]:
-        """What a query finds for each of many values, shared out among all connections."""
+    async def find_each(self, sql: str, many: Sequence[Sequence[str]]) -> list[SqlTable | QueryFailed]:
+        """What a query finds for each of many values, or how it failed, shared out among all connections."""
+
+        def ask_each(values: Sequence[Sequence[str]]) -> Callable[[Any], list[SqlTable | QueryFailed]]:
+            return lambda connection: [self._tried(connection, sql, each) for each in values]
+
         share = -(-len(many) // self._pool.size)
         results = await gather(
-            self._pool.run(self._each(sql, many[start : start + share])) for start in range(0, len(many), share)
+            self._pool.run(ask_each(many[start : start + share])) for start in range(0, len(many), share)
         )
         return [table for tables in results for table in tables]
 
@@ -78,23 +81,23 @@ class SqlDatabase:
 
         return self._pool.stream(batches)
 
-    def _each(self, sql: str, many: Sequence[Sequence[str]]) -> Callable[[Any], list[SqlTable]]:
-        def find(cursor: Any, values: Sequence[str]) -> SqlTable:
-            cursor.execute(sql, values)
-            return SqlTable(_columns(cursor), cursor.fetchall())
+    def _ask(self, connection: Any, sql: str, values: Sequence[str]) -> SqlTable:
+        try:
+            with self._driver.cursor(connection) as cursor:
+                cursor.execute(sql, values)
+                return SqlTable(_columns(cursor), cursor.fetchall())
+        except Exception as error:
+            code = None if self._driver.is_lost(connection, error) else self._driver.answered(error)
+            if code is None:
+                raise
+            log.debug("a query has failed: {error}", error=error)
+            raise QueryFailed(f"a query has failed: {type(error).__name__} ({code})") from error
 
-        def find_each(connection: Any) -> list[SqlTable]:
-            try:
-                with self._driver.cursor(connection) as cursor:
-                    return [find(cursor, values) for values in many]
-            except Exception as error:
-                code = None if self._driver.is_lost(connection, error) else self._driver.answered(error)
-                if code is None:
-                    raise
-                log.debug("a query has failed: {error}", error=error)
-                raise QueryFailed(f"a query has failed: {type(error).__name__} ({code})") from error
-
-        return find_each
+    def _tried(self, connection: Any, sql: str, values: Sequence[str]) -> SqlTable | QueryFailed:
+        try:
+            return self._ask(connection, sql, values)
+        except QueryFailed as failed:
+            return failed
 
 
 def _columns(cursor: Any) -> list[str]:

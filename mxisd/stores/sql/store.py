@@ -8,14 +8,17 @@ from typing import Any
 
 from msgspec import Struct
 
+from ...log import Logger
 from ...lookup.source import Batch
 from ...matrix.threepid import ThreePid
-from ..address import in_all_spellings, kept
+from ..address import in_all_spellings, kept, spare
 from ..localpart import UserIds
 from ..store import Entry
-from .database import SqlDatabase, SqlTable
+from .database import QueryFailed, SqlDatabase, SqlTable
 from .query import Query
 from .search import Search
+
+log = Logger()
 
 # So many addresses in one statement: every database takes that many values.
 _BULK = 1_000
@@ -77,8 +80,14 @@ class SqlStore:
         for medium, asked in by_medium.items():
             single = queries.identity_by_medium.get(medium, queries.identity)
             if queries.bulk and medium not in queries.identity_by_medium and (len(asked) > 1 or single is None):
-                found |= await self._find_together(queries.bulk, queries.identity_type, medium, asked)
-            elif single is not None:
+                try:
+                    found |= await self._find_together(queries.bulk, queries.identity_type, medium, asked)
+                    continue
+                except QueryFailed as error:
+                    if single is None:
+                        raise
+                    log.warn("{store} is asked for each address, since for all {error}", store=self.name, error=error)
+            if single is not None:
                 found |= await self._find_each(single, queries.identity_type, asked)
         return found
 
@@ -101,11 +110,14 @@ class SqlStore:
         # ThreePid is medium and address, in the order in which they are bound.
         values = [threepid[-query.parameters :] for threepid in asked]
         if len(values) == 1:
-            tables = [await self._database.find(query.sql, values[0])]
+            tables: Sequence[SqlTable | QueryFailed] = [await self._database.find(query.sql, values[0])]
         else:
             tables = await self._database.find_each(query.sql, values)
+        spare(tables)
         found = {}
         for threepid, table in zip(asked, tables, strict=True):
+            if isinstance(table, QueryFailed):
+                continue
             uid = table.column("uid")
             user_id = next(filter(None, (self._user_id(row[uid], type_) for row in table.rows)), None)
             if user_id is not None:
