@@ -97,15 +97,18 @@ async def engine_for_trial(settings: Settings, reactor: IReactor, folder: Path) 
     """
     The engine of a configuration, to be read and not to be written.
 
-    Neither a file nor tables are made: what is in a file is copied to ``folder``, and where there are no tables, an
-    empty file is there.  Raises what :func:`engine` raises, and :class:`~mxisd.storage.contract.StorageUnavailable`.
+    Neither a file nor tables are made: what is in a file is copied to ``folder``, and where a server has nothing of
+    ours, an empty file is there.  Raises what :func:`engine` raises, and
+    :class:`~mxisd.storage.contract.StorageUnavailable`.
     """
     place = folder / "trial.db"
     if settings.backend == "sqlite":
         with about("storage.provider.sqlite.database"):
             copy_to(settings.provider.sqlite.database, place)
-    elif settings.backend == "redis" or await _postgresql(settings, reactor).version():
-        return engine(settings, reactor)
+    else:
+        chosen = engine(settings, reactor)
+        if not isinstance(chosen, SQLiteService) and await chosen.version():
+            return chosen
     upgrade(place)
     return SQLiteService(place, reactor)
 

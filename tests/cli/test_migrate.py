@@ -16,6 +16,7 @@ from mxisd.keys.file import load
 from mxisd.matrix.signing import id_of
 from mxisd.storage.engine import engine
 from mxisd.storage.records import Invite
+from mxisd.storage.redis import RedisService
 from tests.cli.command import Done, mxisd
 from tests.migrate.old_servers import OldServer
 from tests.servers.redis import RedisServer
@@ -158,6 +159,7 @@ class MigrateTests(TestCase):
         redis = {"url": server.url, "prefix": "new:", "timeout": 10000}
         path = self.config(key={}, storage={"backend": "redis", "provider": {"redis": redis}})
         self.assertEqual(self.migrate().code, 0)
+        self.assertEqual(await RedisService(load_config(path).storage.provider.redis, REACTOR, REMEMBER).version(), 0)
         for _ in range(2):
             done = self.migrate("--yes", "--retry-failed")
             self.assertEqual((done.code, done.err), (0, ""))

@@ -76,6 +76,10 @@ class RedisService(Service):
         self._checking.cancel()
         return self._redis.stopService()
 
+    async def version(self) -> int:
+        """The version of the data, 0 if there are none; nothing is changed.  Raises :class:`StorageUnavailable`."""
+        return await self._redis.version()
+
     async def ready(self) -> None:
         """Wait until all data are as they are kept today.  Raises :class:`StorageUnavailable`."""
         await respell(self._redis, self.storage.archive, self.storage.peppers)

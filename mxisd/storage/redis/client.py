@@ -63,6 +63,24 @@ class Redis(Service):
         """Wait until Redis can be reached, or the service is stopped; failed attempts are logged."""
         await self.connections.until_there()
 
+    async def version(self) -> int:
+        """
+        The version of the data as they are, 0 if there are none; nothing is changed.
+
+        Raises :class:`StorageUnavailable`.
+        """
+        try:
+            connection = await self._server.connect()
+        except Exception as error:  # whatever prevents it
+            raise StorageUnavailable(f"Redis at {self._server.name} is away: {error}") from None
+        try:
+            answer: Deferred[Any] = connection.execute_command("GET", self.key("schema"))
+            return int(await answer.addTimeout(self._timeout, self._clock) or 0)
+        except (DeferredTimeout, RedisError) as error:
+            raise StorageUnavailable(f"Redis at {self._server.name}: {error}") from None
+        finally:
+            connection.abort()
+
     def key(self, *parts: str) -> str:
         """The full name of a key: the prefix and the parts."""
         return self._prefix + ":".join(parts)
