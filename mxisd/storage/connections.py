@@ -40,7 +40,8 @@ class Connections(Service, Generic[C]):
     """
     Keeps ``size`` connections to what ``server`` calls by name; attempts go on until the service is stopped.
 
-    ``connect`` makes one that is ready for use, for which it has ``timeout``; ``offer`` is told of each.
+    ``connect`` makes one, for which it has ``timeout``; ``settle`` makes it ready for use, which may take longer, and
+    ``offer`` is told of each that is.
     """
 
     def __init__(
@@ -50,11 +51,13 @@ class Connections(Service, Generic[C]):
         clock: IReactorTime,
         size: int,
         timeout: timedelta,
+        settle: Callable[[C], Work[None]] | None = None,
         offer: Callable[[C], None] = lambda _: None,
     ) -> None:
         self.name = server
         self.ready: list[C] = []
         self._connect = connect
+        self._settle = settle
         self._offer = offer
         self._clock = clock
         self._size = size
@@ -97,7 +100,10 @@ class Connections(Service, Generic[C]):
                 raise StorageUnavailable(f"{self.name} is away: {self._away}")
             waiting: Deferred[None] = Deferred()
             self._waiting.append(waiting)
-            await waiting
+            try:
+                await waiting.addTimeout(self._timeout, self._clock)
+            except DeferredTimeout:
+                raise StorageUnavailable(f"{self.name} is not ready yet") from None
 
     def drop(self, reason: str) -> None:
         """Close all connections: they lead to the same server."""
@@ -114,6 +120,7 @@ class Connections(Service, Generic[C]):
             try:
                 late = DeferredTimeout(f"no answer within {self._timeout:g} s")
                 connection = await within(self._timeout, self._clock, self._connect(), late)
+                await self._make_ready(connection)
             except Exception as error:
                 failures += 1
                 self._connect_failed(str(error) or repr(error))
@@ -122,6 +129,14 @@ class Connections(Service, Generic[C]):
                 await self._use(connection)
             if self.running:
                 await deferLater(self._clock, min(FIRST_BACKOFF * 1.5 ** min(failures, 32), MAX_BACKOFF))
+
+    async def _make_ready(self, connection: C) -> None:
+        if self._settle is not None:
+            try:
+                await self._settle(connection)
+            except BaseException:
+                connection.abort()
+                raise
 
     async def _use(self, connection: C) -> None:
         """Offer a connection to all callers, until it is lost."""
@@ -155,4 +170,5 @@ class Connections(Service, Generic[C]):
         """Let all callers that wait for a connection look again."""
         waiting, self._waiting = self._waiting, []
         for each in waiting:
-            each.callback(None)
+            if not each.called:
+                each.callback(None)

@@ -55,8 +55,8 @@ class PostgreSQLService(Service):
     name = "postgresql"
 
     def __init__(self, settings: Settings, reactor: IReactor) -> None:
-        self._servers = found = Servers(settings, reactor)
-        self._database = PostgreSQLDatabase(found.name, found.connect, reactor, settings.pool_size, settings.timeout)
+        self._servers = Servers(settings, reactor)
+        self._database = PostgreSQLDatabase(self._servers, reactor, settings.pool_size, settings.timeout)
         self.storage = PostgreSQLStorage(self._database)
 
     def startService(self) -> None:

@@ -13,10 +13,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from ...services import Service
-from ...waiting import Work
 from ..connections import Connections
 from ..contract import StorageUnavailable
 from .connection import Lost, PostgreSQLConnection, PostgreSQLError, Rows
+from .servers import Servers
 from .statement import Statement, statement
 from .values import Value
 
@@ -44,14 +44,13 @@ class PostgreSQLDatabase(Service):
 
     def __init__(
         self,
-        server: str,
-        connect: Callable[[], Work[PostgreSQLConnection]],
+        servers: Servers,
         clock: IReactorTime,
         size: int,
         timeout: timedelta,
     ) -> None:
         self.connections: Connections[PostgreSQLConnection] = Connections(
-            server, connect, clock, size, timeout, self._next
+            servers.name, servers.connect, clock, size, timeout, servers.settle, self._next
         )
         self._clock = clock
         self._timeout = timeout.total_seconds()

@@ -54,15 +54,18 @@ class Servers:
         }
 
     async def connect(self) -> PostgreSQLConnection:
-        """Make a connection that is ready for use.  Raises any error that prevents it."""
+        """Make a connection to the session that we need.  Raises any error that prevents it."""
         connection = await self._first()
         try:
             await self._prepare(connection)
-            await upgrade(connection, self._server.settings.get("search_path"))
         except BaseException:
             connection.abort()
             raise
         return connection
+
+    async def settle(self, connection: PostgreSQLConnection) -> None:
+        """See to it that the tables are in the current version.  Raises any error that prevents it."""
+        await upgrade(connection, self._server.settings.get("search_path"))
 
     async def version(self) -> int:
         """The version of the tables, 0 if there are none; nothing is made.  Raises as :meth:`connect` does."""
