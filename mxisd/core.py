@@ -9,7 +9,7 @@ between them is plugged in as :class:`Ends`.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -25,6 +25,7 @@ from .clock import Random
 from .config import Config
 from .errors import about
 from .keys.file import load_for_check, load_or_create
+from .keys.folder import ephemeral_keys
 from .keys.shared import SharedKeys
 from .listening import Listener, check_free, inherited
 from .matrix import xmatrix
@@ -95,6 +96,7 @@ class Core:
         self.warnings: list[str] = list(config.warnings)
         """What the administrator should know at start: of the configuration, and of what the parts find out."""
 
+        self.warnings += _invites_left(config)
         self.storage = self.run(ends.engine(config, reactor)).storage
         path = config.key.path
         with about("key.path"):
@@ -127,6 +129,18 @@ class Core:
     def in_thread(self, function: Callable[[], T]) -> Awaitable[T]:
         """Call a function that computes for long, without holding up the reactor."""
         return deferToThreadPool(self.reactor, self.reactor.getThreadPool(), function)
+
+
+def _invites_left(config: Config) -> Iterator[str]:
+    """A warning for whoever is about to begin with a new database beside the keys of an older server's invites."""
+    folder, database = config.key.path, config.storage.provider.sqlite.database
+    if folder is None or not folder.is_dir() or config.storage.backend != "sqlite" or database.exists():
+        return
+    if count := len(ephemeral_keys(folder)):
+        yield (
+            f"key.path: of {count} invites that an older server took, only the keys are here: before the first start, "
+            "'mxisd migrate --from' its configuration brings the invites"
+        )
 
 
 class LiveEnds:

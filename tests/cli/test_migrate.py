@@ -114,6 +114,13 @@ class MigrateTests(TestCase):
         self.assertNotIn("signing key", done.out)
         self.assertFalse((self.old.folder / "keys.signing.key").exists())
 
+    def test_who_begins_with_the_old_keys_alone_is_told(self) -> None:
+        path = self.config(key={"path": str(self.old.keys)})
+        said = mxisd("check", "--config", str(path), folder=self.folder).out
+        self.assertIn("warning: key.path: of 6 invites that an older server took, only the keys are here", said)
+        self.migrate("--yes")
+        self.assertNotIn("an older server", mxisd("check", "--config", str(path), folder=self.folder).out)
+
     def test_the_old_configuration_with_another_database(self) -> None:
         config = yaml.safe_load(self.old.config.read_text())
         self.config(**config)
