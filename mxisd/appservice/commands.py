@@ -116,6 +116,7 @@ def _details(invite: Invite) -> list[str]:
         f"Room: {invite.room_id}",
         f"Invited by: {invite.sender}{'' if invite.proven else ', which anybody may have said'}",
         f"Since: {_time(invite.created)}",
+        *(f"Signed for {user_id}: {_time(at)}" for user_id, at in invite.signed_by.items()),
     ]
     if invite.ended is None:
         return [*lines, "Pending"]

@@ -10,8 +10,10 @@ from .source import Batch, Source, Unavailable, ask
 # The name of this listing among those of the identity stores; it counts last.
 INVITED = "invited"
 
-# So many of the latest invites count.  Some stores run a program for each address.
+# So many of the latest addresses count, as far as they are among so many of the latest invites that have ended.  Some
+# stores run a program for each.
 LATEST = 200
+ENDED = 1000
 
 
 class Invited:
@@ -29,9 +31,9 @@ class Invited:
 
     async def batches(self) -> AsyncIterator[Batch]:
         """See :class:`~.source.Listing`.  Raises :class:`Unavailable`: what was listed before stays then."""
-        ended = await self._invites.page(ended=True, offset=0, limit=LATEST)
+        ended = await self._invites.page(ended=True, offset=0, limit=ENDED)
         threepids = list(dict.fromkeys(invite.threepid for invite in ended if invite.ended == "resolved"))
-        found, unavailable = await ask(self._stores, threepids)
+        found, unavailable = await ask(self._stores, threepids[:LATEST])
         if unavailable:
             raise Unavailable(f"{', '.join(source.name for source in unavailable)} could not be asked")
         yield list(found.items())
