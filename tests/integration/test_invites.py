@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache, partial
+from http.client import HTTPException
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import quote
 
 from mxisd.outbox.members import Members
-from mxisd.storage.archive import START
+from mxisd.storage.archive import START, Cooldown
 from mxisd.storage.records import Delivery, Invite
 from mxisd.storage.sqlite import SQLiteStorage
 from mxisd.storage.sqlite.schema import open_connection
@@ -319,6 +322,31 @@ class LossTests(Case):
         self.here.mxisd.start()
         self.assert_invited_once_and_joins(klaus, room, lotte)
         eventually(lambda: self.onbinds("lotte@example.org") == [(2, "done")])
+
+    def test_a_validation_that_was_cut_off_is_mailed_when_it_is_asked_for_again(self) -> None:
+        for how, address in ((self.here.mxisd.stop, "stop@example.org"), (self.here.mxisd.kill, "kill@example.org")):
+            asked = {"client_secret": "a.secret", "email": address, "send_attempt": 1}
+            path = f"{V1}/validate/email/requestToken"
+            self.here.mailbox.answer = ""  # none at all
+            first = Thread(target=self.fails, args=(path, asked))
+            first.start()
+            eventually(self.sends_a_validation)
+            how()
+            self.here.mailbox.answer = OK
+            self.here.mxisd.start()
+            first.join()
+            self.here.anybody().post(path, asked)
+            self.here.mailbox.next_to(address)
+
+    def fails(self, path: str, body: object) -> None:
+        with contextlib.suppress(Refused, OSError, HTTPException, ValueError):
+            self.here.anybody().post(path, body)
+            self.fail("it was told that a message was sent")
+
+    def sends_a_validation(self) -> bool:
+        with self.here.storage() as storage:
+            kept, _ = result(storage.archive.pack(Cooldown, START))
+        return any(isinstance(each, Cooldown) and each.name.startswith("attempt ") for each in kept)
 
     def onbinds(self, address: str) -> list[tuple[int, str]]:
         """Of each delivery for an address, the attempts and the state."""
