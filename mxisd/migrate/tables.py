@@ -42,8 +42,9 @@ class SQLiteTables:
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
-        # Without a log beside it, it is read as it lies: SQLite would make one, in a folder that is not ours.
-        logged = os.path.lexists(f"{path}-wal")
+        # Without a log beside it, it is read as it lies: SQLite would make one, in a folder that is not ours.  What was
+        # not written to its end has to be undone by the old server: SQLite says so.
+        logged = os.path.lexists(f"{path}-wal") or os.path.lexists(f"{path}-journal")
         uri = f"{path.absolute().as_uri()}?mode=ro{'' if logged else '&immutable=1'}"
         try:
             self._connection = sqlite3.connect(uri, uri=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 from mxisd.accounts.accounts import digest
 from mxisd.clock import DAY, HOUR
 from mxisd.matrix.signing import public_key_of
@@ -225,6 +228,19 @@ class MxisdTests(MoveCase):
             self.assertRaisesRegex(NotReadable, "is no configuration, and no SQLite", self.open, self.old.config)
         self.assertRaisesRegex(NotReadable, "is a folder", self.open, self.folder)
         self.assertRaises(FileNotFoundError, self.open, self.folder / "absent")
+
+    def test_a_database_that_was_not_written_to_its_end(self) -> None:
+        with closing(sqlite3.connect(self.old.database, isolation_level=None)) as writing:
+            writing.executescript("PRAGMA cache_spill = 1; PRAGMA cache_size = 1; BEGIN IMMEDIATE")
+            writing.executemany(
+                "INSERT INTO accepted (url, userId, acceptedAt) VALUES (?, '', 0)", [("x" * 900,)] * 500
+            )
+            journal = self.old.database.with_name("store.db-journal")
+            torn = {path: path.read_bytes() for path in (self.old.database, journal)}
+            writing.execute("ROLLBACK")
+        for path, content in torn.items():
+            path.write_bytes(content)
+        self.assertRaisesRegex(NotReadable, "store.db cannot be read: ", self.open, self.old.config)
 
     def test_a_database_that_was_in_use(self) -> None:
         self.old.change("PRAGMA journal_mode = WAL", "DELETE FROM account")

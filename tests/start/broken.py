@@ -110,6 +110,9 @@ LISTENING = {
     "workers on a socket": Row(
         {**redis(), "server.bind": "unix:FOLDER/new.sock"}, "server.bind: --workers needs endpoints", workers=2
     ),
+    "workers with an internal listener": Row(
+        {**redis(), "internal.bind": "tcp:FREE:interface=127.0.0.1"}, "internal.bind: --workers does not", workers=2
+    ),
     "workers by TLS": Row({**redis(), **tls("own.pem")}, "server.bind: --workers needs endpoints", workers=2),
     "workers at a port in use": Row({**redis(), "server.bind": "tcp:USED"}, "Address already in use", workers=2),
     "workers with a bad page": Row(
