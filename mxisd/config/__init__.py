@@ -25,7 +25,7 @@ from .invite import Invite
 from .ldap import Ldap
 from .lookup import Forward, Hashing, Lookup
 from .matrix import Account, Matrix, Policies
-from .moved import differences, is_moved
+from .moved import differences, is_moved, open_to_strangers
 from .place import level, standing_in, text_of
 from .rate_limit import RateLimit
 from .server import Dns, Internal, Logging, Outbound, Server, log_level
@@ -178,7 +178,7 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Config:
     fields: dict[str, Any] = {name: getattr(sections, name) for name in sections.__struct_fields__}
     if wanted := level(environ):
         fields["logging"] = replace(sections.logging, app=log_level(wanted))
-    fields["synapse_sql"] = sections.synapse_sql.resolved(sections.matrix.v1, is_moved(given))
+    fields["synapse_sql"] = sections.synapse_sql.resolved(bool(open_to_strangers(sections)), is_moved(given))
     warnings = (*unbuilt(given), *cautions, *differences(sections, given))
     if variables := standing_in(path, environ):
         warnings = (f"{path}: there is no such file: {', '.join(variables)} of the environment are read", *warnings)

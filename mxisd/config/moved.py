@@ -64,6 +64,15 @@ def is_moved(given: Collection[str]) -> bool:
     return not any(key == ours or key.startswith((f"{ours}.", f"{ours}[")) for key in given for ours in OURS)
 
 
+def open_to_strangers(config: Sections) -> str | None:
+    """Who may look addresses up but the users of the homeserver, and by which key."""
+    if config.matrix.v1:
+        return "with matrix.v1 anybody"
+    if config.matrix.v2 and not config.account.allow_only_trust_domains:
+        return "without account.allowOnlyTrustDomains users of all homeservers"
+    return None
+
+
 def differences(config: Sections, given: Collection[str]) -> Iterator[str]:
     """A line, which begins with the key, for each difference that touches safety and that this file does not decide."""
     moved = is_moved(given)
@@ -116,8 +125,8 @@ def _published(config: Sections, moved: bool) -> Iterator[str]:
     synapse = config.synapse_sql
     if not synapse.offers(synapse.identity) or synapse.published:
         return
-    if config.matrix.v1:
-        why = "with matrix.v1 anybody may look addresses up"
+    if strangers := open_to_strangers(config):
+        why = f"{strangers} may look addresses up"
     elif moved:
         why = "as in ma1sd, whose file this may be"
     else:

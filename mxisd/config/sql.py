@@ -126,9 +126,9 @@ class SynapseSql(Sql):
         """There is a query of our own."""
         return None
 
-    def resolved(self, v1: bool, moved: bool) -> SynapseSql:
-        """``v1`` is whether anybody may look up, ``moved`` whether the file was written for mxisd 1.x or ma1sd."""
-        return self if self.published else replace(self, published="only" if v1 or moved else "all")
+    def resolved(self, strangers: bool, moved: bool) -> SynapseSql:
+        """``strangers`` is whether they may look up, ``moved`` whether the file was written for mxisd 1.x or ma1sd."""
+        return self if self.published else replace(self, published="only" if strangers or moved else "all")
 
     def cautions(self) -> Iterable[Finding]:
         yield from Sql.cautions(self)

@@ -65,6 +65,12 @@ class PublishedTests(ConfigCase):
         self.assertEqual(published, "only")
         self.assertIn("(only): as in ma1sd, whose file this may be", said)
 
+    def test_so_it_is_where_users_of_other_homeservers_may_ask(self) -> None:
+        text = SYNAPSE + OWN + "account: {allowOnlyTrustDomains: false}"
+        published, (said,) = self.decided(text, "false")
+        self.assertEqual(published, "only")
+        self.assertIn("(only): without account.allowOnlyTrustDomains users of all homeservers may look", said)
+
     def test_where_only_users_may_ask_it_is_all(self) -> None:
         published, (said,) = self.decided(SYNAPSE + OWN, "false")
         self.assertEqual(published, "all")
