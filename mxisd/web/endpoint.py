@@ -202,7 +202,12 @@ class Endpoint(Resource):
                 reference=reference,
             )
             result = error_answer(MatrixError(500, "M_UNKNOWN", f"Internal error, reference {reference}"))
-        send(request, result, self.for_pages)
+        try:
+            send(request, result, self.for_pages)
+        except Exception:
+            log.failure("{method} {path}: no answer can be made", method=request.method, path=request.path)
+            # Nobody shall wait for it, nor count it as one that is being made.
+            request.abort()
 
     def _handler(self, request: HttpRequest) -> Handler:
         method = request.method

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.net.http_server import Limits
-from mxisd.web.endpoint import Call, Endpoint
+from mxisd.web.endpoint import Answer, Call, Endpoint
 from mxisd.web.site import error_page, tree
 from tests.net.http_server.memory import Server
 
@@ -82,6 +82,25 @@ class BodyTests(SynchronousTestCase):
         self.post("/small", 1)
         self.post("/small", 2)
         self.assertEqual(self.answer().count(b"HTTP/1.1 200 "), 2)
+
+
+class AnswerTests(SynchronousTestCase):
+    def test_one_that_cannot_be_made(self) -> None:
+        """The client learns that there will be none."""
+
+        async def no_json(call: Call) -> object:
+            return object()
+
+        async def two_fields(call: Call) -> object:
+            return Answer(302, {b"Location": b"/\r\nSet-Cookie: a=b"}, b"")
+
+        server = Server(tree({"/json": Endpoint(GET=no_json), "/fields": Endpoint(GET=two_fields)}))
+        for path in (b"/json", b"/fields"):
+            protocol, transport = server.connect()
+            protocol.dataReceived(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+            self.assertTrue(transport.aborted)
+            self.assertEqual(transport.value(), b"")
+        self.assertEqual(len(self.flushLoggedErrors()), 2)
 
 
 class TreeTests(SynchronousTestCase):
