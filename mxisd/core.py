@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -134,9 +135,12 @@ class Core:
 def _invites_left(config: Config) -> Iterator[str]:
     """A warning for whoever is about to begin with a new database beside the keys of an older server's invites."""
     folder, database = config.key.path, config.storage.provider.sqlite.database
-    if folder is None or not folder.is_dir() or config.storage.backend != "sqlite" or database.exists():
+    if folder is None or config.storage.backend != "sqlite":
         return
-    if count := len(ephemeral_keys(folder)):
+    count = 0
+    with suppress(OSError):  # who needs what cannot be read will say so
+        count = len(ephemeral_keys(folder)) if folder.is_dir() and not database.exists() else 0
+    if count:
         yield (
             f"key.path: of {count} invites that an older server took, only the keys are here: before the first start, "
             "'mxisd migrate --from' its configuration brings the invites"
