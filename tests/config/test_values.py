@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.config.engine import hosts, values
+from mxisd.config.engine import hosts, numbers, values
 from mxisd.config.engine.section import Told, Unfit
 from mxisd.config.engine.substitute import BadReference, leaves_some, substitute
 
@@ -115,11 +115,11 @@ class OtherValueTests(SynchronousTestCase):
 
     @given(st.integers(0, 2**40), st.sampled_from(["{:#x}", "{:#b}", "0{:o}", "{:_}", "+{}"]))
     def test_integers_in_other_bases(self, number: int, form: str) -> None:
-        self.assertEqual(values.number(form.format(number)), number)
+        self.assertEqual(numbers.number(form.format(number)), number)
 
     @given(st.integers(1, 10**6), st.integers(0, 59), st.integers(0, 59))
     def test_integers_of_base_60(self, first: int, second: int, third: int) -> None:
-        self.assertEqual(values.number(f"{first}:{second:02}:{third}"), (first * 60 + second) * 60 + third)
+        self.assertEqual(numbers.number(f"{first}:{second:02}:{third}"), (first * 60 + second) * 60 + third)
 
     @given(st.text(st.sampled_from("0123456789_:+-xba. ")))
     def test_integers_are_what_pyyaml_makes_of_them(self, text: str) -> None:
@@ -128,12 +128,12 @@ class OtherValueTests(SynchronousTestCase):
             found = yaml.safe_load(f"[{text}]")[0]
         except (yaml.YAMLError, ValueError, IndexError):
             return
-        if type(found) is int and values.number(text.strip()) is not None:
-            self.assertEqual(values.number(text.strip()), found)
+        if type(found) is int and numbers.number(text.strip()) is not None:
+            self.assertEqual(numbers.number(text.strip()), found)
 
     @given(st.text())
     def test_numbers_are_read_or_refused(self, text: str) -> None:
-        self.assertIsInstance(values.number(text), int | None)
+        self.assertIsInstance(numbers.number(text), int | None)
 
     def test_not_integers(self) -> None:
         self.refuses(values.integer, "", "08", "0o7", "0x", "_1", "1.0", "1e3", "1:60", " 1", "1\n", "٣", "9" * 5000)

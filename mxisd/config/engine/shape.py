@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 import msgspec
 
-from . import values
+from . import numbers, values
 from .problems import join
 from .section import Alias, Secret, Section, Unfit, Value
 from .values import Parser
@@ -138,9 +138,9 @@ def _choice(options: tuple[object, ...]) -> Parser:
     def parse(text: str) -> object:
         if text in by_text:
             return by_text[text]
-        number = values.number(text)
+        number = numbers.number(text)
         if number is not None and number in options:
-            return values.read_as(number, number, text)
+            return numbers.read_as(number, number, text)
         raise Unfit(f"one of {', '.join(by_text)}" if len(by_text) > 1 else str(options[0]))
 
     return parse
