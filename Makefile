@@ -15,7 +15,7 @@ TEST_PACKAGES := redis-server nginx apache2 slapd ldap-utils postgresql pgbounce
 FAST_TESTS = $$(grep -rLE --include='test_*.py' 'tests\.(integration|servers|start|storage\.copies)|databases import|databases as' tests)
 TRIAL := $(BIN)/python -u -m twisted.trial --reporter=timing
 
-.PHONY: run test test-fast lint types bench messages deb changelog clean
+.PHONY: run test test-fast lint types bench fuzz soak messages deb changelog clean
 
 run: $(BIN)/.installed mxisd.yaml
 	@echo "mxisd will be at http://localhost:8090"
@@ -34,6 +34,13 @@ lint: $(BIN)/.installed-dev
 
 types: $(BIN)/.installed-dev
 	$(BIN)/mypy
+
+# What make test does of this in a few seconds, for minutes.
+fuzz: .cache/packages $(BIN)/.installed-dev
+	MXISD_FUZZ=500 HYPOTHESIS_PROFILE=fuzz $(TRIAL) tests.fuzz
+
+soak: $(BIN)/.installed-dev
+	$(BIN)/python -m tests.soak $(or $(SECONDS),600)
 
 bench: .cache/packages $(BIN)/.installed-dev
 	$(BIN)/python -m benchmarks
