@@ -132,7 +132,7 @@ class SynapseSql(Sql):
 
     def cautions(self) -> Iterable[Finding]:
         yield from Sql.cautions(self)
-        if self.used and self.legacy_room_names:
+        if self.legacy_room_names:
             yield Finding("legacyRoomNames", "has no effect: the names of rooms are found in any version of Synapse")
 
     def mistakes(self) -> Iterable[Finding]:
@@ -191,7 +191,7 @@ class Wordpress(Section):
             yield Finding("sql.connection", "required: expected where the database of the site is")
 
     def cautions(self) -> Iterable[Finding]:
-        if self.enabled and self.rest.credential != WordpressCredential():
+        if self.rest.credential != WordpressCredential():
             yield Finding("rest.credential", "has no effect: the site is only asked whether passwords are right")
         searches = self.sql.query.directory
         for name in ("name", "threepid"):

@@ -212,10 +212,9 @@ class StrayTests(ConfigCase):
     def test_keys_without_effect(self) -> None:
         for text, key in (
             ("hashing: {hashStorageType: sql}", "hashing.hashStorageType"),
-            (
-                "synapseSql: {enabled: true, connection: x, legacyRoomNames: true}",
-                "synapseSql.legacyRoomNames",
-            ),
+            ("synapseSql: {enabled: true, connection: x, legacyRoomNames: true}", "synapseSql.legacyRoomNames"),
+            ("synapseSql: {legacyRoomNames: true}", "synapseSql.legacyRoomNames"),
+            ("wordpress: {rest: {credential: {username: x}}}", "wordpress.rest.credential"),
             (
                 (
                     "wordpress: {enabled: true, rest: {base: 'https://x', credential: {username: x}},"
@@ -290,8 +289,6 @@ class SwitchedOffTests(ConfigCase):
         config = self.config(
             """
             threepid: {medium: {email: {connector: none, connectors: {smtp: {tlsVerify: false}}}}}
-            wordpress: {rest: {credential: {username: x}}}
             """
         )
         self.assertNotIn("smtp", "".join(config.warnings))
-        self.assertNotIn("wordpress", "".join(config.warnings))
