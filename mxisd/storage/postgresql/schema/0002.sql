@@ -17,10 +17,15 @@ BEGIN
             SELECT FROM mxisd_deliveries AS own
             WHERE state = 'queued' AND kind = NEW.kind AND destination = NEW.destination
                 AND own.server = NEW.server AND own.sender = NEW.sender LIMIT 63) AS own),
-        (SELECT count(*) / 4 FROM (
-            SELECT DISTINCT sender FROM mxisd_deliveries AS others
-            WHERE state = 'queued' AND kind = NEW.kind AND destination = NEW.destination
-                AND others.server = NEW.server AND others.sender <> NEW.sender LIMIT 252) AS others));
+        -- Of some hundred deliveries, and not of all: a queue may be long.
+        (SELECT least(count(DISTINCT sender) / 4, 63) FROM (
+            (SELECT sender FROM mxisd_deliveries AS others
+             WHERE state = 'queued' AND kind = NEW.kind AND destination = NEW.destination
+                 AND others.server = NEW.server AND others.sender < NEW.sender LIMIT 252)
+            UNION ALL
+            (SELECT sender FROM mxisd_deliveries AS others
+             WHERE state = 'queued' AND kind = NEW.kind AND destination = NEW.destination
+                 AND others.server = NEW.server AND others.sender > NEW.sender LIMIT 252)) AS others));
     RETURN NEW;
 END $$;
 CREATE TRIGGER mxisd_take_turns BEFORE INSERT ON mxisd_deliveries
