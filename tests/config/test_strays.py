@@ -209,6 +209,11 @@ class StrayTests(ConfigCase):
         closed = self.config("account: {allowOnlyTrustDomains: true}\nexec: {identity: {hashEnabled: false}}")
         self.assertNotIn("had none", "".join(closed.warnings))
 
+    def test_a_section_under_both_names(self) -> None:
+        config = self.config("account: {allowOnlyTrustDomains: false}\naccountConfig: {allowOnlyTrustDomains: true}")
+        self.assertTrue(config.account.allow_only_trust_domains)
+        self.assertIn("account: has no effect beside accountConfig, as in ma1sd", config.warnings)
+
     def test_keys_without_effect(self) -> None:
         for text, key in (
             ("hashing: {hashStorageType: sql}", "hashing.hashStorageType"),

@@ -129,6 +129,9 @@ class _Reader:
 
     def _field(self, field: Field, section: document.Mapping, path: str) -> Any:
         given = [key for key in field.keys if not _is_null(section.items.get(key))]
+        if len(given) > 1 and field.shape.is_section:
+            passed_over, *given = given
+            self._remark(join(path, passed_over), f"has no effect beside {given[0]}, as in ma1sd")
         if len(given) > 1:
             return self._problem(join(path, given[1]), f"expected only one of {' and '.join(given)}")
         if given:
