@@ -1,5 +1,5 @@
 """
-What each method of the storage costs: calls a second on SQLite and on Redis, and what Redis needs of memory.
+What each method of the storage costs: calls a second on SQLite, PostgreSQL and Redis, and what Redis needs of memory.
 
 On Redis once with ``appendfsync everysec``, its default, and once with ``always``, which promises what SQLite does
 here: that what was acknowledged outlives a power cut.  Calls are made one after another, and 64 at once.
@@ -22,16 +22,19 @@ from twisted.internet.task import react
 
 from mxisd.clock import DAY
 from mxisd.config.engine.section import Secret
+from mxisd.config.storage import PostgreSQL as PostgreSQLSettings
 from mxisd.config.storage import Redis as Settings
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.contract import Storage
 from mxisd.storage.hashed import Portion
+from mxisd.storage.postgresql import PostgreSQLService
 from mxisd.storage.records import Binding, Invite, Pepper, Session
 from mxisd.storage.redis import RedisService
 from mxisd.storage.redis.client import Redis
 from mxisd.storage.sqlite import SQLiteService
 from mxisd.storage.sqlite.schema import upgrade
+from tests.servers.postgresql import PostgreSQL
 from tests.servers.redis import RedisServer
 
 CALLS = 1000
@@ -182,6 +185,18 @@ async def on_sqlite(reactor: Any) -> dict[str, tuple[float, float]]:
             await service.stopService()
 
 
+async def on_postgresql(reactor: Any) -> dict[str, tuple[float, float]]:
+    server = PostgreSQL(fsync="on")
+    database = Secret(f"//postgres@127.0.0.1:{server.port}/postgres")
+    service = PostgreSQLService(PostgreSQLSettings(database=database, timeout=timedelta(seconds=60)), reactor)
+    service.startService()
+    try:
+        return await measure(service.storage)
+    finally:
+        await service.stopService()
+        server.process.stop()
+
+
 async def on_redis(reactor: Any, work: Callable[[Storage, RedisServer], Awaitable[Any]], **settings: str) -> Any:
     server = RedisServer(**settings)
     service = RedisService(Settings(url=Secret(server.url), timeout=timedelta(seconds=60)), reactor, DAY)
@@ -215,15 +230,21 @@ async def round_trips(storage: Storage, _: RedisServer) -> dict[str, int]:
 
 
 async def speed(reactor: Any) -> None:
-    sqlite = await on_sqlite(reactor)
+    sqlite, postgresql = await on_sqlite(reactor), await on_postgresql(reactor)
     everysec = await on_redis(reactor, lambda storage, _: measure(storage), appendonly="yes")
     always = await on_redis(reactor, lambda storage, _: measure(storage), appendonly="yes", appendfsync="always")
     sent = await on_redis(reactor, round_trips)
-    print("\nCalls a second, one after another and 64 at once; commands sent for each; Redis to SQLite, 64 at once")
-    print(f"{'':<26} {'SQLite':>15} {'Redis everysec':>15} {'Redis always':>15} {'sent':>4} {'ratio':>6}")
+    print(
+        "\nCalls a second, one after another and 64 at once; commands sent to Redis for each; PostgreSQL and Redis with"
+    )
+    print("everysec to SQLite, 64 at once")
+    titles = " ".join(f"{title:>15}" for title in ("SQLite", "PostgreSQL", "Redis everysec", "Redis always"))
+    print(f"{'':<26} {titles} {'sent':>4} {'ratios':>13}")
     for name, (one, many) in sqlite.items():
-        columns = " ".join(f"{a:>7.0f}{b:>8.0f}" for a, b in ((one, many), everysec[name], always[name]))
-        print(f"{name:<26} {columns} {sent[name]:>4} {everysec[name][1] / many:>6.2f}")
+        figures = ((one, many), postgresql[name], everysec[name], always[name])
+        columns = " ".join(f"{a:>7.0f}{b:>8.0f}" for a, b in figures)
+        ratios = f"{postgresql[name][1] / many:>6.2f} {everysec[name][1] / many:>6.2f}"
+        print(f"{name:<26} {columns} {sent[name]:>4} {ratios}")
 
 
 async def sizes(storage: Storage, server: RedisServer) -> None:

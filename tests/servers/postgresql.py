@@ -52,7 +52,7 @@ class PostgreSQL:
         self.process.wait_until(lambda: subprocess.run(ask).returncode == 0)
 
     def crash(self) -> None:
-        """End it as a fault of the machine would; nothing, if it has ended."""
+        """End it as a fault of the machine would; nothing, if it has ended already."""
         self.process.signal(signal.SIGQUIT)
         self.process.wait()
 
