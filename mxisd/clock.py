@@ -17,7 +17,8 @@ from twisted.internet.interfaces import IReactorTime
 # So many bytes that nobody can guess: os.urandom, or a seeded source in tests.
 Random: TypeAlias = Callable[[int], bytes]
 
-MINUTE = 60 * 1000
+SECOND = 1000
+MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 

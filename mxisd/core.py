@@ -60,12 +60,8 @@ class Ends(Protocol):
         """Put a file in place for others of its group."""
         ...
 
-    def listen(self, core: Core, site: IProtocolFactory) -> None:
-        """Have the site served at ``server.bind``."""
-        ...
-
-    def listen_inside(self, core: Core, site: IProtocolFactory) -> None:
-        """Have the site served at ``internal.bind``."""
+    def listen(self, core: Core, key: str, bind: Sequence[str], site: IProtocolFactory) -> None:
+        """Have a site served at the endpoints that the configuration has at a key, ``server.bind`` say."""
         ...
 
 
@@ -159,13 +155,7 @@ class LiveEnds:
     def write(self, path: Path, content: bytes) -> None:
         files.share(path, content)
 
-    def listen(self, core: Core, site: IProtocolFactory) -> None:
-        self._listen(core, "server.bind", core.config.server.bind, site)
-
-    def listen_inside(self, core: Core, site: IProtocolFactory) -> None:
-        self._listen(core, "internal.bind", core.config.internal.bind, site)
-
-    def _listen(self, core: Core, key: str, bind: Sequence[str], site: IProtocolFactory) -> None:
+    def listen(self, core: Core, key: str, bind: Sequence[str], site: IProtocolFactory) -> None:
         check_free(key, bind, core.reactor)
         for description in bind:
             core.run(Listener(key, description, site, core.reactor))
@@ -174,13 +164,13 @@ class LiveEnds:
 class WorkerEnds(LiveEnds):
     """The ends of a worker, which serves on sockets that its supervisor has opened."""
 
-    def __init__(self, sockets: str) -> None:
-        """``sockets`` are file descriptors, with commas in between."""
+    def __init__(self, sockets: Mapping[str, Sequence[int]]) -> None:
+        """``sockets`` are file descriptors, by the key that they are for."""
         self._sockets = sockets
 
-    def listen(self, core: Core, site: IProtocolFactory) -> None:
-        for service in inherited(self._sockets, site, core.reactor):
-            core.run(service)
+    def listen(self, core: Core, key: str, bind: Sequence[str], site: IProtocolFactory) -> None:
+        for descriptor in self._sockets.get(key, ()):
+            core.run(inherited(descriptor, site, core.reactor))
 
 
 class DryEnds:
@@ -199,8 +189,5 @@ class DryEnds:
     def write(self, path: Path, content: bytes) -> None:
         files.check_shareable(path)
 
-    def listen(self, core: Core, site: IProtocolFactory) -> None:
-        check_free("server.bind", core.config.server.bind, core.reactor)
-
-    def listen_inside(self, core: Core, site: IProtocolFactory) -> None:
-        check_free("internal.bind", core.config.internal.bind, core.reactor)
+    def listen(self, core: Core, key: str, bind: Sequence[str], site: IProtocolFactory) -> None:
+        check_free(key, bind, core.reactor)

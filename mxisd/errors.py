@@ -1,4 +1,4 @@
-"""The one kind of error that stops a start."""
+"""The errors that all packages have in common."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ class StartError(Exception):
 
     The message is for the administrator: it names what is wrong, and is shown without a traceback.
     """
+
+
+class Away(Exception):
+    """Something outside is not there at the moment; the message says what.  It is told in a line, and tried again."""
 
 
 @contextmanager

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import gettext
 import re
-from collections.abc import Mapping
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from babel import Locale
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 LOCALE = Path(__file__).parent / "locale"
 
@@ -35,6 +34,9 @@ _WIDTH = 72
 @cache
 def catalogue(language: str) -> gettext.NullTranslations:
     """The sentences of a language, by the English ones; what is missing there is in English."""
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
     path = LOCALE / language / "LC_MESSAGES" / "mxisd.po"
     if not path.exists():
         return gettext.NullTranslations()
@@ -45,37 +47,33 @@ def catalogue(language: str) -> gettext.NullTranslations:
     return gettext.GNUTranslations(compiled)
 
 
-def in_each_language(template: Path, **known: object) -> dict[str, str]:
-    """A built-in template, by language; see :func:`rendered`."""
-    return {language: rendered(template, language, known) for language in LANGUAGES}
-
-
-def rendered(template: Path, language: str, known: Mapping[str, object]) -> str:
+def rendered(template: Path, language: str, **known: object) -> str:
     """
     A built-in template in a language.
 
-    ``known`` are values that it uses.  It may extend and import templates beside it; beyond its name it knows
+    ``known`` are values that it uses.  It may extend and import templates beside it; beyond their names it knows
     ``language`` and ``direction``, for the attributes ``lang`` and ``dir``.
     """
-    environment = _environment(template.parent, language)
-    return environment.get_template(template.name).render(known)
+    from babel import Locale
+
+    say, direction = catalogue(language).gettext, Locale.parse(language).text_direction
+    found = _environment(template.parent).get_template(template.name)
+    text: str = found.render(known, _=say, language=language, direction=direction)
+    return text
 
 
 @cache
-def _environment(folder: Path, language: str) -> Environment:
+def _environment(folder: Path) -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
     environment = Environment(
         loader=FileSystemLoader(folder),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
-        extensions=["jinja2.ext.i18n"],
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    sentences = catalogue(language)
-    # Not the new style, which takes a % for the beginning of a value.
-    environment.install_gettext_callables(sentences.gettext, sentences.ngettext, newstyle=False)  # type: ignore[attr-defined]
-    environment.globals |= {"language": language, "direction": Locale.parse(language).text_direction}
     environment.filters |= {"wrapped": _wrapped, "isolated": _isolated}
     return environment
 

@@ -218,19 +218,13 @@ def _explained(description: str, error: object) -> str:
 # In a worker.
 
 
-def inherited(descriptors: str, factory: IProtocolFactory, reactor: IReactor) -> Iterator[IService]:
-    """
-    What serves on sockets that a supervisor hands over: file descriptors, with commas in between.
-
-    Raises :class:`~mxisd.errors.StartError`.
-    """
-    for text in descriptors.split(","):
-        try:
-            endpoint = AdoptedStreamServerEndpoint(reactor, int(text), _family(int(text)))
-        except (ValueError, OSError) as error:
-            raise StartError(f"--sockets: expected file descriptors of sockets, found {text}: {error}") from None
-        yield Adopted(endpoint, factory)
-    yield Lifeline(reactor)
+def inherited(descriptor: int, factory: IProtocolFactory, reactor: IReactor) -> IService:
+    """What serves on a socket that a supervisor hands over.  Raises :class:`~mxisd.errors.StartError`."""
+    try:
+        endpoint = AdoptedStreamServerEndpoint(reactor, descriptor, _family(descriptor))
+    except OSError as error:
+        raise StartError(f"--sockets: expected file descriptors of sockets, found {descriptor}: {error}") from None
+    return Adopted(endpoint, factory)
 
 
 class Adopted(Service):

@@ -72,8 +72,8 @@ class Origin(NamedTuple):
     """The network that it came from."""
 
 
-origin: ContextVar[Origin | None] = ContextVar("origin", default=None)
-"""Set for the time of a request; each event that is logged meanwhile has it as ``request`` and ``client``."""
+origin: ContextVar[Callable[[], Origin] | None] = ContextVar("origin", default=None)
+"""Set for the time of a request: each event that is logged meanwhile has what it tells as ``request``, ``client``."""
 
 
 class Logger(TwistedLogger):
@@ -83,7 +83,7 @@ class Logger(TwistedLogger):
         if level >= levels.logLevelForNamespace(self.namespace):
             came_from = origin.get()
             if came_from is not None:
-                fields |= came_from._asdict()
+                fields |= came_from()._asdict()
             super().emit(level, format, **fields)
 
 

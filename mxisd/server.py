@@ -8,7 +8,9 @@ from .accounts.build import build as build_accounts
 from .appservice.build import build as build_appservice
 from .clock import now
 from .config import Config
+from .config.server import METRICS
 from .core import Core, DryEnds
+from .errors import StartError
 from .invites.build import build as build_invites
 from .limits.build import build as build_limits
 from .lookup.build import build as build_lookups
@@ -21,7 +23,7 @@ from .reactor import IReactor
 from .services import HOURLY, PeriodicService
 from .stores.build import build as build_stores
 from .threepids.build import build as build_threepids
-from .web.build import Served, build_inside
+from .web.build import Served, build_inside, build_operation
 from .web.build import build as build_site
 
 
@@ -32,8 +34,21 @@ def build(core: Core) -> HttpServer:
     Raises :class:`~mxisd.errors.StartError` for whatever the administrator has to mend.
     """
     parts = build_parts(core, build_notifier(core))
-    core.ends.listen_inside(core, build_inside(core, parts))
+    core.ends.listen(core, "internal.bind", core.config.internal.bind, build_inside(core, parts))
+    if core.config.metrics.enabled:
+        _listen_for_metrics(core)
     return build_site(core, parts)
+
+
+def _listen_for_metrics(core: Core) -> None:
+    site, bind = build_operation(core), core.config.metrics.bind
+    try:
+        core.ends.listen(core, "metrics.bind", bind or METRICS, site)
+    except StartError as error:
+        if bind:
+            raise
+        # Nobody asked for it there.
+        core.warnings.append(f"{error}: health and metrics are not served; metrics.bind can name another place")
 
 
 def build_parts(core: Core, notifier: MessageSender[Message]) -> Served:
@@ -63,5 +78,5 @@ def check(config: Config, reactor: IReactor) -> Sequence[str]:
     Raises :class:`~mxisd.errors.StartError` exactly if the start would.
     """
     core = Core(config, reactor, DryEnds())
-    core.ends.listen(core, build(core))
+    core.ends.listen(core, "server.bind", config.server.bind, build(core))
     return core.warnings

@@ -16,6 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
+from .errors import Away
 from .log import Logger
 
 log = Logger()
@@ -109,6 +110,8 @@ class PeriodicService(Service):
             await self._call()
         except CancelledError:
             pass
+        except Away as error:
+            log.warn("{name} waits: {error}", name=self.name, error=error)
         except Exception:
             log.failure(
                 "{name} failed, and will be tried again in {seconds:g} s", name=self.name, seconds=self._seconds

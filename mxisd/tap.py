@@ -15,6 +15,7 @@ from .config import Config, load
 from .config.dump import dump
 from .core import Core, LiveEnds, WorkerEnds
 from .errors import StartError
+from .listening import Lifeline
 from .log import Logger, set_levels, writer
 from .process import Reload, among_others
 from .reactor import IReactor, installed_reactor
@@ -37,9 +38,11 @@ def makeService(options: Options) -> IService:  # the name that twistd looks for
             say(dump(config))
         if options["workers"]:
             return _supervisor(config, path, options["workers"], reactor)
-        ends = WorkerEnds(options["sockets"]) if options["sockets"] else LiveEnds()
+        ends = WorkerEnds(options.sockets) if options.sockets else LiveEnds()
         core = Core(config, reactor, ends)
-        ends.listen(core, server.build(core))
+        ends.listen(core, "server.bind", config.server.bind, server.build(core))
+        if options.sockets:
+            core.run(Lifeline(reactor))
     except StartError as error:
         raise SystemExit(f"mxisd cannot start:\n{error}") from None
     for warning in core.warnings:
@@ -61,11 +64,9 @@ def _set_levels(config: Config) -> None:
 def _supervisor(config: Config, path: Path, processes: int, reactor: IReactor) -> IService:
     """What serves with several processes, each of which reads the configuration by itself."""
     workers.check(config)
-    server.check(config, reactor)
+    for warning in server.check(config, reactor):
+        log.warn("{caution}", caution=warning)
     services = Services()
-    supervisor = workers.Supervisor(
-        config.server.bind, workers.command(path, len(config.server.bind)), processes, reactor
-    )
-    services.add(supervisor)
+    supervisor = services.add(workers.Supervisor(workers.endpoints(config, reactor), path, processes, reactor))
     among_others(services, supervisor.hang_up, reactor)
     return services

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
@@ -17,8 +20,11 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Factory, ProcessProtocol
 from twisted.python.failure import Failure
 
+from . import metrics
 from .config import Config, ConfigError
-from .listening import open_port
+from .config.server import METRICS
+from .errors import StartError
+from .listening import check_free, open_port
 from .log import Logger
 from .reactor import IReactor
 from .services import Service
@@ -47,40 +53,58 @@ def _mistakes(config: Config) -> Iterator[str]:
         yield "storage.backend: --workers needs postgresql or redis, which processes can share; sqlite serves one"
     if config.internal.bind:
         yield "internal.bind: --workers does not serve it; a process of its own beside them does"
-    for description in config.server.bind:
+    for description in (*config.server.bind, *config.metrics.bind):
         # Workers do not see TLS settings, and the first worker to exit would delete the shared Unix socket.
         if not description.startswith("tcp:"):
-            yield f"server.bind: --workers needs endpoints that begin with tcp:, found {description}"
+            key = "server.bind" if description in config.server.bind else "metrics.bind"
+            yield f"{key}: --workers needs endpoints that begin with tcp:, found {description}"
 
 
-def command(config: Path, sockets: int) -> list[str]:
+def endpoints(config: Config, reactor: IReactor) -> dict[str, Sequence[str]]:
+    """What workers share, by key: those of metrics only if they are free, or were asked for."""
+    found: dict[str, Sequence[str]] = {"server.bind": config.server.bind}
+    if config.metrics.enabled:
+        with suppress(StartError):
+            check_free("metrics.bind", () if config.metrics.bind else METRICS, reactor)
+            found["metrics.bind"] = config.metrics.bind or METRICS
+    return found
+
+
+def command(config: Path, endpoints: Mapping[str, Sequence[str]]) -> list[str]:
     """What starts a worker with the interpreter and the libraries of this process."""
     run = "from twisted.scripts.twistd import run; run()"
-    numbers = ",".join(str(FIRST + index) for index in range(sockets))
-    return [sys.executable, "-c", run, "-n", "--pidfile=", "mxisd", "--config", str(config), "--sockets", numbers]
+    numbers = count(FIRST)
+    sockets = " ".join(f"{key}={','.join(str(next(numbers)) for _ in bind)}" for key, bind in endpoints.items())
+    return [sys.executable, "-c", run, "-n", "--pidfile=", "mxisd", "--config", str(config), "--sockets", sockets]
 
 
 class Supervisor(Service):
     """
     Listens, has ``number`` workers accept the connections, and replaces those that die.
 
-    A worker is ``command``, with the sockets as its file descriptors from :data:`FIRST` on.  What it prints goes to
-    our log, and it ends in order when its standard input does: so none outlives us, however we end.
+    A worker has the sockets as its file descriptors from :data:`FIRST` on.  What it prints goes to our log, and it ends
+    in order when its standard input does: so none outlives us, however we end.
     """
 
     name = "workers"
 
-    def __init__(self, bind: Sequence[str], command: Sequence[str], number: int, reactor: IReactor) -> None:
-        self._bind = bind
+    def __init__(self, endpoints: Mapping[str, Sequence[str]], config: Path, number: int, reactor: IReactor) -> None:
+        """``endpoints`` are by the key that has them, ``config`` is the configuration file."""
+        self._endpoints = endpoints
         self._reactor = reactor
         self._ports: list[IListeningPort] = []
-        self._workers = [Worker(index + 1, command, self._descriptors, reactor) for index in range(number)]
+        self._numbers = TemporaryDirectory(prefix="mxisd-metrics-")
+        program = command(config, endpoints)
+        self._workers = [
+            Worker(index + 1, program, self._descriptors, self._numbers.name, reactor) for index in range(number)
+        ]
 
     def privilegedStartService(self) -> None:
         """Listen, before privileges are dropped.  Raises :class:`~mxisd.listening.CannotListen`."""
         super().privilegedStartService()
-        for description in self._bind:
-            self._hold(open_port("server.bind", description, Factory(), self._reactor))
+        for key, bind in self._endpoints.items():
+            for description in bind:
+                self._hold(open_port(key, description, Factory(), self._reactor))
 
     def startService(self) -> None:
         super().startService()
@@ -90,8 +114,9 @@ class Supervisor(Service):
     def stopService(self) -> Deferred[Any]:
         super().stopService()
         # Nobody shall connect who is not served any more: sockets are closed when the workers have closed theirs too.
-        closing = [maybeDeferred(port.stopListening) for port in self._ports]
-        return DeferredList([*closing, *(worker.stop() for worker in self._workers)])
+        closing: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in self._ports]
+        ended: Deferred[Any] = DeferredList([*closing, *(worker.stop() for worker in self._workers)])
+        return ended.addCallback(lambda _: self._numbers.cleanup())
 
     def hang_up(self) -> None:
         """Have all workers read the configuration again."""
@@ -111,13 +136,21 @@ class Worker(ProcessProtocol):
     """One process after another."""
 
     def __init__(
-        self, number: int, command: Sequence[str], sockets: Callable[[], list[int]], reactor: IReactor
+        self,
+        number: int,
+        command: Sequence[str],
+        sockets: Callable[[], list[int]],
+        numbers: str,
+        reactor: IReactor,
     ) -> None:
+        """``numbers`` is the folder in which all workers count."""
+        self._numbers = numbers
         self._number = number
         self._command = command
         self._sockets = sockets
         self._reactor = reactor
         self._process: IProcessTransport | None = None
+        self._pid = 0
         self._started = 0.0
         self._pause = FIRST_PAUSE
         self._again: IDelayedCall | None = None
@@ -129,9 +162,14 @@ class Worker(ProcessProtocol):
         descriptors: dict[int, str | int] = {0: "w", 1: "r", 2: "r"}
         descriptors |= dict(enumerate(self._sockets(), FIRST))
         self._process = self._reactor.spawnProcess(
-            self, self._command[0], self._command, env=os.environ, childFDs=descriptors
+            self,
+            self._command[0],
+            self._command,
+            env={**os.environ, metrics.FOLDER: self._numbers},
+            childFDs=descriptors,
         )
-        log.info("worker {number} is process {pid}", number=self._number, pid=self._process.pid)
+        self._pid = self._process.pid or 0
+        log.info("worker {number} is process {pid}", number=self._number, pid=self._pid)
 
     def hang_up(self) -> None:
         """Pass SIGHUP on."""
@@ -158,6 +196,7 @@ class Worker(ProcessProtocol):
             log.info("worker {number}: {line}", number=self._number, line=line.decode(errors="replace"))
 
     def processEnded(self, reason: Failure) -> None:
+        metrics.forget_process(self._pid, self._numbers)
         self._process = None
         if self._ended is not None:
             self._ended.callback(None)

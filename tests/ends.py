@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,9 +31,7 @@ class MemoryEnds:
 
     def write(self, path: Path, content: bytes) -> None: ...
 
-    def listen(self, core: Core, site: IProtocolFactory) -> None: ...
-
-    def listen_inside(self, core: Core, site: IProtocolFactory) -> None: ...
+    def listen(self, core: Core, key: str, bind: Sequence[str], site: IProtocolFactory) -> None: ...
 
 
 class MemoryCore(Core):

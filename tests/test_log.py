@@ -98,7 +98,7 @@ class FormatTests(SynchronousTestCase):
 
     def test_what_is_done_for_a_request_has_its_id(self) -> None:
         def ask(log: Logger) -> None:
-            origin.set(Origin("4f1a", "192.0.2.0/24"))
+            origin.set(lambda: Origin("4f1a", "192.0.2.0/24"))
             log.info("bound")
 
         self.assertIn(

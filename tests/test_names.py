@@ -19,6 +19,7 @@ PACKAGE = ROOT / "mxisd"
 MODULES = {
     "email-validator": "email_validator",
     "google-re2": "re2",
+    "prometheus-client": "prometheus_client",
     "python-ldap": "ldap",
     "pymysql": "pymysql",
     "pyopenssl": "OpenSSL",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 from twisted.internet.error import ConnectionDone, ProcessTerminated
@@ -57,7 +58,7 @@ class Reactor(MemoryReactorClock):
 class SupervisorTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = Reactor()
-        self.supervisor = Supervisor([], ["mxisd"], 2, cast("IReactor", self.reactor))
+        self.supervisor = Supervisor({}, Path("mxisd.yaml"), 2, cast("IReactor", self.reactor))
         self.supervisor.startService()
 
     def test_all_are_started(self) -> None:

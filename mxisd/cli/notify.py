@@ -68,7 +68,7 @@ async def run_template(invocation: Invocation) -> ExitCode:
     """Write a template to a file."""
     options, to = invocation.options, invocation.options.to
     medium = EMAIL if to.suffix == ".eml" else MSISDN
-    text = built_in_template(invocation.config(), options.template, medium)[options.language]
+    text = built_in_template(invocation.config(), options.template, medium, options.language)
     to.write_text(text, encoding="utf-8")
     invocation.output.line(f"written to {to}", file=str(to))
     return ExitCode.YES

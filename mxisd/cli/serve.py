@@ -23,7 +23,7 @@ class Options(UsageOptions):
     optParameters = [  # noqa: RUF012  # as Twisted has it
         ["config", "c", None, "The configuration file (mxisd.yaml)."],
         ["workers", "w", 0, "Serve with so many processes on this machine; needs storage.backend: redis.", int],
-        ["sockets", None, None, "For a worker: the file descriptors of the sockets that it inherits."],
+        ["sockets", None, "", "For a worker: the file descriptors of the sockets that it inherits, by their keys."],
     ]
     optFlags = [  # noqa: RUF012  # as Twisted has it
         ["check", None, "Check the configuration and exit: 0 if the server would start, else 1."],
@@ -49,6 +49,12 @@ class Options(UsageOptions):
             twistd["logger"] = "mxisd.log.writer.begin"
         if self["check"]:
             sys.exit(0 if check(self.path, self["workers"], say) else 1)
+
+    @property
+    def sockets(self) -> dict[str, list[int]]:
+        """File descriptors by the key that they are for, from ``server.bind=3,4 metrics.bind=5``."""
+        pairs = (each.split("=") for each in self["sockets"].split())
+        return {key: [int(number) for number in numbers.split(",")] for key, numbers in pairs}
 
     @property
     def path(self) -> Path:

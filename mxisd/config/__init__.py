@@ -28,7 +28,7 @@ from .matrix import Account, Matrix, Policies
 from .moved import differences, is_moved, open_to_strangers
 from .place import level, standing_in, text_of
 from .rate_limit import RateLimit
-from .server import Dns, Internal, Logging, Outbound, Server, log_level
+from .server import Dns, Internal, Logging, Metrics, Outbound, Server, log_level
 from .session import Session, View
 from .sql import Sql, SynapseSql, Wordpress
 from .storage import Key, Storage
@@ -71,6 +71,7 @@ class Sections(Section):
     directory: Directory = Directory()
     profile: Profile = Profile()
     logging: Logging = Logging()
+    metrics: Metrics = Metrics()
     internal: Internal = Internal()
     stores: Stores = Stores()
     memory: Memory = Memory()

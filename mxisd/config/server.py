@@ -1,4 +1,4 @@
-"""``server``, ``outbound``, ``dns``, ``logging``, ``internal``: mxisd in the network, and what it logs."""
+"""``server``, ``outbound``, ``dns``, ``logging``, ``metrics``, ``internal``: mxisd in the network, and what it logs."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from .engine.values import ExistingFile, Positive, ServerName, Text, duration, w
 
 # On IPv6, and thereby on IPv4 too; mxisd.listening falls back on machines that have no such thing.
 EVERYWHERE = quoteStringArgument("::")
+METRICS = ("tcp:8091:interface=127.0.0.1",)
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
@@ -155,6 +156,13 @@ class Logging(Section):
 
 # Who can reach these is on this machine, and a folder's rights say who.
 _ON_THIS_MACHINE = re.compile(r"unix:|.*:interface=(127\.[0-9.]+|\\:\\:1|localhost)(:|$)")
+
+
+class Metrics(Section):
+    """``metrics``: where programs ask for health and numbers; :data:`METRICS` if ``bind`` is not set."""
+
+    enabled: bool = True
+    bind: tuple[Endpoint, ...] = ()
 
 
 class Internal(Section):

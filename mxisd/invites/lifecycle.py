@@ -10,6 +10,7 @@ from ..clock import now
 from ..log import Logger
 from ..matrix.ids import server_of
 from ..matrix.threepid import ThreePid
+from ..metrics import INVITES_ENDED
 from ..outbox.courier import Outbox
 from ..storage.contract import InviteStorage
 from ..storage.records import End, Invite
@@ -69,6 +70,7 @@ class InviteLifecycle:
 
 
 def _tell(invite: Invite) -> None:
+    INVITES_ENDED.labels(invite.ended).inc()
     log.info("an invite to {room_id} has {end}", room_id=invite.room_id, end=_DONE[invite.ended])
 
 

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from ..clock import DAY, HOUR, milliseconds, now
 from ..lookup.source import Source, ask
 from ..matrix.threepid import ThreePid
+from ..metrics import RESOLUTION_SECONDS
 from ..services import almost
 from ..storage.contract import BindingStorage, InviteStorage
 from ..storage.records import Invite
@@ -74,15 +75,18 @@ class Resolution:
         next_due = start + self._until_next
         local = _Panel([source for source in self._sources if source.local])
         remote = _Panel([source for source in self._sources if not source.local])
-        waiting: list[Invite] = []
-        while batch := await self._invites.claim_due(start, next_due, BATCH):
-            unasked: list[Invite] = []
-            for invite in await self._look_up(batch, local):
-                (waiting if remote and invite.remote_due <= start else unasked).append(invite)
-            await self._end_overdue(unasked)
-        # Only now, since they may take their time.
-        await spread((self._ask(each, remote, start) for each in _in_turns(waiting)), ASKING, ASKED_FOR, self._clock)
-        await self._end_overdue(waiting)
+        with RESOLUTION_SECONDS.time():
+            waiting: list[Invite] = []
+            while batch := await self._invites.claim_due(start, next_due, BATCH):
+                unasked: list[Invite] = []
+                for invite in await self._look_up(batch, local):
+                    (waiting if remote and invite.remote_due <= start else unasked).append(invite)
+                await self._end_overdue(unasked)
+            # Only now, since they may take their time.
+            await spread(
+                (self._ask(each, remote, start) for each in _in_turns(waiting)), ASKING, ASKED_FOR, self._clock
+            )
+            await self._end_overdue(waiting)
 
     async def _look_up(self, batch: Sequence[Invite], local: _Panel) -> list[Invite]:
         """Resolve what is known here, and return the rest."""

@@ -15,6 +15,7 @@ from ..config.rate_limit import Limit
 from ..log import Logger
 from ..matrix.error import MatrixError
 from ..matrix.threepid import EMAIL, ThreePid, country
+from ..metrics import RATE_LIMITED
 from ..net.networks import Network, is_within
 from ..storage.buckets import BucketStorage, Charge
 from .ahead import Ahead
@@ -136,6 +137,7 @@ class RateLimits:
             self._refuse(name, charge.bucket, who, wait, current)
 
     def _refuse(self, name: str, bucket: str, who: str, wait: int, current: int) -> NoReturn:
+        RATE_LIMITED.labels(name).inc()
         # Once a minute: a flood must not go on in the log.
         if self._told.get(bucket, 0) + MINUTE <= current:
             self._told[bucket] = current

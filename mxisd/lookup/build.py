@@ -111,15 +111,16 @@ def build_sources(core: Core, stores: Iterable[Source]) -> Sources:
     recursive = config.lookup.recursive
     answers = Answers(clock, recursive.cache.found, recursive.cache.missed)
 
-    def remote(source: Source, level: LogLevel = LogLevel.warn) -> Source:
-        return Cached(SingleFlight(CircuitBreaker(source, clock, recursive.timeout, level)), answers)
+    def remote(source: Source, level: LogLevel = LogLevel.warn, counted_as: str | None = None) -> Source:
+        breaker = CircuitBreaker(source, clock, recursive.timeout, level, counted_as)
+        return Cached(SingleFlight(breaker), answers)
 
     own = [SingleFlight(CircuitBreaker(store, clock, config.lookup.timeout)) for store in stores]
     v1 = V1(core.admin_http, clock)
     others = [remote(server) for server in _forward_servers(config, core.admin_http, v1, clock)]
     if recursive.federation.enabled:
         # Which domains there are is up to strangers: that one fails is no concern of the administrator's.
-        others.insert(0, _federation(core, partial(remote, level=LogLevel.info)))
+        others.insert(0, _federation(core, partial(remote, level=LogLevel.info, counted_as="federation")))
     bridges = []
     if recursive.bridge.enabled:
         bridge = Bridge(v1, recursive.bridge.server, recursive.bridge.mappings)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import LogLevel
 
 from ..log import Logger
 from ..matrix.ids import InvalidIdentifier, server_of
 from ..matrix.threepid import ThreePid
+from ..metrics import CIRCUIT_OPEN, LOOKUPS
 from ..net.errors import NotJson, RequestRefused, TooLarge
 from ..waiting import within
 from .source import Source, Unavailable, Unusable
@@ -25,16 +25,6 @@ OPEN_FOR = 30.0
 _ARRIVED = (Unusable, NotJson, TooLarge, RequestRefused)
 
 
-class Counts(Struct):
-    """What became of lookups."""
-
-    asked: int = 0
-    failed: int = 0
-    """Of those asked."""
-    skipped: int = 0
-    """Because the circuit was open."""
-
-
 class CircuitBreaker:
     """
     Asks a source with a timeout, and not while its circuit is open.
@@ -43,12 +33,23 @@ class CircuitBreaker:
     """
 
     def __init__(
-        self, source: Source, clock: IReactorTime, timeout: timedelta, level: LogLevel = LogLevel.warn
+        self,
+        source: Source,
+        clock: IReactorTime,
+        timeout: timedelta,
+        level: LogLevel = LogLevel.warn,
+        counted_as: str | None = None,
     ) -> None:
-        """``level`` is the log level of messages about the source, such as when its circuit opens and closes."""
+        """
+        ``level`` is the log level of messages about the source, such as when its circuit opens and closes.
+
+        ``counted_as`` is what it is called in the metrics, with others together: there are as many domains as anybody
+        makes up.
+        """
         self.name = source.name
         self.local = source.local
-        self.counts = Counts()
+        self._label = counted_as or source.name
+        self._is_open = None if counted_as else CIRCUIT_OPEN.labels(source.name)
         self._source = source
         self._clock = clock
         self._seconds = timeout.total_seconds()
@@ -60,13 +61,12 @@ class CircuitBreaker:
         """Raises :class:`Unavailable`."""
         now = self._clock.seconds()
         if now < self._open_until:
-            self.counts.skipped += 1
+            LOOKUPS.labels(self._label, "skipped").inc(len(threepids))
             again = datetime.fromtimestamp(self._open_until, UTC).astimezone()
             raise Unavailable(f"{self.name}: circuit open: not asked until {again:%H:%M:%S}")
         if self._failures >= FAILURES:
             # One lookup finds out whether it works again.
             self._open_until = now + self._seconds + OPEN_FOR
-        self.counts.asked += 1
         try:
             late = TimeoutError(f"no answer within {self._seconds:g} seconds")
             answer = await within(self._seconds, self._clock, self._source.lookup(threepids), late)
@@ -77,14 +77,18 @@ class CircuitBreaker:
             self._failed(error)
             raise Unavailable(f"{self.name} could not be asked") from error
         self._worked()
-        return {threepid: answer[threepid] for threepid in threepids if self._is_user_id(answer.get(threepid))}
+        found = {threepid: answer[threepid] for threepid in threepids if self._is_user_id(answer.get(threepid))}
+        LOOKUPS.labels(self._label, "found").inc(len(found))
+        LOOKUPS.labels(self._label, "missed").inc(len(threepids) - len(found))
+        return found
 
     def _failed(self, error: Exception) -> None:
-        self.counts.failed += 1
+        LOOKUPS.labels(self._label, "failed").inc()
         self._failures += 1
         log.debug("{source} failed: {error!r}", source=self.name, error=error)
         if self._failures >= FAILURES:
             self._open_until = self._clock.seconds() + OPEN_FOR
+            self._note(is_open=True)
         if self._failures == FAILURES:
             log.emit(
                 self._level,
@@ -98,7 +102,7 @@ class CircuitBreaker:
             )
 
     def _answered_badly(self, error: Exception) -> None:
-        self.counts.failed += 1
+        LOOKUPS.labels(self._label, "failed").inc()
         log.emit(self._level, "an answer of {source} cannot be used: {error}", source=self.name, error=error)
         self._worked()
 
@@ -107,6 +111,11 @@ class CircuitBreaker:
             log.emit(self._level, "{source} answers again", source=self.name)
         self._failures = 0
         self._open_until = 0.0
+        self._note(is_open=False)
+
+    def _note(self, *, is_open: bool) -> None:
+        if self._is_open is not None:
+            self._is_open.set(is_open)
 
     def _is_user_id(self, user_id: str | None) -> bool:
         if user_id is None:

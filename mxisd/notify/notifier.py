@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from ..metrics import MESSAGES
 from .messages import Kind, Message, MessageContext, values
 from .template import Template, Translations
 
@@ -112,4 +113,10 @@ class Notifier:
         if medium not in self._channels:
             # Not permanent: what waits is sent when a connector has been configured.
             raise SendFailed(permanent=False, reason=f"no connector is configured for the medium {medium}")
-        await self._channels[medium].send(message, handing_over)
+        try:
+            await self._channels[medium].send(message, handing_over)
+        except SendFailed as error:
+            outcome = "unknown" if error.handed_over else "refused" if error.permanent else "failed"
+            MESSAGES.labels(medium, outcome).inc()
+            raise
+        MESSAGES.labels(medium, "sent").inc()

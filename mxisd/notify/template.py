@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
@@ -111,22 +111,6 @@ class Translations(Generic[T]):
         found = cls(default, others)
         return cls(found.best(language), others) if language else found
 
-    @classmethod
-    def built_in(
-        cls, path: Path, language: str | None, load: Callable[[Path, str, str], T], **known: object
-    ) -> Translations[T]:
-        """
-        A template of ours, rendered in a language when somebody first reads that.
-
-        Those who ask for none of ours get it in ``language``.
-        """
-
-        def make(tag: str) -> T:
-            return load(path, rendered(path, tag, known), tag)
-
-        found = {tag: cache(partial(make, tag)) for tag in LANGUAGES}
-        return cls(cls(found[ENGLISH](), found).best(language or ENGLISH), found)
-
     def best(self, accept_language: str) -> T:
         """The one that an ``Accept-Language`` header (RFC 9110, 12.5.4) prefers."""
         for language in preferred(accept_language):
@@ -140,6 +124,24 @@ class Translations(Generic[T]):
 
 def _given(value: T) -> Callable[[], T]:
     return lambda: value
+
+
+class BuiltIn(Translations[T]):
+    """A template of ours, which is put into a language when somebody first asks for it."""
+
+    def __init__(self, path: Path, language: str | None, load: Callable[[Path, str, str], T], **known: object) -> None:
+        """Those who ask for no language that we have get ``language``; for ``known`` see :func:`rendered`."""
+        self._in = cache(lambda tag: load(path, rendered(path, tag, **known), tag))
+        self._fallback = _ours(language or ENGLISH) or ENGLISH
+
+    def best(self, accept_language: str) -> T:
+        return self._in(next(filter(None, map(_ours, preferred(accept_language))), self._fallback))
+
+
+def _ours(tag: str) -> str | None:
+    """The one of our languages that a tag is of, if any: ``pt-BR`` is Portuguese."""
+    language = tag.partition("-")[0].lower()
+    return language if language in LANGUAGES else None
 
 
 def preferred(accept_language: str) -> list[str]:

@@ -11,13 +11,14 @@ from typing import TypeVar
 from ..config import Config
 from ..config.threepid import Email, Msisdn, SendGridMessage, Templates
 from ..errors import about
-from ..languages import ENGLISH, in_each_language
+from ..languages import ENGLISH, rendered
 from ..matrix.threepid import EMAIL, MSISDN, ThreePid
 from .mail import MailTemplate
 from .messages import Kind, MessageContext
 from .notifier import Wording
 from .samples import names
 from .template import (
+    BuiltIn,
     LinkByOldName,
     Template,
     TextTemplate,
@@ -111,12 +112,12 @@ def _translations(
     with about(key):
         if own is not None:
             return Translations.load(own, language, wording)
-        return Translations.built_in(_built_in(kind, medium), language, wording, **_promises(config, kind, medium))
+        return BuiltIn(_built_in(kind, medium), language, wording, **_promises(config, kind, medium))
 
 
-def built_in_template(config: Config, kind: Kind, medium: str) -> dict[str, str]:
-    """The text of a built-in template, by language: something to begin one's own with."""
-    return in_each_language(_built_in(kind, medium), **_promises(config, kind, medium))
+def built_in_template(config: Config, kind: Kind, medium: str, language: str) -> str:
+    """The text of a built-in template: something to begin one's own with."""
+    return rendered(_built_in(kind, medium), language, **_promises(config, kind, medium))
 
 
 def _built_in(kind: Kind, medium: str) -> Path:

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..clock import HOUR, Random, milliseconds, now
 from ..log import Logger
+from ..metrics import DELIVERIES
 from ..services import Service
 from ..storage.contract import OutboxStorage, StorageUnavailable
 from ..storage.records import Delivery, Failure, Invite, State
@@ -200,6 +201,7 @@ class OutboxWorker(Service):
             held = await self._outbox.retry(delivery, self._next(delivery, outcome, current), outcome.answer, count)
         else:
             held = await self._outbox.close(delivery, state, outcome.answer, current)
+        DELIVERIES.labels(delivery.kind, state or outcome.what).inc()
         log.info(
             "{kind} delivery {id} to {destination}, attempt {attempts}: {what} ({state})",
             kind=delivery.kind,

@@ -11,15 +11,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from ..errors import Away
 from ..matrix.threepid import ThreePid
 from .archive import Archive
 from .buckets import BucketStorage
 from .hashed import HashStorage
 from .once import CooldownStorage, TransactionStorage
-from .records import Account, Binding, Claimed, Delivery, End, Failure, Invite, Kind, Session, State, Taker
+from .records import (
+    Account,
+    Binding,
+    Claimed,
+    Delivery,
+    End,
+    Failure,
+    Invite,
+    InviteCounts,
+    Kind,
+    Session,
+    State,
+    Taker,
+    Waiting,
+)
 
 
-class StorageUnavailable(Exception):
+class StorageUnavailable(Away):
     """The engine cannot be reached, or cannot write now.  Try again later."""
 
 
@@ -127,6 +142,10 @@ class InviteStorage(Protocol):
         """A page of the pending invites, the oldest first, or of the ended ones, the newest first."""
         ...
 
+    async def count(self) -> InviteCounts:
+        """How many there are."""
+        ...
+
     async def purge(self, ended_before: int) -> int:
         """Delete invites that ended before a time and have nothing queued, with their deliveries; return how many."""
         ...
@@ -201,6 +220,10 @@ class OutboxStorage(Protocol):
 
     async def of_invite(self, token: str) -> list[Delivery]:
         """All deliveries about an invite, the oldest first."""
+        ...
+
+    async def waiting(self) -> list[Waiting]:
+        """What is queued, those that are claimed included, by kind; nothing of kinds of which nothing is."""
         ...
 
 

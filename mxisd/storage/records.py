@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct, field
 
@@ -169,6 +169,21 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """How many attempts were answered with HTTP 500, an error that may be permanent."""
     answer: str | None = None
     """The last answer or error, for the administrator."""
+
+
+class InviteCounts(NamedTuple):
+    """How many invites there are."""
+
+    pending: int
+    ended: int
+
+
+class Waiting(NamedTuple):
+    """How many deliveries of a kind are queued, and when the first of them is due."""
+
+    kind: str
+    number: int
+    due: int
 
 
 class Claimed(Struct, frozen=True, kw_only=True):

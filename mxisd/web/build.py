@@ -50,6 +50,7 @@ from .interception.invite import InviteInterception
 from .interception.login import LoginInterception
 from .interception.profile import ProfileInterception
 from .interception.register import RegistrationInterception
+from .operation import Counting, OperationEndpoints
 from .pages import Pages
 from .proxy import HomeserverUrls, Proxy, agent_for
 from .site import error_page, tree
@@ -80,7 +81,8 @@ def build(core: Core, parts: Served) -> HttpServer:
 
 def _server(core: Core, limits: Limits, endpoints: Mapping[str, Endpoint]) -> HttpServer:
     config = core.config.server
-    server = HttpServer(tree(endpoints), core.reactor, error_page, limits, config.trusted_proxies)
+    site = tree(endpoints, Clients(config.trusted_proxies))
+    server = HttpServer(site, core.reactor, error_page, limits, config.trusted_proxies)
     core.run(Stopping(server))
     return server
 
@@ -96,6 +98,13 @@ def _limits(configured: ConfiguredLimits) -> Limits:
 def build_inside(core: Core, parts: Served) -> HttpServer:
     """What is served to the homeserver alone, at a place that nobody else reaches."""
     return _server(core, _limits(core.config.server.limits), InternalEndpoints(parts.threepids.bindings).endpoints())
+
+
+def build_operation(core: Core) -> HttpServer:
+    """What programs ask that watch over the server."""
+    for service in Counting(core.storage, core.reactor).services():
+        core.run(service)
+    return _server(core, _limits(core.config.server.limits), OperationEndpoints(core.storage, core.reactor).endpoints())
 
 
 def endpoints(core: Core, parts: Served, agent: IAgent) -> dict[str, Endpoint]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Collection
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from twisted.internet.address import UNIXAddress
 
-from ..log import Logger
+from ..log import Logger, Origin
 from ..matrix.error import MatrixError
 from ..net.http_server import HttpRequest
 from ..net.networks import INTERNAL, Network, is_within
@@ -57,6 +58,15 @@ class Clients:
             at = _claimed(claims.pop())
         return at
 
+    def network(self, request: HttpRequest) -> str:
+        """Where the client is, no closer than is needed to see that it is the same one: a /24, of IPv6 a /64."""
+        address = self.address(request)
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return address or "a Unix socket"
+        return str(ip_network((parsed, 24 if parsed.version == 4 else 64), strict=False))
+
     def require(self, request: HttpRequest, allowed: Collection[Network], key: str) -> None:
         """Raise :class:`MatrixError` 403 for clients in none of the networks, which are those of a key."""
         address = self.address(request)
@@ -89,6 +99,26 @@ class Clients:
                 address=address,
             )
         return STRANGER
+
+
+NO_PROXIES = Clients(())
+"""Where nobody stands in front."""
+
+
+class RequestOrigin:
+    """What the log tells of a request; worked out only if something is logged."""
+
+    __slots__ = ("_clients", "_known", "_request")
+
+    def __init__(self, request: HttpRequest, clients: Clients) -> None:
+        self._request = request
+        self._clients = clients
+        self._known: Origin | None = None
+
+    def __call__(self) -> Origin:
+        if self._known is None:
+            self._known = Origin(secrets.token_hex(4), self._clients.network(self._request))
+        return self._known
 
 
 def _claims(request: HttpRequest) -> list[str]:

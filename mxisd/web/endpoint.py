@@ -18,12 +18,14 @@ from msgspec import Struct
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from ..log import Logger
+from ..log import Logger, origin
 from ..matrix.error import MatrixError
+from ..metrics import REQUEST_SECONDS, REQUESTS
 from ..net.http_server import HttpRequest, IncomingBody
 from ..storage.contract import StorageUnavailable
 from ..waiting import background
 from .body import from_form, from_json, from_strings
+from .client import NO_PROXIES, Clients, RequestOrigin
 
 log = Logger()
 
@@ -169,6 +171,13 @@ class Endpoint(Resource):
         self._body_limit = body_limit
         if b"GET" in self.handlers:
             self.handlers.setdefault(b"HEAD", self.handlers[b"GET"])
+        self.observe("other", NO_PROXIES)
+
+    def observe(self, path: str, clients: Clients) -> None:
+        """Count its requests as those of a path, and have the log tell where they come from."""
+        self._path = path
+        self._clients = clients
+        self._seconds = REQUEST_SECONDS.labels(path)
 
     def getChild(self, path: bytes, request: HttpRequest) -> Resource:
         return NotFound()
@@ -185,29 +194,44 @@ class Endpoint(Resource):
         return NOT_DONE_YET
 
     async def _respond(self, request: HttpRequest) -> None:
+        origin.set(RequestOrigin(request, self._clients))
+        with self._seconds.time():
+            result = await self._result(request)
+        self._count(request, result)
         try:
-            result = await self._handler(request)(Call(request))
+            send(request, result, self.for_pages)
+        except Exception:
+            log.failure(
+                "{method} {path}: no answer can be made", method=_text(request.method), path=_text(request.path)
+            )
+            # Nobody shall wait for it, nor count it as one that is being made.
+            request.abort()
+
+    async def _result(self, request: HttpRequest) -> object:
+        """What is to be sent, in place of an error too."""
+        try:
+            return await self._handler(request)(Call(request))
         except MatrixError as error:
-            result = error_answer(error)
+            return error_answer(error)
         except StorageUnavailable as error:
-            log.error("{method} {path}: {error}", method=request.method, path=request.path, error=error)
+            log.error("{method} {path}: {error}", method=_text(request.method), path=_text(request.path), error=error)
             unavailable = MatrixError(503, "M_UNKNOWN", "The storage is not available at the moment; please try again")
-            result = error_answer(unavailable, {b"Retry-After": b"5"})
+            return error_answer(unavailable, {b"Retry-After": b"5"})
         except Exception:
             reference = secrets.token_hex(4)
             log.failure(
                 "{method} {path} failed, reference {reference}",
-                method=request.method,
-                path=request.path,
+                method=_text(request.method),
+                path=_text(request.path),
                 reference=reference,
             )
-            result = error_answer(MatrixError(500, "M_UNKNOWN", f"Internal error, reference {reference}"))
-        try:
-            send(request, result, self.for_pages)
-        except Exception:
-            log.failure("{method} {path}: no answer can be made", method=request.method, path=request.path)
-            # Nobody shall wait for it, nor count it as one that is being made.
-            request.abort()
+            return error_answer(MatrixError(500, "M_UNKNOWN", f"Internal error, reference {reference}"))
+
+    def _count(self, request: HttpRequest, result: object) -> None:
+        # Anybody can make up methods.
+        method = request.method.decode() if request.method in self.handlers else "other"
+        status = result.status if isinstance(result, Answer) else "streamed" if isinstance(result, Streamed) else 200
+        REQUESTS.labels(self._path, method, status).inc()
 
     def _handler(self, request: HttpRequest) -> Handler:
         method = request.method
@@ -217,6 +241,10 @@ class Endpoint(Resource):
         if handler is None:
             raise MatrixError(405, "M_UNRECOGNIZED", "This path does not know this method")
         return handler
+
+
+def _text(sent: bytes) -> str:
+    return sent.decode("utf-8", "replace")
 
 
 async def preflight(call: Call) -> object:

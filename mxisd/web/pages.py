@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from ..config.session import View
 from ..errors import about
 from ..matrix.error import MatrixError
-from ..notify.template import TemplateError, Translations, check, fill, placeholders
+from ..notify.template import BuiltIn, TemplateError, Translations, check, fill, placeholders
 from ..threepids.next_link import NextLink
 from .endpoint import Answer, retry_after
 
@@ -133,7 +133,7 @@ def _load(
         return Page(html, f"{sources}; {policy}".encode())
 
     if path is None:
-        return Translations.built_in(_BUILT_IN / built_in, language, load)
+        return BuiltIn(_BUILT_IN / built_in, language, load)
     return Translations.load(path, language, load)
 
 

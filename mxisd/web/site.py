@@ -9,6 +9,7 @@ from twisted.web.resource import Resource
 
 from ..matrix.error import MatrixError
 from ..net.http_server import HttpRequest, Refusal
+from .client import NO_PROXIES, Clients
 from .endpoint import CORS, JSON, Endpoint, NotFound
 
 
@@ -44,12 +45,14 @@ def _as_sent(request: HttpRequest) -> bytes:
     return request.path.split(b"/")[len(request.prepath)]
 
 
-def tree(endpoints: Mapping[str, Endpoint]) -> Resource:
+def tree(endpoints: Mapping[str, Endpoint], clients: Clients = NO_PROXIES) -> Resource:
     """
     Make the resource tree for absolute paths.
 
     ``{name}`` stands for any one segment that no other path names.  Only such a segment may be percent-encoded.
     """
+    for path, endpoint in endpoints.items():
+        endpoint.observe(path, clients)
     root = _Branch()
     for path, endpoint in endpoints.items():
         branch = root

@@ -274,6 +274,7 @@ DEFAULTS = {
     "directory": {"enabled": None, "exclude": {"homeserver": False, "threepid": False}},
     "profile": {"enabled": None, "public": False},
     "logging": {"root": "warn", "app": "info", "format": "text", "requests": False},
+    "metrics": {"enabled": True, "bind": ()},
     "internal": {"enabled": False, "bind": ()},
     "stores": {"localparts": "map"},
     "memory": {"enabled": False, "hashEnabled": False, "identities": ()},

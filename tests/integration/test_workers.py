@@ -6,13 +6,14 @@ import os
 import re
 import signal
 import socket
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 from tests.integration.matrix_client import V2, Refused
 from tests.integration.mxisd import ENVIRONMENT
 from tests.integration.names import TWISTD
-from tests.integration.process import Process, eventually, installed, listens
+from tests.integration.process import Process, eventually, free_port, installed, listens
 from tests.integration.test_mxisd_starts import FolderCase
 from tests.servers.redis import RedisServer
 
@@ -24,8 +25,9 @@ class WorkersTests(FolderCase):
         self.redis = RedisServer(appendonly="yes")
         self.addCleanup(self.redis.remove)
 
-    def start_workers(self) -> Process:
-        config = self.config_file(storage={"backend": "redis", "provider": {"redis": {"url": self.redis.url}}})
+    def start_workers(self, **sections: Any) -> Process:
+        storage = {"backend": "redis", "provider": {"redis": {"url": self.redis.url}}}
+        config = self.config_file(storage=storage, **sections)
         command: list[str | Path] = [TWISTD, "-n", "--pidfile=", "mxisd", "--workers", "2", "--config", config]
         process = Process(command, self.folder / "mxisd.log", ENVIRONMENT)
         self.addCleanup(process.stop)
@@ -63,6 +65,24 @@ class WorkersTests(FolderCase):
             self.assertFalse(listens(self.port))
             self.assertNotIn("Traceback", process.log)
             (self.folder / "mxisd.log").unlink()
+
+    def test_whichever_is_asked_has_the_numbers_of_all(self) -> None:
+        port = free_port()
+        process = self.start_workers(metrics={"bind": [f"tcp:{port}:interface=127.0.0.1"]})
+        asked = self.client.get("/_matrix/identity/versions")
+        for _ in range(30):
+            self.assertEqual(self.client.get("/_matrix/identity/versions"), asked)
+        for _ in range(6):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                text = answer.read().decode()
+            counted = re.search(r'^mxisd_requests_total{endpoint="[^"]*/versions".*"200"} (.*)$', text, re.MULTILINE)
+            assert counted is not None
+            self.assertGreaterEqual(float(counted[1]), 31)
+        first, _ = self.workers(process)
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: len(self.workers(process)) == 3)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready") as answer:
+            self.assertEqual(answer.status, 200)
 
     def test_it_needs_redis(self) -> None:
         done = self.run_twistd("-n", "--pidfile=", "mxisd", "--workers", "2", "--config", self.config_file())

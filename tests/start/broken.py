@@ -39,6 +39,10 @@ FILE = {
 }
 
 LISTENING = {
+    "metrics where somebody else listens": Row(
+        {"metrics.enabled": True, "metrics.bind": "tcp:USED:interface=127.0.0.1"},
+        "metrics.bind: cannot listen on tcp:USED:interface=127.0.0.1: Address already in use",
+    ),
     "a port in use": Row(
         {"server.bind": "tcp:USED:interface=127.0.0.1"},
         "server.bind: cannot listen on tcp:USED:interface=127.0.0.1: Address already in use: another process has it,",

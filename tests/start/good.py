@@ -103,5 +103,7 @@ GOOD = {
     "programs that are missing": Row({"exec.enabled": True, "exec.auth.command": "/absent"}),
     "no programs": Row({"exec.enabled": True}),
     "a library that nobody needs": Row({}, without="ldap"),
+    "metrics": Row({"metrics.enabled": True, "metrics.bind": "tcp:FREE:interface=127.0.0.2"}),
+    "metrics where nobody asked for them": Row({"metrics.enabled": True}),
     "workers": Row(redis(url="redis://localhost:1"), workers=2),
 }

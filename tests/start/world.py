@@ -26,6 +26,8 @@ LEAST: Keys = {
     # Those of the system would be asked for the names in it.
     "outbound.nameservers": "127.0.0.1:9",
     "threepid.medium.email.connector": "none",
+    # Others on this machine may listen there.
+    "metrics.enabled": False,
 }
 _MAIL = "Subject: Hello\n\n%NOBODY_KNOWS%\n"
 _LINKS = {

@@ -1171,6 +1171,32 @@ class StorageContract(TestCase):
         self.assertEqual((onbind.kind, onbind.state, onbind.attempts), ("onbind", "queued", 0))
         self.assertEqual(await self.storage.outbox.of_invite("none"), [])
 
+    async def test_what_waits_is_counted_by_kind(self) -> None:
+        self.assertEqual(await self.storage.outbox.waiting(), [])
+        for destination, due in (("a.example.org", NOW + 5), ("b.example.org", NOW + 2), ("a.example.org", NOW + 9)):
+            await self.queue(destination, due)
+        await self.add(invite(created=NOW + 1))
+        waiting = {each.kind: each for each in await self.storage.outbox.waiting()}
+        self.assertEqual(waiting.keys(), {"onbind", "message"})
+        self.assertEqual((waiting["onbind"].number, waiting["onbind"].due), (3, NOW + 2))
+        self.assertEqual(waiting["message"].number, 1)
+        # What is claimed is still to be done.
+        (claimed, *_) = (await self.storage.outbox.claim("onbind", NOW + 2, LEASE, 1, {}, 1)).deliveries
+        waiting = {each.kind: each for each in await self.storage.outbox.waiting()}
+        self.assertEqual((waiting["onbind"].number, waiting["onbind"].due), (3, NOW + 5))
+        await self.storage.outbox.close(claimed, "done", "200", NOW + 3)
+        waiting = {each.kind: each for each in await self.storage.outbox.waiting()}
+        self.assertEqual(waiting["onbind"].number, 2)
+
+    async def test_invites_are_counted(self) -> None:
+        self.assertEqual(await self.storage.invites.count(), (0, 0))
+        first, second = invite(), invite()
+        await self.add(first)
+        await self.add(second)
+        self.assertEqual(await self.storage.invites.count(), (2, 0))
+        await self.storage.invites.end(first.token, "cancelled", None, None, NOW)
+        self.assertEqual(await self.storage.invites.count(), (1, 1))
+
     async def test_what_is_about_no_invite_does_not_stay(self) -> None:
         await self.queue("a", NOW)
         (claimed,) = await self.claim("onbind")

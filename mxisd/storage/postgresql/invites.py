@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ...matrix.threepid import ThreePid
-from ..records import End, Invite, Taker
+from ..records import End, Invite, InviteCounts, Taker
 from .database import PostgreSQLDatabase
 from .rows import columns, listed, placeholders, read, values_of
 from .statement import Statement, lock, statement
@@ -166,6 +166,12 @@ class PostgreSQLInvites:
             offset=offset,
         )
         return [read(Invite, row) for row in rows]
+
+    async def count(self) -> InviteCounts:
+        (row,) = await self._database.run(
+            "SELECT count(*) AS every, count(*) FILTER (WHERE ended IS NULL) AS pending FROM mxisd_invites"
+        )
+        return InviteCounts(row["pending"], row["every"] - row["pending"])
 
     async def purge(self, ended_before: int) -> int:
         return await self._database.delete_in_steps(

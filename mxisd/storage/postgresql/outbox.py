@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import structs
 
-from ..records import Claimed, Delivery, Failure, Invite, Kind, State
+from ..records import Claimed, Delivery, Failure, Invite, Kind, State, Waiting
 from .connection import Row
 from .database import PostgreSQLDatabase
 from .rows import columns, listed, read
@@ -115,6 +115,13 @@ class PostgreSQLOutbox:
     async def of_invite(self, token: str) -> list[Delivery]:
         rows = await self._database.run("SELECT * FROM mxisd_deliveries WHERE token = :token ORDER BY id", token=token)
         return [read_delivery(row) for row in rows]
+
+    async def waiting(self) -> list[Waiting]:
+        rows = await self._database.run(
+            """SELECT kind, count(*) AS number, min(due) AS due FROM mxisd_deliveries
+               WHERE state = 'queued' GROUP BY kind"""
+        )
+        return [Waiting(row["kind"], row["number"], row["due"]) for row in rows]
 
 
 def read_delivery(row: Row) -> Delivery:

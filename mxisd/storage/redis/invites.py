@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from ...matrix.threepid import ThreePid
-from ..records import End, Invite, Taker
+from ..records import End, Invite, InviteCounts, Taker
 from .client import Redis
 from .connection import Argument
 from .records import fields, read
@@ -59,6 +59,12 @@ class RedisInvites:
         which = "ended" if ended else "pending"
         answers = await self._redis.run("invite_page", which, offset, offset + limit - 1)
         return [read(Invite, answer) for answer in answers]
+
+    async def count(self) -> InviteCounts:
+        pending, ended = [
+            int(await self._redis.command("ZCARD", self._redis.key(which))) for which in ("pending", "ended")
+        ]
+        return InviteCounts(pending, ended)
 
     async def purge(self, ended_before: int) -> int:
         kept, deleted = 0, 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from typing import get_args
 
-from ..records import Claimed, Delivery, Failure, Invite, Kind, State
+from ..records import Claimed, Delivery, Failure, Invite, Kind, State, Waiting
 from .client import Redis
 from .connection import Argument
 from .records import read
@@ -47,3 +48,7 @@ class RedisOutbox:
 
     async def of_invite(self, token: str) -> list[Delivery]:
         return [read(Delivery, answer) for answer in await self._redis.run("outbox_of_invite", token)]
+
+    async def waiting(self) -> list[Waiting]:
+        answers = await self._redis.run("outbox_waiting", *get_args(Kind))
+        return [Waiting(kind.decode(), number, int(due)) for kind, number, due in answers]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import structs
 
 from ...matrix.threepid import ThreePid
-from ..records import End, Invite, Taker
+from ..records import End, Invite, InviteCounts, Taker
 from .database import SQLiteDatabase
 from .outbox import abandon_messages, has_queued_message, queue
 from .rows import parameters, read
@@ -44,6 +44,9 @@ class SQLiteInvites:
 
     async def page(self, *, ended: bool, offset: int, limit: int) -> list[Invite]:
         return await self._database.read(_page, ended, offset, limit)
+
+    async def count(self) -> InviteCounts:
+        return await self._database.read(_count)
 
     async def purge(self, ended_before: int) -> int:
         return await self._database.delete_in_steps(_purge, ended_before)
@@ -206,6 +209,12 @@ def _page(db: sqlite3.Connection, ended: bool, offset: int, limit: int) -> list[
         else "SELECT * FROM invites WHERE ended IS NULL ORDER BY created, token LIMIT ? OFFSET ?"
     )
     return [read(Invite, row) for row in db.execute(query, (limit, offset))]
+
+
+def _count(db: sqlite3.Connection) -> InviteCounts:
+    (every,) = db.execute("SELECT count(*) FROM invites").fetchone()
+    (pending,) = db.execute("SELECT count(*) FROM invites WHERE ended IS NULL").fetchone()
+    return InviteCounts(pending, every - pending)
 
 
 def _purge(db: sqlite3.Connection, ended_before: int, step: int) -> int:

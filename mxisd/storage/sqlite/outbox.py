@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import structs
 
 from ...matrix.threepid import ThreePid
-from ..records import Claimed, Delivery, Failure, Invite, Kind, State
+from ..records import Claimed, Delivery, Failure, Invite, Kind, State, Waiting
 from .database import SQLiteDatabase
 from .rows import read
 
@@ -35,6 +35,9 @@ class SQLiteOutbox:
 
     async def of_invite(self, token: str) -> list[Delivery]:
         return await self._database.look_up(_of_invite, token)
+
+    async def waiting(self) -> list[Waiting]:
+        return await self._database.read(_waiting)
 
 
 def queue(
@@ -159,6 +162,11 @@ def _next_due(db: sqlite3.Connection, kind: Kind) -> int | None:
 
 def _of_invite(db: sqlite3.Connection, token: str) -> list[Delivery]:
     return [read_delivery(row) for row in db.execute("SELECT * FROM deliveries WHERE token = ? ORDER BY id", (token,))]
+
+
+def _waiting(db: sqlite3.Connection) -> list[Waiting]:
+    rows = db.execute("SELECT kind, count(*), min(due) FROM deliveries WHERE state = 'queued' GROUP BY kind")
+    return [Waiting(*row) for row in rows]
 
 
 def read_delivery(row: sqlite3.Row) -> Delivery:
