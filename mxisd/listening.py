@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
@@ -22,11 +22,8 @@ from twisted.internet.testing import MemoryReactor
 from twisted.python.failure import Failure
 
 from .errors import StartError
-from .log import Logger
 from .reactor import IReactor
 from .services import Service
-
-log = Logger()
 
 # Of a Unix socket, in bytes, on Linux.
 LONGEST_PATH = 107
@@ -36,12 +33,12 @@ LONGEST_PATH = 107
 KEPT_BACK = 256
 
 
-def connections_at_most(wanted: int, key: str) -> int:
+def connections_at_most(wanted: int, key: str, warn: Callable[[str], object]) -> int:
     """
     How many connections of clients leave enough file descriptors for all else, ``wanted`` of them at most.
 
-    ``key`` is where that number is from, for the log.  The process's own limit is raised as far as it may be: by
-    default, systems set it for programs that cannot count further than 1,024.
+    ``key`` is where that number is from, for what ``warn`` is told if there are fewer.  The process's own limit is
+    raised as far as it may be: by default, systems set it for programs that cannot count further than 1,024.
     """
     soft, hard = getrlimit(RLIMIT_NOFILE)
     needed = wanted + KEPT_BACK
@@ -50,13 +47,9 @@ def connections_at_most(wanted: int, key: str) -> int:
         setrlimit(RLIMIT_NOFILE, (soft, hard))
     possible = wanted if soft == RLIM_INFINITY else min(wanted, max(soft - KEPT_BACK, soft // 4))
     if possible < wanted:
-        log.warn(
-            "{key}: only {possible} connections instead of {wanted}, since the process may have {soft} files open and"
-            " others need some; raise its limit (LimitNOFILE of systemd, ulimit -n)",
-            key=key,
-            possible=possible,
-            wanted=wanted,
-            soft=soft,
+        warn(
+            f"{key}: only {possible} connections instead of {wanted}, since the process may have {soft} files open and"
+            " others need some; raise its limit (LimitNOFILE of systemd, ulimit -n)"
         )
     return possible
 

@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import socket
+from resource import RLIM_INFINITY
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.protocol import Factory, Protocol
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from mxisd.listening import check_free, on_this_machine, open_port
+from mxisd import listening
+from mxisd.listening import KEPT_BACK, check_free, connections_at_most, on_this_machine, open_port
 from mxisd.reactor import installed_reactor
 
 REACTOR: Any = reactor
 EVERYWHERE = r"tcp:0:interface=\:\:"
+
+
+class DescriptorsTests(SynchronousTestCase):
+    def allowed(self, soft: int, hard: int, wanted: int = 1000) -> int:
+        """How many connections there may be where the process may have so many files, and ask for so many."""
+        self.set: list[tuple[int, int]] = []
+        self.warnings: list[str] = []
+        self.patch(listening, "getrlimit", lambda _: (soft, hard))
+        self.patch(listening, "setrlimit", lambda _, limits: self.set.append(limits))
+        return connections_at_most(wanted, "server.limits.connections", self.warnings.append)
+
+    def test_where_there_are_enough(self) -> None:
+        for soft, hard in ((4096, 4096), (1000 + KEPT_BACK, 1000 + KEPT_BACK), (RLIM_INFINITY, RLIM_INFINITY)):
+            self.assertEqual((self.allowed(soft, hard), self.set, self.warnings), (1000, [], []))
+
+    def test_more_are_asked_for(self) -> None:
+        for hard in (524_288, 1000 + KEPT_BACK, RLIM_INFINITY):
+            self.assertEqual((self.allowed(1024, hard), self.warnings), (1000, []))
+            self.assertEqual(self.set, [(1000 + KEPT_BACK, hard)])
+
+    def test_where_there_are_not(self) -> None:
+        self.assertEqual((self.allowed(512, 1024), self.set), (1024 - KEPT_BACK, [(1024, 1024)]))
+        self.assertIn("server.limits.connections: only 768 connections instead of 1000", self.warnings[0])
+        self.assertEqual(self.allowed(256, 256), 64)
 
 
 class EverywhereTests(TestCase):

@@ -75,8 +75,8 @@ class Served(NamedTuple):
 def build(core: Core, parts: Served) -> HttpServer:
     """The HTTP server."""
     limits = _limits(core.config.server.limits)
-    limits = replace(limits, connections=connections_at_most(limits.connections, "server.limits.connections"))
-    return _server(core, limits, endpoints(core, parts, agent_for(core.reactor, core.trust)))
+    most = connections_at_most(limits.connections, "server.limits.connections", core.warnings.append)
+    return _server(core, replace(limits, connections=most), endpoints(core, parts, agent_for(core.reactor, core.trust)))
 
 
 def _server(core: Core, limits: Limits, endpoints: Mapping[str, Endpoint]) -> HttpServer:
