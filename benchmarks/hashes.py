@@ -1,11 +1,12 @@
 """
 Hashing all users anew: how long it takes, and how long the reactor stands still meanwhile.
 
-The aims are for a million users: 10 seconds, and no pause of more than 50 ms.
+The aims are for a million users: 6 seconds, and no pause of more than 30 ms.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -35,7 +36,7 @@ from mxisd.storage.sqlite import SQLiteService
 from mxisd.storage.sqlite.schema import open_connection, upgrade
 from tests.servers.redis import RedisServer
 
-AIM_SECONDS, AIM_PAUSE = 10.0, 50.0
+AIM_SECONDS, AIM_PAUSE = 6.0, 30.0
 BATCH = 5000
 
 
@@ -44,14 +45,16 @@ def person(number: int) -> tuple[ThreePid, str]:
 
 
 class People:
-    """An identity store that lists so many users."""
+    """An identity store that lists so many users, and has them at hand: it is not what is measured."""
 
     def __init__(self, number: int) -> None:
-        self.number = number
+        self._batches = [
+            [person(n) for n in range(first, min(first + BATCH, number))] for first in range(0, number, BATCH)
+        ]
 
     async def batches(self) -> AsyncIterator[Batch]:
-        for first in range(0, self.number, BATCH):
-            yield [person(number) for number in range(first, min(first + BATCH, self.number))]
+        for batch in self._batches:
+            yield batch
 
 
 class Pulse:
@@ -98,11 +101,16 @@ async def measure_store(reactor: Any, what: str, storage: Storage, number: int) 
     in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     hashes, cooldowns, pulse = storage.hashes, storage.cooldowns, Pulse(reactor)
 
+    people = People(number)
+    # As the server does at its start: else the collector would look through all of these again and again.
+    gc.collect()
+    gc.freeze()
+
     def index(rotation: timedelta | None) -> HashIndex:
         return HashIndex(
             hashes,
             cooldowns,
-            [("people", People(number))],
+            [("people", people)],
             in_thread,
             reactor,
             os.urandom,
