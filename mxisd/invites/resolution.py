@@ -21,8 +21,9 @@ from .lifecycle import InviteLifecycle
 
 # As many addresses go into one query.
 BATCH = 1000
-# So many invites end together: enough for one fsync to serve many, few enough not to hold up the reactor.
+# So many invites end in one step, few enough not to hold up others; and so many steps at once, which share an fsync.
 ENDING = 100
+TOGETHER = 5
 # So long after it was last signed, an invite has not been accepted if nobody was seen to do so.
 SPOKEN_FOR = 7 * DAY
 # Other servers are asked for the addresses of so many senders at once, for so many seconds; the rest is due next time.
@@ -110,10 +111,11 @@ class Resolution:
         return min(self._interval << min(misses, 32), REMOTE_LIMIT)
 
     async def _resolve(self, found: Mapping[ThreePid, str]) -> None:
+        # Those in other rooms too, whichever batch they would be in.
         remaining = iter(found.items())
-        while some := list(islice(remaining, ENDING)):
-            # Those in other rooms too, whichever batch they would be in.
-            await self._lifecycle.resolve_all(dict(some))
+        while some := list(islice(remaining, TOGETHER * ENDING)):
+            steps = [dict(some[first : first + ENDING]) for first in range(0, len(some), ENDING)]
+            await gather(self._lifecycle.resolve_all(step) for step in steps)
 
     async def _end_overdue(self, invites: Iterable[Invite]) -> None:
         ends = (end for invite in invites if (end := self._overdue(invite)) is not None)
