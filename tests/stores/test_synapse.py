@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from unittest import skipUnless
 
 import psycopg
+from twisted.internet.defer import Deferred
 
 from mxisd.config.sql import Identity, SynapseSql
 from mxisd.matrix.threepid import EMAIL, MSISDN, ThreePid
+from mxisd.stores.sql import synapse as synapse_module
+from mxisd.stores.sql.database import SqlTable
+from mxisd.stores.sql.synapse import SynapseStore
 from mxisd.stores.store import Store
 from tests.servers import postgresql
 from tests.stores import synapse_databases as synapse
@@ -171,6 +175,30 @@ class SpellingContract(synapse.SynapseCase):
         for table in ("user_threepids", "user_threepid_id_server"):
             self.run_statement(f"DELETE FROM {table} WHERE user_id = '@old:example.org'")  # noqa: S608 - written here
         self.assertEqual(await self.store.source.lookup(self.asked[:1]), {})
+
+    async def test_what_cannot_be_read_leaves_the_rest_alone(self) -> None:
+        store = self.store.source
+        assert isinstance(store, SynapseStore)
+
+        def stream(_: str) -> AsyncIterator[SqlTable]:
+            raise ConnectionError("no answer")
+
+        self.patch(store._database, "stream", stream)
+        new = self.asked[5]
+        self.assertEqual(await store.lookup([self.asked[0], new]), {new: "@new:example.org"})
+
+    async def test_nobody_waits_long_for_it(self) -> None:
+        store = self.store.source
+        assert isinstance(store, SynapseStore)
+
+        async def stream(_: str) -> AsyncIterator[SqlTable]:
+            await Deferred()
+            yield SqlTable([], [])
+
+        self.patch(synapse_module, "_PATIENCE", 0.01)
+        self.patch(store._database, "stream", stream)
+        new = self.asked[5]
+        self.assertEqual(await store.lookup([self.asked[0], new]), {new: "@new:example.org"})
 
 
 class PublishedContract(SpellingContract):

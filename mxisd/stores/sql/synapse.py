@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from ...cache import Cache
 from ...log import Logger
 from ...matrix.threepid import ThreePid
+from ...waiting import within
 from ..address import findable, kept
 from ..localpart import UserIds
 from .database import SqlDatabase
@@ -48,8 +49,9 @@ _NOT_ADDED = (
     "NOT EXISTS (SELECT 1 FROM user_threepids s"
     " WHERE s.user_id = a.user_id AND s.medium = a.medium AND s.address = a.address)"
 )
-# For so many seconds at least they are good.
+# Seconds: how long they are good at least, and how long a lookup waits for them.
 _LEAST = 10.0
+_PATIENCE = 2.0
 # Guests, users of application services and those who have left are nobody to be found.
 _BY_NAME = """
     SELECT u.name, p.displayname, p.avatar_url FROM users u LEFT JOIN profiles p ON {profile} = u.name
@@ -62,6 +64,10 @@ _BY_THREEPID = """
 
 
 _LOOKUP = {"identity", "bulk", "unindexed", "still"}
+
+
+# By address as we would write it: medium, address and user ID as they are kept.
+_Rows: TypeAlias = Mapping[ThreePid, Sequence[str]]
 
 
 class _Way(NamedTuple):
@@ -189,25 +195,41 @@ class SynapseStore(SqlStore):
     ) -> None:
         super().__init__(name, database, queries, user_ids)
         self._clock = clock
-        self._known: Cache[Query, Mapping[ThreePid, Sequence[str]]] = Cache(clock, 1)
+        self._known: Cache[Query, _Rows] = Cache(clock, 1)
+        self._last: _Rows = {}
 
     async def lookup(self, threepids: Sequence[ThreePid]) -> dict[ThreePid, str]:
         found = await super().lookup(threepids)
+        unknown = [threepid for threepid in findable(threepids) if threepid not in found]
         queries = await self._queries()
-        if queries.unindexed is None or queries.still is None:
+        if not unknown or queries.unindexed is None or queries.still is None:
             return found
-        rows = await self._known.get(queries.unindexed, partial(self._load, queries.unindexed))
-        for threepid in findable(threepids):
+        rows = await self._unindexed(queries.unindexed)
+        for threepid in unknown:
             row = rows.get(threepid)
-            if threepid not in found and row and (await self._database.find(queries.still.sql, row)).rows:
+            if row and (await self._database.find(queries.still.sql, row)).rows:
                 found[threepid] = row[-1]
         return found
 
-    async def _load(self, query: Query, _: object) -> tuple[Mapping[ThreePid, Sequence[str]], float]:
+    async def _unindexed(self, query: Query) -> _Rows:
+        """What no index leads to, as it was a moment ago; as it was before that, where it takes long to read."""
+        try:
+            return await within(
+                _PATIENCE, self._clock, self._known.get(query, partial(self._load, query)), TimeoutError()
+            )
+        except TimeoutError:
+            return self._last
+
+    async def _load(self, query: Query, _: object) -> tuple[_Rows, float]:
         start = self._clock.seconds()
         rows: dict[ThreePid, Sequence[str]] = {}
-        async for table in self._database.stream(query.sql):
-            for medium, address, user_id in table.rows:
-                rows.setdefault(kept(medium, address), (medium, address, user_id))
+        try:
+            async for table in self._database.stream(query.sql):
+                for medium, address, user_id in table.rows:
+                    rows.setdefault(kept(medium, address), (medium, address, user_id))
+            self._last = rows
+        except Exception as error:
+            # What an index leads to is found all the same.
+            log.warn("{store}: addresses in other spellings cannot be read: {error}", store=self.name, error=error)
         # However large the tables are, this is one hundredth of the work at most.
-        return rows, max(_LEAST, 100 * (self._clock.seconds() - start))
+        return self._last, max(_LEAST, 100 * (self._clock.seconds() - start))
