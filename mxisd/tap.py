@@ -34,8 +34,10 @@ def makeService(options: Options) -> IService:  # the name that twistd looks for
         config = read()
         writer.format = config.logging.format
         _set_levels(config)
-        if options["dump"]:
+        if options["dump"] or options["dump-and-exit"]:
             say(dump(config))
+        if options["dump-and-exit"]:
+            raise SystemExit(0)
         if options["workers"]:
             return _supervisor(config, path, options["workers"], reactor)
         ends = WorkerEnds(options.sockets) if options.sockets else LiveEnds()

@@ -28,6 +28,7 @@ class Options(UsageOptions):
     optFlags = [  # noqa: RUF012  # as Twisted has it
         ["check", None, "Check the configuration and exit: 0 if the server would start, else 1."],
         ["dump", None, "Print the configuration as it was understood, without secrets, before the start."],
+        ["dump-and-exit", None, "Print it, and do not start."],
     ]
 
     def opt_verbose(self) -> None:
@@ -69,7 +70,13 @@ def say(text: str) -> None:
 
 
 # With us, too, they mean nothing else.
-_OLD_FLAGS = {"-v": ["-v"], "-vv": ["-v", "-v"], "--verbose": ["-v"], "--dump": ["--dump"]}
+_OLD_FLAGS = {
+    "-v": ["-v"],
+    "-vv": ["-v", "-v"],
+    "--verbose": ["-v"],
+    "--dump": ["--dump"],
+    "--dump-and-exit": ["--dump-and-exit"],
+}
 
 
 def is_of_old_unit(arguments: Sequence[str]) -> bool:

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd import __version__
+from tests.cli.command import mxisd
 from tests.integration.matrix_client import MatrixClient
 from tests.integration.mxisd import ENVIRONMENT, write_config
 from tests.integration.process import Process, free_port
@@ -50,6 +51,12 @@ class OldUnitTests(SynchronousTestCase):
         self.assertIn("app: trace", said)
         self.assertNotIn("s3cret", said)
         self.assertIn(f"mxisd {__version__} serves https://example.org", said)
+
+    def test_the_configuration_alone(self) -> None:
+        done = mxisd("-c", str(self.config), "--dump-and-exit", folder=self.folder)
+        self.assertEqual(done.code, 0, done)
+        self.assertIn("domain: example.org", done.out)
+        self.assertFalse((self.folder / "mxisd.db").exists())
 
     def test_a_file_of_ma1sds_in_the_same_folder(self) -> None:
         self.config.rename(self.folder / "ma1sd.yaml")
