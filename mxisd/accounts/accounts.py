@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from ..cache import OldestOut
 from ..clock import DAY, Random, now, token
 from ..limits.limits import RateLimits, Requester
+from ..log import audit
 from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, split_server_name
 from ..storage.contract import AccountStorage as Store
@@ -69,6 +70,7 @@ class Accounts:
         user_id = await self._openid.userinfo(server_name, openid_token)
         access_token = token(self._random)
         await self._store.register(digest(access_token), user_id, now(self._clock), MAX_TOKENS)
+        audit.info("gave an access token to {user_id}", user_id=user_id)
         return access_token
 
     async def authenticate(self, access_token: str | None) -> Account:

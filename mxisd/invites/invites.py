@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..clock import MINUTE, Random, milliseconds, now, token
 from ..limits.limits import RateLimits, Requester
+from ..log import audit
 from ..lookup.chain import Known
 from ..lookup.hashed import HashedLookup
 from ..lookup.recursion import Recursion
@@ -16,7 +17,7 @@ from ..matrix import signing
 from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, check_room_id, server_of
 from ..matrix.signing import Signer
-from ..matrix.threepid import ThreePid
+from ..matrix.threepid import ThreePid, redacted
 from ..outbox.build import Outboxes
 from ..policies.invite import Attempt, InvitePolicy
 from ..policies.proofs import Proofs
@@ -152,6 +153,12 @@ class Invites:
             taker = Taker(user_id=known.user_id, destination=server_of(known.user_id), due=due)
             kept = await self._store.add(invite, resend_before=resend_before, taker=taker)
             self._outboxes.onbind.wake()
+        audit.info(
+            "an invite of {address} to {room_id} by {sender} is stored",
+            address=redacted(kept.threepid),
+            room_id=kept.room_id,
+            sender=kept.sender,
+        )
         return kept
 
     async def sign(self, token: str, private_key: str, user_id: str) -> dict[str, object]:

@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import now
-from ..log import Logger
+from ..log import audit
 from ..matrix.ids import server_of
-from ..matrix.threepid import ThreePid
+from ..matrix.threepid import ThreePid, redacted
 from ..metrics import INVITES_ENDED
 from ..outbox.courier import Outbox
 from ..storage.contract import InviteStorage
 from ..storage.records import End, Invite
-
-log = Logger()
 
 
 class InviteLifecycle:
@@ -71,7 +69,12 @@ class InviteLifecycle:
 
 def _tell(invite: Invite) -> None:
     INVITES_ENDED.labels(invite.ended).inc()
-    log.info("an invite to {room_id} has {end}", room_id=invite.room_id, end=_DONE[invite.ended])
+    audit.info(
+        "the invite of {address} to {room_id} has {end}",
+        address=redacted(invite.threepid),
+        room_id=invite.room_id,
+        end=_DONE[invite.ended],
+    )
 
 
 _DONE: Mapping[End | None, str] = {

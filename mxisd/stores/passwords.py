@@ -6,7 +6,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from ..cache import OldestOut
-from ..log import Logger
+from ..log import Logger, audit
 from ..matrix.error import MatrixError
 from ..matrix.ids import is_user_of
 from ..waiting import within
@@ -51,6 +51,9 @@ class Passwords:
         except StoreFailed:
             await self._on_the_beat(began)
             raise
+        audit.info(
+            "a login as {user_id} {result}", user_id=user_id, result="failed" if profile is None else "succeeded"
+        )
         if profile is None:
             await self._on_the_beat(began)
         return profile

@@ -7,11 +7,12 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..clock import now
 from ..config.session import SessionPolicy
+from ..log import audit
 from ..matrix.association import association
 from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, server_of
 from ..matrix.signing import Signer
-from ..matrix.threepid import ThreePid
+from ..matrix.threepid import ThreePid, redacted
 from ..outbox.courier import Outbox
 from ..storage.contract import BindingStorage
 from ..storage.records import Binding
@@ -64,7 +65,13 @@ class Bindings:
         current = now(self._clock)
         signed = json.encode(association(self._signer, threepid, user_id, current))
         binding = Binding(threepid=threepid, user_id=user_id, bound_at=current, signed=signed)
-        await self._bindings.bind(binding, server)
+        ended = await self._bindings.bind(binding, server)
+        audit.info(
+            "bound {address} to {user_id}; {number} invites were waiting",
+            address=redacted(threepid),
+            user_id=user_id,
+            number=len(ended),
+        )
         self._outbox.wake()
         return signed
 
@@ -80,7 +87,7 @@ class Bindings:
             raise MatrixError(403, "M_FORBIDDEN", f"The session is no proof: {error.message}") from error
         if session.threepid != threepid:
             raise MatrixError(403, "M_FORBIDDEN", "The session is no proof: it was for another address")
-        await self._bindings.unbind(threepid, user_id)
+        await self._remove(threepid, user_id, "whoever validated it")
 
     async def refuse_unbind(self, threepid: ThreePid, user_id: str) -> None:
         """The request for an unbind was not authorised: tell the owner of the address."""
@@ -88,8 +95,14 @@ class Bindings:
 
     async def unbind_by_server(self, threepid: ThreePid, user_id: str) -> None:
         """Remove a binding for the homeserver of its user, which has signed the request."""
-        if await self._bindings.unbind(threepid, user_id):
+        if await self._remove(threepid, user_id, "the homeserver"):
             self._notices.unbound(threepid)
+
+    async def _remove(self, threepid: ThreePid, user_id: str, by: str) -> bool:
+        removed = await self._bindings.unbind(threepid, user_id)
+        if removed:
+            audit.info("unbound {address} from {user_id}, by {by}", address=redacted(threepid), user_id=user_id, by=by)
+        return removed
 
     def check_unbind(self, user_id: str) -> str:
         """

@@ -11,8 +11,9 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..clock import DAY, Random, now, token
 from ..limits.limits import RateLimits, Requester
+from ..log import audit
 from ..matrix.error import MatrixError
-from ..matrix.threepid import MSISDN, ThreePid
+from ..matrix.threepid import MSISDN, ThreePid, redacted
 from ..notify import Validation
 from ..storage.contract import SessionStorage
 from ..storage.records import SESSIONS_REMEMBERED, Session, secret_digest, token_digest
@@ -134,6 +135,7 @@ class ValidationSessions:
         if not any(hmac.compare_digest(digest, valid) for valid in session.token_digests.split()):
             raise MatrixError(400, "M_TOKEN_INCORRECT", "The token is not the one that was sent")
         await self._sessions.validate(sid, now(self._clock))
+        audit.info("validated {address}", address=redacted(session.threepid))
         return Validated(session.threepid, self._next_link(session, client_secret))
 
     async def next_link(self, sid: str, client_secret: str) -> NextLink | None:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from ..log import Logger, origin
+from ..log import Logger, audit, origin
 from ..matrix.error import MatrixError
 from ..metrics import REQUEST_SECONDS, REQUESTS
 from ..net.http_server import HttpRequest, IncomingBody
@@ -212,6 +212,9 @@ class Endpoint(Resource):
         try:
             return await self._handler(request)(Call(request))
         except MatrixError as error:
+            if error.status == 403:
+                method = _text(request.method)
+                audit.info("refused {method} {path}: {error}", method=method, path=self._path, error=error.message)
             return error_answer(error)
         except StorageUnavailable as error:
             log.error("{method} {path}: {error}", method=_text(request.method), path=_text(request.path), error=error)
