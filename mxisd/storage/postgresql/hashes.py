@@ -11,8 +11,15 @@ from ..records import Pepper
 from .connection import Rows
 from .database import PostgreSQLDatabase
 from .indexed import INDEX, LISTED, PEPPERS_LOCK
-from .statement import statement
+from .statement import Statement, statement
 from .values import Value
+
+# How a step begins that reads a page of a table by its index.  Of a table that was filled just now PostgreSQL knows
+# nothing yet, and would rather read and sort all of it.
+_BY_INDEX = statement(
+    """SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+           set_config('enable_sort', 'off', true)"""
+)
 
 Entry: TypeAlias = tuple[int, str, str]
 """The listing, the digest, and the user ID."""
@@ -106,9 +113,9 @@ class PostgreSQLHashes:
         )
         if not made:
             return False
-        await self._database.delete_in_steps(_SWEEP_HASHES)
+        await self._sweep(_SWEEP_HASHES)
         reached = {"address": "", "medium": ""}
-        while rows := await self._database.run(INDEX, pepper=pepper.pepper, step=STEP, **reached):
+        while rows := await self._by_index(statement(INDEX, pepper=pepper.pepper, step=STEP, **reached)):
             (row,) = rows
             if not row.pop("listed"):
                 return False
@@ -125,7 +132,7 @@ class PostgreSQLHashes:
                 keep=keep,
             ),
         )
-        await self._database.delete_in_steps(_SWEEP_HASHES)
+        await self._sweep(_SWEEP_HASHES)
         return bool(published.affected)
 
     async def find(self, pepper: str, digests: Sequence[str]) -> dict[str, str] | None:
@@ -158,7 +165,7 @@ class PostgreSQLHashes:
                 "DELETE FROM mxisd_listings WHERE source <> '' AND source NOT IN (SELECT name FROM mxisd_sources)"
             ),
         )
-        await self._database.delete_in_steps(_SWEEP_HASHES)
+        await self._sweep(_SWEEP_HASHES)
 
     async def replace(self, source: str, peppers: Sequence[str], portions: AsyncIterable[Portion]) -> None:
         listings = await self._listings(source, peppers)
@@ -173,7 +180,7 @@ class PostgreSQLHashes:
                 await self._merge(staging["id"], listing)
         finally:
             await self._database.run("DELETE FROM mxisd_stagings WHERE id = :id::text::uuid", id=staging["id"])
-            await self._database.delete_in_steps(_SWEEP_STAGED)
+            await self._sweep(_SWEEP_STAGED)
 
     async def add(self, source: str, peppers: Sequence[str], portion: Portion) -> None:
         entries = _entries(portion, peppers, await self._listings(source, peppers))
@@ -183,6 +190,15 @@ class PostgreSQLHashes:
                 ON CONFLICT (listing, digest) DO UPDATE SET user_id = excluded.user_id""",
             **_columns(entries),
         )
+
+    async def _by_index(self, step: Statement) -> Rows:
+        _, rows = await self._database.step(_BY_INDEX, step)
+        return rows
+
+    async def _sweep(self, sql: str) -> None:
+        """Delete what belongs to nothing any more."""
+        while (await self._by_index(statement(sql, step=STEP))).affected:
+            pass
 
     async def _listings(self, source: str, peppers: Sequence[str]) -> Mapping[str, int]:
         """The listing of a source for each pepper; none for unknown peppers, nor for an unknown source."""
@@ -221,8 +237,8 @@ class PostgreSQLHashes:
     async def _merge(self, staging: str, listing: int) -> None:
         reached: str | None = ""
         while reached is not None:
-            rows = await self._database.run(
-                _MERGE, staging=staging, listing=listing, after=reached, step=STEP, end=_END
+            rows = await self._by_index(
+                statement(_MERGE, staging=staging, listing=listing, after=reached, step=STEP, end=_END)
             )
             if not rows:
                 raise StorageUnavailable(_STAGING_LOST)
