@@ -30,7 +30,7 @@ _IS_THERE = """
     SELECT EXISTS (SELECT FROM pg_tables
                    WHERE tablename = 'mxisd_schema' AND schemaname = ANY(current_schemas(false))) AS is_there"""
 # Processes of an older mxisd find out when they connect again.
-_SEND_AWAY = f"""
+SEND_AWAY = f"""
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
     WHERE application_name = '{APPLICATION_NAME}' AND usename = current_user AND datname = current_database()
         AND pid <> pg_backend_pid()"""
@@ -85,7 +85,7 @@ async def upgrade(connection: PostgreSQLConnection, schema: str | None) -> None:
         raise PostgreSQLError(refused.sqlstate, f"its tables cannot be made or upgraded: {refused}") from None
     await connection.run_script("COMMIT")
     if 0 < found < len(migrations()):
-        await connection.step([statement(_SEND_AWAY)])
+        await connection.step([statement(SEND_AWAY)])
 
 
 async def _warn_of_former(connection: PostgreSQLConnection) -> None:
