@@ -60,13 +60,14 @@ def make_database(folder: Path, bindings: int) -> None:
     db = open_connection(path)
     db.execute("PRAGMA synchronous = OFF")
     db.execute("BEGIN")
-    db.execute("INSERT INTO peppers VALUES (1, ?, ?, 1)", (PEPPER, int(time.time() * 1000)))
+    now = int(time.time() * 1000)
+    db.execute("INSERT INTO peppers VALUES (1, ?, ?, 1)", (PEPPER, now))
     db.execute("INSERT INTO listings VALUES (1, 1, '')")
     # One signature for all: making a million would take minutes and change nothing.
     signed = json.dumps(association(signer, ThreePid("email", address(0)), "@person0:example.org", 0)).encode()
     db.executemany("INSERT INTO bindings VALUES ('email', ?, ?, 0, ?)", _bindings(bindings, signed))
     db.executemany("INSERT INTO hashes VALUES (1, ?, ?)", _hashes(bindings))
-    db.execute("INSERT INTO access_tokens VALUES (?, '@person0:example.org', 0)", (token_digest(TOKEN),))
+    db.execute("INSERT INTO access_tokens VALUES (?, '@person0:example.org', ?)", (token_digest(TOKEN), now))
     db.execute("COMMIT")
     db.close()
 

@@ -42,8 +42,9 @@ def fill(redis: RedisServer) -> None:
         hashes = [text for who, user_id in some for text in (digest(ThreePid("email", who), PEPPER), user_id)]
         redis.ask("HSET", "mxisd:bindings", *bindings)
         redis.ask("HSET", f"mxisd:hashes:{PEPPER}", *hashes)
-    redis.ask("RPUSH", "mxisd:peppers", f"{int(time.time() * 1000)} {PEPPER}")
-    redis.ask("HSET", "mxisd:tokens", token_digest(TOKEN), "0 @person0:example.org")
+    now = int(time.time() * 1000)
+    redis.ask("RPUSH", "mxisd:peppers", f"{now} {PEPPER}")
+    redis.ask("HSET", "mxisd:tokens", token_digest(TOKEN), f"{now} @person0:example.org")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from .invites import SQLiteInvites
 from .keys import SQLiteKeys
 from .outbox import SQLiteOutbox
 from .presence import WhilePresent
-from .schema import open_to_read
+from .schema import open_connection, open_to_read
 from .sessions import SQLiteSessions
 from .sorter import Sorter, open_sorter
 from .transactions import SQLiteTransactions
@@ -56,7 +56,7 @@ class SQLiteService(Service):
         self._path = path
         writes = WhilePresent(path, run_writes)
         self._writer = ThreadWorker("sqlite-writer", writes.connect, reactor, writes)
-        self._reader = ThreadWorker("sqlite-reader", lambda: open_to_read(path), reactor, run_reads)
+        self._reader = ThreadWorker("sqlite-reader", lambda: open_connection(path), reactor, run_reads)
         self._sorter = ThreadWorker("sqlite-sorter", open_sorter, reactor, run_reads)
         self._database = SQLiteDatabase(self._reader, self._writer)
         self.storage = SQLiteStorage(self._database, Sorter(self._sorter))
