@@ -83,6 +83,15 @@ class KnownTests(Case):
         self.assertEqual(self.looked_up(), BOB)
         self.assertEqual(self.store(room="!other:example.org", status=400), "M_THREEPID_IN_USE")
 
+    def test_the_same_again_is_no_lookup(self) -> None:
+        self.refresh()
+        token = self.store()
+        self.app.clock.advance(30)
+        self.assertEqual(self.store(), token)
+        self.assertEqual(len(self.due("onbind")), 1)
+        self.app.clock.advance(60)
+        self.assertEqual(self.store(status=400), "M_THREEPID_IN_USE")
+
     def test_and_so_do_those_after_a_refresh_as_long_as_the_store_says_so(self) -> None:
         self.refresh()
         self.store()
