@@ -55,9 +55,10 @@ class UserIds:
         """
         The user ID for a name; ``None``, and a line in the log, if there is none.
 
-        A name of the form of a user ID is one already: mapped, it would be that of somebody else.
+        A name of the form of a user ID is one already, whatever blanks a column adds to it: mapped, it would be
+        that of somebody else.
         """
-        if name.startswith("@") and ":" in name:
+        if name.lstrip().startswith("@") and ":" in name:
             return self.checked(name)
         if _PLAIN.fullmatch(name):
             return f"@{name}:{self._domain}"
@@ -69,6 +70,7 @@ class UserIds:
 
     def checked(self, user_id: str) -> str | None:
         """A user ID as it stands in a store, of whatever domain; ``None``, and a line in the log, if it is none."""
+        user_id = user_id.strip()
         try:
             split_user_id(user_id)
         except InvalidIdentifier as error:

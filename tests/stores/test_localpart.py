@@ -62,6 +62,13 @@ class UserIdsTests(SynchronousTestCase):
         # Nobody has the profile or the password of such a name by a spelling of it.
         self.assertIsNone(self.user_ids.name_of("@=40john=3aexample.org:example.org"))
 
+    def test_blanks_around_a_user_id_are_of_its_column(self) -> None:
+        for name in ("@john:example.org   ", "\n@john:example.org", " @john:example.org\t"):
+            self.assertEqual(self.user_ids.of_name(name), "@john:example.org")
+            self.assertEqual(self.user_ids.checked(name), "@john:example.org")
+        # Around a name they may be somebody's: anybody can call themselves "admin ".
+        self.assertEqual(self.user_ids.of_name("admin "), "@admin=20:example.org")
+
     def test_of_user_ids(self) -> None:
         self.assertEqual(self.user_ids.checked("@Jane:elsewhere.example"), "@Jane:elsewhere.example")
         for user_id in ("jane", "@jane", "@:example.org", "@jane:exa mple.org", "@jane\n:example.org"):
