@@ -15,10 +15,10 @@ from .statement import Statement, statement
 from .values import Value
 
 # How a step begins that reads a page of a table by its index.  Of a table that was filled just now PostgreSQL knows
-# nothing yet, and would rather read and sort all of it.
+# nothing yet, and would rather read and sort all of it.  What is switched off counts as so dear that it would compile.
 _BY_INDEX = statement(
     """SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
-           set_config('enable_sort', 'off', true)"""
+           set_config('enable_sort', 'off', true), set_config('jit', 'off', true)"""
 )
 
 Entry: TypeAlias = tuple[int, str, str]
