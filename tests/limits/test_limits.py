@@ -259,6 +259,9 @@ class NameTests(SynchronousTestCase):
         same = type(found)(int(found) >> 64 << 64 | other)
         self.assertEqual(network(str(found)), network(str(same)))
 
+    def test_a_zone_is_no_other_client(self) -> None:
+        self.assertEqual(len({network(address) for address in ("fe80::%a", "fe80::%b", "fe80::", "fe80::1%c")}), 1)
+
     @given(st.ip_addresses(v=4))
     def test_a_client_of_ipv4(self, found: Any) -> None:
         self.assertEqual(network(str(found)), str(found))

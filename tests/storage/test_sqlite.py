@@ -461,6 +461,14 @@ class PresenceTests(TestCase):
         self.path.unlink()
         await self.assert_not_written()
 
+    async def test_damaged(self) -> None:
+        """What cannot be read is a storage that is away: whoever asked may come again."""
+        self.path.with_name(f"{self.path.name}-wal").write_bytes(b"")
+        self.path.write_bytes(b"damaged" * 10_000)
+        for _ in range(200):  # by the worker, and by the reactor's thread
+            with self.assertRaises(StorageUnavailable):
+                await self.service.storage.bindings.users_of([ThreePid("email", "a@example.com")])
+
     async def test_replaced(self) -> None:
         other = self.mktemp()
         upgrade(Path(other))

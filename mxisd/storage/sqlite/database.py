@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 
-from .worker import StatementWorker
+from .worker import StatementWorker, is_unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,7 +72,9 @@ class SQLiteDatabase:
             begin = perf_counter()
             try:
                 return function(self._here, *args, **kwargs)
-            except sqlite3.OperationalError:
+            except sqlite3.DatabaseError as error:
+                if not is_unavailable(error):
+                    raise
                 # The worker has the time to wait for what it is, or the words for it.
                 self._proofs = 0
             finally:

@@ -63,10 +63,16 @@ def _in_savepoint(job: Job, connection: sqlite3.Connection) -> Any:
 def _outcome(job: Job, connection: sqlite3.Connection) -> Any:
     try:
         return job(connection)
-    except sqlite3.OperationalError as error:
-        return Failure(StorageUnavailable(f"SQLite: {error}"))
+    except sqlite3.DatabaseError as error:
+        return Failure(StorageUnavailable(f"SQLite: {error}") if is_unavailable(error) else error)
     except Exception:
         return Failure()
+
+
+def is_unavailable(error: sqlite3.DatabaseError) -> bool:
+    """Whether it is the database that fails, or its file is damaged, and not a statement of ours that is wrong."""
+    # What has no class of its own is "file is not a database", and "disk image is malformed".
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
 
 
 class StatementWorker(Protocol):
