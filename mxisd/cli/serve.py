@@ -43,9 +43,9 @@ class Options(UsageOptions):
         if self.get("verbose"):
             # Workers are to know it, too.
             os.environ["MXISD_LOG_LEVEL"] = "debug" if self["verbose"] == 1 else "trace"
-        # Not there for mxisd.tac.
+        # Not there for mxisd.tac, and another one for "twist".
         twistd = getattr(self, "parent", None)
-        if twistd is not None and not twistd["logger"] and not twistd["syslog"]:
+        if twistd is not None and "nodaemon" in twistd and not twistd["logger"] and not twistd["syslog"]:
             writer.choose(twistd["logfile"], daemon=not twistd["nodaemon"])
             twistd["logger"] = "mxisd.log.writer.begin"
         if self["check"]:

@@ -8,6 +8,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -59,6 +60,11 @@ class CheckTests(FolderCase):
         done = self.run_twistd("mxisd", "--config", self.config_file(), "--check")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("is good", done.stdout)
+
+    def test_by_twist(self) -> None:
+        command = [sys.executable, "-m", "twisted", "mxisd", "--config", str(self.config_file()), "--check"]
+        done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_nothing_is_made(self) -> None:
         self.run_twistd("mxisd", "--config", self.config_file(), "--check")
