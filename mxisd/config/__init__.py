@@ -120,7 +120,7 @@ class Sections(Section):
     def forwards_to(self) -> tuple[str, ...]:
         """The URLs of the identity servers that are asked about what is known nowhere else."""
         servers = self.matrix.identity.servers
-        return tuple(url for label in self.forward.asked(servers) for url in servers[label])
+        return tuple(url for label in self.forward.asked(servers) for url in servers[label] if url)
 
     def unused(self) -> Iterable[str]:
         if self.notification.sends("email") != "raw":

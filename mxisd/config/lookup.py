@@ -62,6 +62,17 @@ class Recursive(Section):
     federation: Federation = Federation()
     cache: Cache = Cache()
 
+    @property
+    def asks_bridge(self) -> bool:
+        """Whether a bridge is asked at all, which one that is ``recursive_only`` is not without recursion."""
+        return self.bridge.enabled and (self.enabled or not self.bridge.recursive_only)
+
+    def unused(self) -> Iterable[str]:
+        if not self.enabled:
+            yield "allowedCidr"
+            if self.bridge.recursive_only:
+                yield "bridge"
+
     def mistakes(self) -> Iterable[Finding]:
         if self.timeout < SECOND:
             yield Finding("timeout", "expected at least 1s")

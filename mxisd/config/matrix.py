@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import field
 
-from .engine.hosts import BaseUrl, TermsUrl
+from .engine.hosts import BaseUrl, IdentityServer, TermsUrl
 from .engine.section import Finding, Section
 from .engine.values import Expression, ServerName, Text
 
@@ -16,7 +16,9 @@ def _known_servers() -> dict[str, tuple[str, ...]]:
 
 
 class Identity(Section):
-    servers: Mapping[str, tuple[BaseUrl, ...]] = field(default_factory=_known_servers)
+    """``servers``: their URLs by label; an empty one is of a server that cannot be asked."""
+
+    servers: Mapping[str, tuple[IdentityServer, ...]] = field(default_factory=_known_servers)
 
 
 class Homeserver(Section):

@@ -48,10 +48,11 @@ def _forwarding(config: Sections) -> Iterator[Finding]:
     """Who is told what users look up, and who is not although the file wants it."""
     known, labels = config.matrix.identity.servers, config.forward.servers
     asked = config.forward.asked(known)
-    if asked:
+    told = [label for label in asked if any(known[label])]
+    if told:
         yield Finding(
             "forward.servers",
-            f"addresses that are looked up here and not known are told to {', '.join(asked)}:"
+            f"addresses that are looked up here and not known are told to {', '.join(told)}:"
             " that is, whom your users know",
         )
     if len(asked) < len(labels):

@@ -122,7 +122,7 @@ def build_sources(core: Core, stores: Iterable[Source]) -> Sources:
         # Which domains there are is up to strangers: that one fails is no concern of the administrator's.
         others.insert(0, _federation(core, partial(remote, level=LogLevel.info, counted_as="federation")))
     bridges = []
-    if recursive.bridge.enabled:
+    if recursive.asks_bridge:
         bridge = Bridge(v1, recursive.bridge.server, recursive.bridge.mappings)
         bridges.append(OneByOne(remote(bridge), clock, recursive.timeout))
     return Sources(

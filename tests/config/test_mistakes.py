@@ -32,10 +32,6 @@ VALUES = [
         ),
     ),
     (
-        "matrix: {domain: example.org, identity: {servers: {x: ['matrix.org']}}}",
-        "matrix.identity.servers.x[0]: expected the base of URLs, such as https://example.org, found 'matrix.org'",
-    ),
-    (
         "invite: {expiration: {after: 0}}",
         "invite.expiration.after: expected a whole number of at least 1, found '0'",
     ),

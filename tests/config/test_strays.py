@@ -98,6 +98,8 @@ OFF = [
     ("sql: {enabled: true, connection: x, profile: {enabled: false, role: {type: x}}}", "sql.profile.role.type"),
     ("synapseSql: {enabled: false, type: mysqll}", "synapseSql.type"),
     ("lookup: {recursive: {bridge: {enabled: false, server: localhost}}}", "lookup.recursive.bridge.server"),
+    ("lookup: {recursive: {enabled: false, allowedCidr: [nowhere]}}", "lookup.recursive.allowedCidr[0]"),
+    ("lookup: {recursive: {enabled: false, bridge: {enabled: true, server: x}}}", "lookup.recursive.bridge.server"),
     ("ldap: {connection: {host: 'ldap://x', port: 0}}", "ldap.connection.port"),
     ("netiq: [{enabled: false, atribute: {}}]", "netiq[0].atribute"),
     ("exec: {auth: {exit: {success: [x]}}}", "exec.auth.exit.success[0]"),

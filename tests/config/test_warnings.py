@@ -134,6 +134,21 @@ class WarningTests(ConfigCase):
             told = [each for each in self.warnings(text) if not each.endswith(UNLISTED)]
             self.assertEqual(told, [warning])
 
+    def test_identity_servers_that_cannot_be_asked(self) -> None:
+        servers = "x: [matrix.org, 'https://id.example.org/'], y: z"
+        for asked, urls in ("[x, y]", ("https://id.example.org",)), ("[y]", ()), ("[]", ()):
+            config = self.whole(
+                f"matrix: {{domain: example.org, identity: {{servers: {{{servers}}}}}}}\nforward: {{servers: {asked}}}"
+            )
+            self.assertEqual(config.forwards_to, urls)
+            self.assertIn(
+                "matrix.identity.servers.x[0]: it is not asked, as in mxisd: expected the base of URLs, such as "
+                "https://example.org, found 'matrix.org'",
+                config.warnings,
+            )
+            told = [warning for warning in config.warnings if "are told to x:" in warning]
+            self.assertEqual(len(told), len(urls))
+
     def test_whom_hashed_lookups_do_not_find(self) -> None:
         sql = "enabled: true, connection: people.db, identity: {query: 'SELECT 1 WHERE ? = ?'}"
         for text, keys in [

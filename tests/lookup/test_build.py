@@ -61,6 +61,14 @@ class BuildTests(ConfigCase):
         self.assertEqual(names(here), ["first", "second", "the bridge"])
         self.assertEqual(names(everywhere), ["first", "second", "federation", "the bridge"])
 
+    def test_a_bridge_without_recursion(self) -> None:
+        here, everywhere = self.sources("lookup: {recursive: {enabled: false, bridge: {enabled: true, server: x}}}")
+        self.assertEqual(names(everywhere), ["first", "second", "federation"])
+        here, everywhere = self.sources(
+            "lookup: {recursive: {enabled: false, bridge: {enabled: true, recursiveOnly: false, server: 'http://b'}}}"
+        )
+        self.assertEqual(names(here), ["first", "second", "the bridge"])
+
     def test_answers_of_others_are_kept_and_those_of_stores_are_not(self) -> None:
         url = "http://bridge/_matrix/identity/api/v1/lookup?medium=email&address=anna%40example.com"
         self.trusted.answers["GET", url] = answer({"medium": "email", "address": "anna@example.com", "mxid": ALICE})

@@ -48,6 +48,14 @@ def base_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def identity_server(text: str) -> Any:
+    """The base of its URLs, or nothing: mxisd could not ask at one that is none, and nobody is told what nobody was."""
+    try:
+        return base_url(text)
+    except Unfit as unfit:
+        return Told("", f"it is not asked, as in mxisd: expected {unfit}, found {unfit.found or masked(text)!r}")
+
+
 def public_url(text: str) -> Any:
     """The same, in which ``%SERVER_NAME%`` stands for ``server.name``; mxisd did not mind if the scheme was missing."""
     url = text.rstrip("/") if "://" in text else f"https://{text.rstrip('/')}"
@@ -198,6 +206,7 @@ ListeningHost = Annotated[str, Value(listening_host)]
 HostPattern = Annotated[str, Value(host_pattern)]
 Url = Annotated[str, Value(url)]
 BaseUrl = Annotated[str, Value(base_url)]
+IdentityServer = Annotated[str, Value(identity_server)]
 PublicUrl = Annotated[str, Value(public_url)]
 TermsUrl = Annotated[str, Value(terms_url)]
 SecretUrl = Annotated[Secret, Value(secret_url)]
