@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import get_args
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -10,6 +11,7 @@ from ..clock import SECOND, now
 from ..metrics import INVITES, OVERDUE_SECONDS, QUEUED, REACTOR_LAG_SECONDS, exposition
 from ..services import PeriodicService
 from ..storage.contract import Storage, StorageUnavailable
+from ..storage.records import Kind
 from .endpoint import Answer, Call, Endpoint
 
 # How often what is stored is counted, and how often it is measured how late calls come.
@@ -73,11 +75,12 @@ class Counting:
             return
         for state, number in invites._asdict().items():
             INVITES.labels(state).set(number)
-        QUEUED.clear()
-        OVERDUE_SECONDS.clear()
-        for each in waiting:
-            QUEUED.labels(each.kind).set(each.number)
-            OVERDUE_SECONDS.labels(each.kind).set(max(0, now(self._clock) - each.due) / SECOND)
+        found = {each.kind: each for each in waiting}
+        # Of all kinds: where several processes serve, a number stays until there is another one.
+        for kind in get_args(Kind):
+            each = found.get(kind)
+            QUEUED.labels(kind).set(each.number if each else 0)
+            OVERDUE_SECONDS.labels(kind).set(max(0, now(self._clock) - each.due) / SECOND if each else 0)
 
     async def measure(self) -> None:
         """How late a call comes that is due at once."""

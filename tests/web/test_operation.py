@@ -52,6 +52,17 @@ class OperationTests(SynchronousTestCase):
         self.assertIn('mxisd_deliveries_queued{kind="message"} 1.0\n', text)
         self.assertIn('mxisd_deliveries_overdue_seconds{kind="message"} 5.0\n', text)
 
+    def test_what_is_not_queued_any_more_is_counted_as_none(self) -> None:
+        result(self.storage.invites.add(invite(created=NOW, notified_at=NOW), resend_before=0))
+        counting = Counting(self.storage, self.clock)
+        result(counting.count())
+        (claimed,) = result(self.storage.outbox.claim("message", NOW, 60_000, 1, {}, 1)).deliveries
+        result(self.storage.outbox.close(claimed, "done", "", NOW))
+        result(counting.count())
+        text = self.get("/metrics")[1]
+        self.assertIn('mxisd_deliveries_queued{kind="message"} 0.0\n', text)
+        self.assertIn('mxisd_deliveries_overdue_seconds{kind="message"} 0.0\n', text)
+
     def test_a_storage_that_is_away_is_no_error_of_the_count(self) -> None:
         async def away() -> object:
             raise StorageUnavailable("away")
