@@ -15,7 +15,7 @@ TEST_PACKAGES := redis-server nginx apache2 slapd ldap-utils postgresql pgbounce
 FAST_TESTS = $$(grep -rLE --include='test_*.py' 'tests\.(integration|servers|start|storage\.copies)|databases import|databases as' tests)
 TRIAL := $(BIN)/python -u -m twisted.trial --reporter=timing
 
-.PHONY: run test test-fast lint types bench fuzz soak messages deb changelog clean
+.PHONY: run test test-fast lint types bench fuzz soak test-oldest messages deb changelog clean
 
 run: $(BIN)/.installed mxisd.yaml
 	@echo "mxisd will be at http://localhost:8090"
@@ -34,6 +34,13 @@ lint: $(BIN)/.installed-dev
 
 types: $(BIN)/.installed-dev
 	$(BIN)/mypy
+
+# The tests that need no servers, with the oldest versions of all that mxisd stands on, in an environment of their own.
+test-oldest: .cache/packages
+	$(PYTHON) -m venv .cache/oldest
+	.cache/oldest/bin/python -m pip install --quiet --constraint contrib/requirements-oldest.txt \
+		--editable '.[test,ldap,postgresql,mysql]'
+	HYPOTHESIS_PROFILE=fast .cache/oldest/bin/python -m twisted.trial $(FAST_TESTS)
 
 # What make test does of this in a few seconds, for minutes.
 fuzz: .cache/packages $(BIN)/.installed-dev

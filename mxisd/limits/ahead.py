@@ -36,12 +36,18 @@ class Ahead:
         self._rests: OldestOut[str, Rest] = OldestOut(REMEMBERED)
         self._asking: set[str] = set()
 
+    def has_left(self, bucket: str, cost: int, now: int) -> bool:
+        """Whether that was given out of what was taken before: what most requests come to, at little cost."""
+        rest = self._rests.get(bucket)
+        if rest is None or rest.left < cost or now >= rest.until:
+            return False
+        rest.left -= cost
+        return True
+
     async def take(self, charge: Charge, now: int) -> int:
         """How long to wait, in ms; 0 if it was taken."""
         bucket, cost, capacity = charge
-        rest = self._rests.get(bucket)
-        if rest is not None and rest.left >= cost and now < rest.until:
-            rest.left -= cost
+        if self.has_left(bucket, cost, now):
             return 0
         missing = cost - self._use_up(bucket, now)
         # One at a time: others that ask meanwhile get what they ask for.

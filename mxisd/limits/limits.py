@@ -97,9 +97,11 @@ class RateLimits:
         per, burst = limit
         if addresses > burst:
             raise MatrixError(400, "M_INVALID_PARAM", f"At most {burst} addresses can be looked up at once")
-        current, charge = now(self._clock), Charge(f"lookup {client}", addresses * per, burst * per)
-        if wait := await self._ahead.take(charge, current):
-            self._refuse("lookup", charge.bucket, self._name(by), wait, current)
+        current, bucket, cost = now(self._clock), f"lookup {client}", addresses * per
+        if self._ahead.has_left(bucket, cost, current):
+            return
+        if wait := await self._ahead.take(Charge(bucket, cost, burst * per), current):
+            self._refuse("lookup", bucket, self._name(by), wait, current)
 
     async def register(self, server_name: str, by: Requester) -> None:
         """
