@@ -71,10 +71,10 @@ class CircuitBreaker:
             late = TimeoutError(f"no answer within {self._seconds:g} seconds")
             answer = await within(self._seconds, self._clock, self._source.lookup(threepids), late)
         except _ARRIVED as error:
-            self._answered_badly(error)
+            self._answered_badly(error, len(threepids))
             raise Unavailable(f"{self.name} gave an answer that cannot be used") from error
         except Exception as error:
-            self._failed(error)
+            self._failed(error, len(threepids))
             raise Unavailable(f"{self.name} could not be asked") from error
         self._worked()
         found = {threepid: answer[threepid] for threepid in threepids if self._is_user_id(answer.get(threepid))}
@@ -82,8 +82,8 @@ class CircuitBreaker:
         LOOKUPS.labels(self._label, "missed").inc(len(threepids) - len(found))
         return found
 
-    def _failed(self, error: Exception) -> None:
-        LOOKUPS.labels(self._label, "failed").inc()
+    def _failed(self, error: Exception, number: int) -> None:
+        LOOKUPS.labels(self._label, "failed").inc(number)
         self._failures += 1
         log.debug("{source} failed: {error!r}", source=self.name, error=error)
         if self._failures >= FAILURES:
@@ -101,8 +101,8 @@ class CircuitBreaker:
                 error=error,
             )
 
-    def _answered_badly(self, error: Exception) -> None:
-        LOOKUPS.labels(self._label, "failed").inc()
+    def _answered_badly(self, error: Exception, number: int) -> None:
+        LOOKUPS.labels(self._label, "failed").inc(number)
         log.emit(self._level, "an answer of {source} cannot be used: {error}", source=self.name, error=error)
         self._worked()
 

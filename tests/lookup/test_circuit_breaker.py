@@ -72,6 +72,11 @@ class CircuitBreakerTests(SynchronousTestCase):
         self.failureResultOf(asked, Unavailable)
         self.assertEqual(len(cancelled), 1)
 
+    def test_addresses_are_counted_and_not_lookups(self) -> None:
+        self.book.before = lambda: fail(ConnectionError("no route"))
+        self.failureResultOf(self.ask(ANNA, BERT), Unavailable)
+        self.assertEqual(self.counted("failed"), 2)
+
     def test_a_failure_now_and_then_changes_nothing(self) -> None:
         for _ in range(5):
             self.book.before = lambda: fail(ConnectionError("no route"))
