@@ -22,7 +22,7 @@ run: $(BIN)/.installed mxisd.yaml
 	$(BIN)/twistd -n --pidfile= mxisd --config mxisd.yaml
 
 test: .cache/packages $(BIN)/.installed-dev .cache/synapse-venv/.installed .cache/sydent-venv/.installed
-	$(TRIAL) $(or $(TESTS),tests) | .ci/slowest
+	$(if $(TESTS),$(TRIAL) $(TESTS) | .ci/slowest,.ci/test $(BIN)/python)
 
 test-fast: $(BIN)/.installed-test
 	HYPOTHESIS_PROFILE=fast $(BIN)/python -m twisted.trial -j2 $(FAST_TESTS)

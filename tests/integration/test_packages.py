@@ -45,7 +45,7 @@ class WheelTests(SynchronousTestCase):
 
 class DebianPackageTests(SynchronousTestCase):
     def test_it_installs_starts_upgrades_and_purges(self) -> None:
-        script = (ROOT / "tests" / "debian_package.sh").read_text()
+        script = (ROOT / "tests" / "integration" / "debian_package.sh").read_text()
         said = apart(f"package={debian_package()}\n{script}")
         self.assertIn(f"installed {mxisd.__version__}", said)
         self.assertIn("all is well", said)
