@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeAlias, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, ValidationError, convert, structs
 from signedjson.types import SigningKey
 
 from ..clock import Random
@@ -15,6 +15,9 @@ from ..matrix.threepid import InvalidAddress, ThreePid, canonical
 from ..storage.archive import Kept
 
 T = TypeVar("T")
+
+# The end of the year 9999, in milliseconds: nothing that is counted is more.
+_LATEST = 253_402_300_799_999
 
 
 class Left(Struct, frozen=True):
@@ -71,14 +74,24 @@ def each(rows: Iterable[T], read: Callable[[T], Found | None]) -> Iterator[Found
     """What becomes of rows; nothing of those that are read as ``None``."""
     for row in rows:
         try:
-            found = read(row)
+            found = _fitting(read(row))
         except Unmovable as error:
             found = Left(str(error))
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError, ValidationError):
             # One row that somebody has written by hand must not hold up all others.
             found = Left("it is not as that server writes it")
         if found is not None:
             yield found
+
+
+def _fitting(found: Found | None) -> Found | None:
+    """What every storage takes: SQLite had anything in any column.  Raises :class:`ValueError`, ``ValidationError``."""
+    if found is None or isinstance(found, Left):
+        return found
+    for value in structs.astuple(found):
+        if (isinstance(value, int) and abs(value) > _LATEST) or (isinstance(value, str) and "\0" in value):
+            raise ValueError
+    return convert(structs.asdict(found), type(found))
 
 
 def address(medium: str, text: str) -> ThreePid:

@@ -186,6 +186,22 @@ class MxisdTests(MoveCase):
             },
         )
 
+    def test_rows_that_no_storage_takes(self) -> None:
+        self.old.change(
+            "UPDATE account SET createdAt = 1 << 62 WHERE userId LIKE '@carol%'",
+            "UPDATE accepted SET acceptedAt = 'noon'",
+            "UPDATE session_3pid SET attempt = 1.5",
+            "UPDATE invite_3pid SET token = x'ff' WHERE roomId = '!first:example.org'",
+            "UPDATE invite_3pid SET token = 'a' || char(0) WHERE roomId = '!third:example.org'",
+            """UPDATE invite_3pid SET properties = '{"created_at":"99999999999999999999"}'
+               WHERE roomId LIKE '!fourth%'""",
+        )
+        plan = self.move(self.open(self.old.config))
+        why = "it is not as that server writes it"
+        kinds = {"Session": 2, "Invite": 3, "AccessToken": 1, "AcceptedTerms": 2}
+        self.assertEqual(self.left(plan), {ONCE: 1, **{f"{kind}: {why}": count for kind, count in kinds.items()}})
+        self.assertEqual(self.coming(self.move(self.open(self.old.config))), {})
+
     def test_properties_that_are_missing_or_broken(self) -> None:
         self.old.change(
             "UPDATE invite_3pid SET properties = NULL WHERE roomId = '!first:example.org'",
