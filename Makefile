@@ -54,7 +54,7 @@ bench: .cache/packages $(BIN)/.installed-dev
 
 # Brings the catalogues of translations up to date with the sentences in the code and the templates.
 messages: $(BIN)/.installed-dev
-	$(BIN)/pybabel -q extract -F mxisd/locale/babel.cfg --no-location --sort-by-file -o .cache/mxisd.pot mxisd
+	$(BIN)/pybabel -q extract -F .ci/babel.cfg --no-location --sort-by-file -o .cache/mxisd.pot mxisd
 	for file in mxisd/locale/*/LC_MESSAGES/mxisd.po; do \
 		$(BIN)/pybabel -q update -i .cache/mxisd.pot -o $$file -l $$(basename $$(dirname $$(dirname $$file))) \
 			--no-fuzzy-matching --omit-header --ignore-obsolete --width=100; done
