@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.task import LoopingCall
 
 from .config import Config, ConfigError
-from .config.engine.problems import join
+from .config.engine.problems import is_within, join
 from .config.engine.section import Section
 from .log import Logger
 from .reactor import IReactor
@@ -77,7 +77,7 @@ class Reload:
             log.warn("changed, and without effect until a restart: {keys}", keys=", ".join(waiting))
 
     def _is_live(self, key: str) -> bool:
-        return any(f"{key}.".startswith(f"{live}.") for live in self._live)
+        return any(is_within(key, live) for live in self._live)
 
 
 def _changed(before: Section, after: Section, path: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from .. import files
 from .appsvc import AppService
-from .engine.problems import ConfigError
+from .engine.problems import ConfigError, is_within
 from .engine.reader import read
 from .engine.section import Alias, Finding, Section
 from .exec import Exec
@@ -210,5 +210,5 @@ def unbuilt(given: Iterable[str]) -> Iterator[str]:
     """A warning for each entry of :data:`NOT_BUILT` that one of the given keys is, or is part of."""
     keys = tuple(given)
     for entry, missing in NOT_BUILT:
-        if any(key == entry or key.startswith((f"{entry}.", f"{entry}[")) for key in keys):
+        if any(is_within(key, entry) for key in keys):
             yield f"{entry}: accepted, but without effect: not built yet ({missing})"

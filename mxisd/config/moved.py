@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
+from .engine.problems import is_within
 from .interception import Register
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ NO_EFFECT_THERE = {
 
 def is_moved(given: Collection[str]) -> bool:
     """Whether a file that has these keys may be one of an old server: none of them is ours alone."""
-    return not any(key == ours or key.startswith((f"{ours}.", f"{ours}[")) for key in given for ours in OURS)
+    return not any(is_within(key, ours) for key in given for ours in OURS)
 
 
 def open_to_strangers(config: Sections) -> str | None:

@@ -18,3 +18,8 @@ class ConfigError(StartError):
 def join(section: str, key: str) -> str:
     """The path of a key in a section, which is empty for the whole file."""
     return f"{section}.{key}" if section and key else section or key
+
+
+def is_within(key: str, section: str) -> bool:
+    """Whether a key is a section, or a list, itself or somewhere in it."""
+    return key == section or key.startswith((f"{section}.", f"{section}["))

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from ...masking import masked
 from . import document
 from .document import Scalar, Tree
-from .problems import ConfigError, join
+from .problems import ConfigError, is_within, join
 from .section import Secret, Section, Told, Unfit
 from .shape import Field, Shape, fields_of, known_keys, shape_of
 from .strays import Strays
@@ -57,7 +57,7 @@ class _Note(NamedTuple):
 
     def is_about(self, keys: Collection[str]) -> bool:
         """Whether it is about one of the keys, or one below them."""
-        return any(self.path == key or self.path.startswith((f"{key}.", f"{key}[")) for key in keys)
+        return any(is_within(self.path, key) for key in keys)
 
 
 class _Reader:
