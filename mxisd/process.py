@@ -7,7 +7,6 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
-from typing import Any
 
 from twisted.internet.task import LoopingCall
 
@@ -34,12 +33,11 @@ class Hangup(Service):
     def __init__(self, call: Callable[[], object], reactor: IReactor) -> None:
         self._call = call
         self._reactor = reactor
-        self._before: Any = signal.SIG_DFL
 
     def startService(self) -> None:
         super().startService()
         # A handler may interrupt anything.
-        self._before = signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._call))
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._call))
 
     def stopService(self) -> None:
         super().stopService()
