@@ -9,11 +9,12 @@ from msgspec import json, structs
 
 from ..archive import END, START, AcceptedTerms, AccessToken, Cooldown, Kept, Transaction
 from ..records import Binding, Delivery, Invite, Session
+from ..rows import read, values_of
 from .bindings import bound
 from .connection import Row
 from .database import PostgreSQLDatabase
 from .outbox import read_delivery
-from .rows import listed, read, values_of
+from .rows import listed
 from .statement import Statement, statement
 from .values import Value
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from ...matrix.threepid import ThreePid, spellings
 from ..records import Binding, Invite
+from ..rows import read, values_of
 from .connection import Rows
 from .database import PostgreSQLDatabase
 from .indexed import FORGOTTEN, INDEXED, LISTED
 from .invites import ending, held
-from .rows import read, values_of
 from .statement import lock, statement
 from .values import Value
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from ...matrix.threepid import ThreePid
 from ..records import End, Invite, InviteCounts, Taker
+from ..rows import columns, read, values_of
 from .database import PostgreSQLDatabase
-from .rows import columns, listed, placeholders, read, values_of
+from .rows import listed, placeholders
 from .statement import Statement, lock, statement
 from .values import Value
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from msgspec import structs
 
 from ..records import Claimed, Delivery, Failure, Invite, Kind, State, Waiting
+from ..rows import columns, read
 from .connection import Row
 from .database import PostgreSQLDatabase
-from .rows import columns, listed, read
+from .rows import listed
 from .statement import statement
 
 # Jumps from one destination to the next in the index, without reading all of their deliveries.  Those that somebody

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..records import VALID_TOKENS, Session
+from ..rows import columns, read, values_of
 from .database import PostgreSQLDatabase
-from .rows import columns, listed, placeholders, read, values_of
+from .rows import listed, placeholders
 from .statement import lock, statement
 
 _COLUMNS = listed(columns(Session))

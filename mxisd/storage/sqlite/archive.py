@@ -10,9 +10,9 @@ from msgspec import json, structs
 
 from ..archive import END, START, AcceptedTerms, AccessToken, Cooldown, Kept, Transaction
 from ..records import Binding, Delivery, Invite, Session
+from ..rows import read, values_of
 from .database import SQLiteDatabase
 from .outbox import read_delivery
-from .rows import parameters, read
 
 STEP = 500
 
@@ -75,7 +75,7 @@ def _record(kind: type[Kept], row: sqlite3.Row) -> Kept:
 
 def _unpack(db: sqlite3.Connection, kind: type[Kept], records: Sequence[Kept], position: str) -> None:
     for record in records:
-        values: dict[str, Any] = parameters(record)
+        values: dict[str, Any] = values_of(record)
         if isinstance(record, Delivery):
             values["id"] = int(record.id)
         columns = ", ".join(values)

@@ -9,11 +9,11 @@ from msgspec import json
 
 from ...matrix.threepid import ThreePid
 from ..records import Binding, Invite
+from ..rows import values_of
 from .database import FEW, SQLiteDatabase
 from .hashes import forget_binding, index_binding
 from .invites import end_invite, pending_invites
 from .outbox import queue
-from .rows import parameters
 
 
 class SQLiteBindings:
@@ -69,7 +69,7 @@ def _users_by_address(db: sqlite3.Connection, medium: str, addresses: Sequence[s
 
 def _bind(db: sqlite3.Connection, binding: Binding, destination: str) -> list[Invite]:
     db.execute(
-        "INSERT OR REPLACE INTO bindings VALUES (:medium, :address, :user_id, :bound_at, :signed)", parameters(binding)
+        "INSERT OR REPLACE INTO bindings VALUES (:medium, :address, :user_id, :bound_at, :signed)", values_of(binding)
     )
     index_binding(db, binding.threepid, binding.user_id)
     ended = [

@@ -9,9 +9,9 @@ from msgspec import structs
 
 from ...matrix.threepid import ThreePid
 from ..records import End, Invite, InviteCounts, Taker
+from ..rows import read, values_of
 from .database import SQLiteDatabase
 from .outbox import abandon_messages, has_queued_message, queue
-from .rows import parameters, read
 
 
 class SQLiteInvites:
@@ -104,7 +104,7 @@ def _add(db: sqlite3.Connection, invite: Invite, resend_before: int, reminder_du
     proves = invite.proven and not known.proven
     if proves:
         known = structs.replace(known, proven=True, fields=invite.fields)
-        db.execute("UPDATE invites SET proven = :proven, fields = :fields WHERE token = :token", parameters(known))
+        db.execute("UPDATE invites SET proven = :proven, fields = :fields WHERE token = :token", values_of(known))
     recent = not proves and (known.notified_at or 0) >= resend_before
     if recent or has_queued_message(db, known.token):
         return known
@@ -128,7 +128,7 @@ _SAME = "address = :address AND medium = :medium AND room_id = :room_id AND send
 
 
 def _same_pending(db: sqlite3.Connection, invite: Invite) -> Invite | None:
-    row = db.execute(f"SELECT * FROM invites WHERE {_SAME} AND ended IS NULL", parameters(invite)).fetchone()  # noqa: S608
+    row = db.execute(f"SELECT * FROM invites WHERE {_SAME} AND ended IS NULL", values_of(invite)).fetchone()  # noqa: S608
     return read(Invite, row) if row else None
 
 
@@ -137,7 +137,7 @@ def _same_given(db: sqlite3.Connection, invite: Invite, since: int, user_id: str
     row = db.execute(
         f"""SELECT * FROM invites WHERE ended IS NOT NULL AND ended_at >= :since AND ended = 'resolved' AND {_SAME}
             AND user_id = coalesce(:taker, user_id) ORDER BY ended_at DESC LIMIT 1""",  # noqa: S608
-        {**parameters(invite), "since": since, "taker": user_id},
+        {**values_of(invite), "since": since, "taker": user_id},
     ).fetchone()
     return read(Invite, row) if row else None
 
@@ -147,7 +147,7 @@ def _insert(db: sqlite3.Connection, invite: Invite) -> None:
         """INSERT INTO invites VALUES (:token, :medium, :address, :room_id, :sender, :created,
                :ephemeral_public_key, :ephemeral_private_key, :fields, :due, :remote_due, :remote_misses,
                :notified_at, :ended, :ended_at, :user_id, :proven, :only_key, :signed_by, :key_id)""",
-        parameters(invite),
+        values_of(invite),
     )
 
 
@@ -156,7 +156,7 @@ def _sign(db: sqlite3.Connection, token: str, user_id: str, now: int, limit: int
     if invite is None or len(invite.signed_by.keys() - {user_id}) >= limit:
         return None
     signed = structs.replace(invite, signed_by=invite.signed_by | {user_id: now})
-    db.execute("UPDATE invites SET signed_by = :signed_by WHERE token = :token", parameters(signed))
+    db.execute("UPDATE invites SET signed_by = :signed_by WHERE token = :token", values_of(signed))
     abandon_messages(db, token, f"the invite was signed for {user_id}")
     return signed
 

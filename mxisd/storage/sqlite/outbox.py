@@ -9,8 +9,8 @@ from msgspec import structs
 
 from ...matrix.threepid import ThreePid
 from ..records import Claimed, Delivery, Failure, Invite, Kind, State, Waiting
+from ..rows import read
 from .database import SQLiteDatabase
-from .rows import read
 
 
 class SQLiteOutbox:

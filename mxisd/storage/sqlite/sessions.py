@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 
 from ..records import VALID_TOKENS, Session
+from ..rows import read, values_of
 from .database import SQLiteDatabase
-from .rows import parameters, read
 
 
 class SQLiteSessions:
@@ -46,7 +46,7 @@ def _open(db: sqlite3.Connection, session: Session, alive_since: int, max_guesse
     db.execute(
         """INSERT INTO sessions VALUES (:sid, :secret_digest, :medium, :address, :token_digests, :modified,
                :send_attempt, :next_link, :validated_at, :guesses)""",
-        parameters(session),
+        values_of(session),
     )
     db.execute(
         """DELETE FROM sessions WHERE sid IN (
