@@ -336,3 +336,9 @@ class BoundsTests(TestCase):
         with self.assertRaises(CancelledError):
             await running
         await self.ended()
+
+    async def test_a_stop_is_the_end_of_questions_that_waited(self) -> None:
+        self.programs.stopService()
+        with self.assertRaises(ProgramFailed):
+            await self.under_way('echo $$ > "$0"')
+        self.assertFalse(self.file.exists())

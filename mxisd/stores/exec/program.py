@@ -46,7 +46,11 @@ class Ended(Struct, frozen=True):
 
 
 class Programs(Service):
-    """Runs programs; those that are still at work when it is stopped are killed, with what they have started."""
+    """
+    Runs programs.
+
+    Those that are still at work when it is stopped are killed, with what they have started, and no more are begun.
+    """
 
     name = "exec"
 
@@ -54,9 +58,12 @@ class Programs(Service):
         self._reactor = reactor
         self._seconds = timeout.total_seconds()
         self._under_way: set[_Program] = set()
+        self._stopped = False
 
     def stopService(self) -> None:
         super().stopService()
+        # There may be questions that wait for these to end.
+        self._stopped = True
         for program in list(self._under_way):
             program.done.cancel()
 
@@ -69,6 +76,8 @@ class Programs(Service):
         If it takes too long, or writes more than ``most`` bytes, it is killed, and so is what it has started.  Raises
         :class:`ProgramFailed` and :class:`ProgramCrashed`.
         """
+        if self._stopped:
+            raise ProgramFailed(f"{command[0]} is not run: mxisd is being stopped")
         if any("\0" in text for text in (*command, *environment.values())):
             raise ProgramCrashed("NUL cannot be passed to a program")
         program = _Program(command[0], input_, most)
