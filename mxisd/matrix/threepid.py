@@ -110,6 +110,9 @@ _E164_DIGITS = re.compile(r"[1-9][0-9]{6,14}")
 # What comes along when a number is copied from a page or a document: marks of the direction of text, and no width.
 _INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 _TEL = re.compile(r"tel:", re.IGNORECASE)
+# RFC 3966, section 3: what a number begins with that is not written in full, and a subaddress.
+_CONTEXT = re.compile(r"(?P<number>[^;]*);phone-context=(?P<code>\+[0-9().-]+)(?=;|\Z)", re.IGNORECASE)
+_SUBADDRESS = re.compile(r";isub=[^;]*", re.IGNORECASE)
 _EXTENSION = re.compile(r"[\s,;]*(?:;ext=|extn?\.?|x)[\s:.]*[0-9]{1,7}\Z", re.IGNORECASE)
 # Places without a plan of their own, by the one whose numbers they have; clients offer them in their lists.
 _PLAN_OF = {"AQ": "NF", "BV": "NO", "GS": "FK", "HM": "AU", "PN": "NZ", "TF": "RE", "UM": "US"}
@@ -129,9 +132,14 @@ def phone(number: str, country: str | None = None) -> ThreePid:
     ``tel:``, ``(0)``, an extension, which is dropped.  Raises :class:`InvalidAddress`; letters are refused, since
     libphonenumber would read them as vanity numbers.
     """
+    # Before anything else: what follows takes time by the square of the length.
+    if len(number) > MAX_ADDRESS:
+        raise InvalidAddress("the phone number is too long")
     text = "".join(" " if character.isspace() else character for character in _INVISIBLE.sub("", number)).strip()
-    text = _EXTENSION.sub("", text[4:] if _TEL.match(text) else text)
-    if len(text) > MAX_ADDRESS or any(map(str.isalpha, text)):
+    if _TEL.match(text):
+        text = _CONTEXT.sub(r"\g<code>\g<number>", _SUBADDRESS.sub("", text[4:]))
+    text = _EXTENSION.sub("", text)
+    if any(map(str.isalpha, text)):
         raise InvalidAddress("a phone number consists of digits")
     try:
         parsed = phonenumbers.parse(text, _region(country, needed=not text.startswith(("+", "\uff0b"))))

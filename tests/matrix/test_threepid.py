@@ -187,6 +187,9 @@ class PhoneTests(SynchronousTestCase):
             ("+49 151 12345678 ext. 12", None),
             ("+49 151 12345678 x12", None),
             ("tel:+49-151-12345678;ext=12", None),
+            ("tel:+49-151-12345678;isub=12;ext=1", None),
+            ("tel:0151-12345678;phone-context=+49", None),
+            ("tel:12345678;phone-context=+49-151;ext=3", None),
             ("+4915112345678\n", None),
             (" +49 151 12345678 ", None),
         ):
@@ -225,7 +228,12 @@ class PhoneTests(SynchronousTestCase):
             "+49 151 12345678; DROP",
             "ext. 12",
             "tel:",
+            "tel:0151-12345678;phone-context=example.com",
+            "tel:+49-151-12345678;phone-context=+49",
             "+" + "1" * 600,
+            "+49 151" + " " * 1_000_000 + "12345678",
+            "+49 151" + "," * 1_000_000 + "12345678",
+            "tel:" + "1" * 1_000_000,
             "+49 151 12345678 12345678 12345678",
         ):
             self.assertRaises(InvalidAddress, phone, number, "US")
