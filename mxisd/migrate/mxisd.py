@@ -15,14 +15,11 @@ from typing import Any
 from msgspec import MsgspecError, json
 from signedjson.types import SigningKey
 
-from ..clock import DAY
-from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, check_room_id, server_of
 from ..matrix.signing import ephemeral_key, id_of, normal_base64
 from ..storage.archive import AcceptedTerms, AccessToken, Kept, Transaction
-from ..storage.records import Delivery, Invite, Session, secret_digest, sha256_of, token_digest
-from ..threepids.validation import check_opaque, kept_link
-from .old import Conditions, Found, Left, Unmovable, address, each, in_term, user
+from ..storage.records import Delivery, Invite, Session, sha256_of
+from .old import Conditions, Found, Left, Unmovable, address, each, in_term, session, still_going, user
 from .tables import Row, Tables
 
 INVITES = "invite_3pid"
@@ -154,27 +151,18 @@ def _undelivered(conditions: Conditions, row: Row) -> Found | None:
 
 
 def _session(conditions: Conditions, row: Row) -> Found:
-    modified = row["validationTime"] if row["validated"] else row["creationTime"]
-    if modified + DAY <= conditions.now:
-        return Left("it is over: more than a day old")
+    modified = still_going(row["validationTime"] if row["validated"] else row["creationTime"], conditions)
     if row["isRemote"]:
         return Left("another identity server was asked to validate the address")
-    threepid = address(row["medium"], row["address"])
-    sid, secret = row["id"], row["secret"]
-    try:
-        check_opaque("sid", sid)
-        check_opaque("client_secret", secret)
-    except MatrixError:
-        return Left("its client secret is none by the rules of today")
-    return Session(
-        sid=sid,
-        secret_digest=secret_digest(*threepid, secret),
-        threepid=threepid,
+    return session(
+        row["id"],
+        address(row["medium"], row["address"]),
+        row["secret"],
+        row["token"],
         modified=modified,
+        validated=bool(row["validated"]),
         send_attempt=row["attempt"],
-        next_link=kept_link(row["nextLink"], secret),
-        validated_at=modified if row["validated"] else None,
-        token_digests=token_digest(sid, secret, row["token"]),
+        next_link=row["nextLink"],
     )
 
 

@@ -8,11 +8,14 @@ from typing import Protocol, TypeAlias, TypeVar
 from msgspec import Struct, ValidationError, convert, structs
 from signedjson.types import SigningKey
 
-from ..clock import Random
+from ..clock import DAY, Random
+from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, server_of
 from ..matrix.signing import Signer
 from ..matrix.threepid import InvalidAddress, ThreePid, canonical
 from ..storage.archive import Kept
+from ..storage.records import Session, secret_digest, token_digest
+from ..threepids.validation import check_opaque, kept_link
 
 T = TypeVar("T")
 
@@ -109,6 +112,42 @@ def user(user_id: str | None) -> str:
     except InvalidIdentifier:
         raise Unmovable("the user ID is none") from None
     return user_id or ""
+
+
+def still_going(modified: int, conditions: Conditions) -> int:
+    """When a session that is not over was changed last.  Raises :class:`Unmovable`."""
+    if modified + DAY <= conditions.now:
+        raise Unmovable("it is over: more than a day old")
+    return modified
+
+
+def session(
+    sid: str,
+    threepid: ThreePid,
+    secret: str,
+    token: str | None,
+    *,
+    modified: int,
+    validated: bool,
+    send_attempt: int,
+    next_link: str | None = None,
+) -> Session:
+    """A session as we keep it, by digests of its secrets.  Raises :class:`Unmovable`."""
+    try:
+        check_opaque("sid", sid)
+        check_opaque("client_secret", secret)
+    except MatrixError:
+        raise Unmovable("its client secret is none by the rules of today") from None
+    return Session(
+        sid=sid,
+        secret_digest=secret_digest(*threepid, secret),
+        threepid=threepid,
+        modified=modified,
+        send_attempt=send_attempt,
+        next_link=kept_link(next_link, secret),
+        validated_at=modified if validated else None,
+        token_digests="" if token is None else token_digest(sid, secret, token),
+    )
 
 
 def would_expire(created: int, conditions: Conditions) -> bool:

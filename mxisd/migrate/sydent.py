@@ -15,16 +15,13 @@ from typing import NamedTuple
 from msgspec import json
 from signedjson.types import SigningKey
 
-from ..clock import DAY
-from ..matrix.error import MatrixError
 from ..matrix.ids import InvalidIdentifier, check_room_id, server_of
 from ..matrix.signing import ephemeral_key, id_of, normal_base64
 from ..matrix.threepid import ThreePid
 from ..storage.archive import AcceptedTerms, AccessToken, Kept
-from ..storage.records import Binding, Delivery, Invite, Session, secret_digest, sha256_of, token_digest
-from ..threepids.validation import check_opaque
+from ..storage.records import Binding, Delivery, Invite, Session, sha256_of
 from .mxisd import UNDELIVERED
-from .old import Conditions, Found, Left, Unmovable, address, each, in_term, user
+from .old import Conditions, Found, Left, Unmovable, address, each, in_term, session, still_going, user
 from .tables import Row, Tables
 
 LOCAL = "local_threepid_associations"
@@ -235,20 +232,13 @@ def _signed(row: Row, threepid: ThreePid, conditions: Conditions) -> bytes:
 
 
 def _session(conditions: Conditions, row: Row, token: Row | None) -> Found:
-    if row["mtime"] + DAY <= conditions.now:
-        return Left("it is over: more than a day old")
-    sid, secret = str(row["id"]), row["clientSecret"]
-    threepid = address(row["medium"], row["address"])
-    try:
-        check_opaque("client_secret", secret)
-    except MatrixError:
-        return Left("its client secret is none by the rules of today")
-    return Session(
-        sid=sid,
-        secret_digest=secret_digest(*threepid, secret),
-        threepid=threepid,
-        modified=row["mtime"],
+    modified = still_going(row["mtime"], conditions)
+    return session(
+        str(row["id"]),
+        address(row["medium"], row["address"]),
+        row["clientSecret"],
+        token["token"] if token else None,
+        modified=modified,
+        validated=bool(row["validated"]),
         send_attempt=token["sendAttemptNumber"] if token else -1,
-        validated_at=row["mtime"] if row["validated"] else None,
-        token_digests=token_digest(sid, secret, token["token"]) if token else "",
     )
