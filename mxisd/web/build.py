@@ -76,13 +76,17 @@ def build(core: Core, parts: Served) -> HttpServer:
     """The HTTP server."""
     limits = _limits(core.config.server.limits)
     most = connections_at_most(limits.connections, "server.limits.connections", core.warnings.append)
-    return _server(core, replace(limits, connections=most), endpoints(core, parts, agent_for(core.reactor, core.trust)))
+    clients, agent = _clients(core), agent_for(core.reactor, core.trust)
+    return _server(core, replace(limits, connections=most), endpoints(core, parts, clients, agent), clients)
 
 
-def _server(core: Core, limits: Limits, endpoints: Mapping[str, Endpoint]) -> HttpServer:
-    config = core.config.server
-    site = tree(endpoints, Clients(config.trusted_proxies))
-    server = HttpServer(site, core.reactor, error_page, limits, config.trusted_proxies)
+def _clients(core: Core) -> Clients:
+    return Clients(core.config.server.trusted_proxies)
+
+
+def _server(core: Core, limits: Limits, endpoints: Mapping[str, Endpoint], clients: Clients) -> HttpServer:
+    proxies = core.config.server.trusted_proxies
+    server = HttpServer(tree(endpoints, clients), core.reactor, error_page, limits, proxies)
     core.run(Stopping(server))
     return server
 
@@ -97,19 +101,20 @@ def _limits(configured: ConfiguredLimits) -> Limits:
 
 def build_inside(core: Core, parts: Served) -> HttpServer:
     """What is served to the homeserver alone, at a place that nobody else reaches."""
-    return _server(core, _limits(core.config.server.limits), InternalEndpoints(parts.threepids.bindings).endpoints())
+    endpoints = InternalEndpoints(parts.threepids.bindings).endpoints()
+    return _server(core, _limits(core.config.server.limits), endpoints, _clients(core))
 
 
 def build_operation(core: Core) -> HttpServer:
     """What programs ask that watch over the server."""
     for service in Counting(core.storage, core.reactor).services():
         core.run(service)
-    return _server(core, _limits(core.config.server.limits), OperationEndpoints(core.storage, core.reactor).endpoints())
+    endpoints = OperationEndpoints(core.storage, core.reactor).endpoints()
+    return _server(core, _limits(core.config.server.limits), endpoints, _clients(core))
 
 
-def endpoints(core: Core, parts: Served, agent: IAgent) -> dict[str, Endpoint]:
+def endpoints(core: Core, parts: Served, clients: Clients, agent: IAgent) -> dict[str, Endpoint]:
     """All endpoints by path; ``agent`` reaches the homeservers that mxisd stands in front of."""
-    clients = Clients(core.config.server.trusted_proxies)
     return {
         **_identity(core, parts, clients),
         **_policy(core, parts),

@@ -29,6 +29,7 @@ from mxisd.outbox.members import Members
 from mxisd.outbox.worker import OutboxWorker
 from mxisd.server import build_parts
 from mxisd.web.build import endpoints
+from mxisd.web.client import Clients
 from mxisd.web.site import tree
 from tests.ends import MemoryCore
 from tests.make import clock_at
@@ -133,7 +134,9 @@ class App:
         self.parts = parts
         self.members = Members(self.storage.cooldowns, self.clock, told=False)
         self.proofs, self.stores, self.services = parts.policies.proofs, parts.stores, core.services
-        self.endpoints = endpoints(core, parts, RequestTraversalAgent(Resource()))
+        self.endpoints = endpoints(
+            core, parts, Clients(config.server.trusted_proxies), RequestTraversalAgent(Resource())
+        )
         self.client: Any = Treq(tree(self.endpoints))
 
 

@@ -6,6 +6,7 @@ from twisted.web.client import Agent
 
 from mxisd.server import build_parts
 from mxisd.web.build import endpoints
+from mxisd.web.client import NO_PROXIES
 from tests.config.case import ConfigCase
 from tests.web.app import Mailbox
 
@@ -15,7 +16,7 @@ V1 = "/_matrix/identity/api/v1"
 class EndpointTests(ConfigCase):
     def paths(self, text: str) -> set[str]:
         core = self.core(self.whole(text))
-        return set(endpoints(core, build_parts(core, Mailbox()), Agent(core.reactor)))
+        return set(endpoints(core, build_parts(core, Mailbox()), NO_PROXIES, Agent(core.reactor)))
 
     def test_version_1_can_be_switched_off_but_for_what_homeservers_need(self) -> None:
         paths = self.paths("matrix: {domain: example.org, v1: false}")

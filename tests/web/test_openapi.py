@@ -11,6 +11,7 @@ from twisted.web.resource import Resource
 
 from mxisd.server import build_parts
 from mxisd.web.build import endpoints
+from mxisd.web.client import NO_PROXIES
 from mxisd.web.identity.internal import PATH as INTERNAL
 from mxisd.web.interception.api import VERSIONS
 from tests.config.case import ConfigCase
@@ -51,7 +52,7 @@ def _forms(path: str) -> int:
 class DescriptionTests(ConfigCase):
     def test_it_lists_every_path_and_method(self) -> None:
         core = MemoryCore(self.whole(EVERYTHING), clock_at())
-        served = endpoints(core, build_parts(core, Mailbox()), RequestTraversalAgent(Resource()))
+        served = endpoints(core, build_parts(core, Mailbox()), NO_PROXIES, RequestTraversalAgent(Resource()))
         found = {
             (method.decode(), path)
             for path, endpoint in served.items()

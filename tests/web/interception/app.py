@@ -32,6 +32,7 @@ from mxisd.policies.build import build as build_policies
 from mxisd.server import build_parts
 from mxisd.stores.stores import Stores
 from mxisd.web.build import Served, endpoints
+from mxisd.web.client import Clients
 from mxisd.web.site import error_page, tree
 from tests.ends import MemoryCore
 from tests.net.http_server.memory import Server
@@ -148,7 +149,8 @@ class InterceptionTestCase(SynchronousTestCase):
 
     @cached_property
     def server(self) -> Server:
-        return Server(tree(endpoints(self.core, self.parts, self.agent)), error_page=error_page)
+        clients = Clients(self.core.config.server.trusted_proxies)
+        return Server(tree(endpoints(self.core, self.parts, clients, self.agent), clients), error_page=error_page)
 
     @cached_property
     def core(self) -> Core:
