@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -10,6 +11,18 @@ from msgspec import field
 from .engine.hosts import Host, Port
 from .engine.section import Finding, Secret, Section
 from .engine.values import ExistingFile, TlsVerify
+
+# A comparison, and what joins some: each becomes one mark, until there is no more than one.
+_COMPARISON = re.compile(r"\(\s*[A-Za-z0-9:][^()=]*=[^()]*\)\s*")
+_JOINED = re.compile(r"\(\s*(?:[&|]\s*\0*|!\s*\0)\s*\)\s*")
+
+
+def is_filter(text: str) -> bool:
+    """Whether a text has the form of a search filter (RFC 4515)."""
+    left, joined = "", _COMPARISON.sub("\0", text.strip().replace("\0", ")"))
+    while left != joined:
+        left, joined = joined, _JOINED.sub("\0", joined)
+    return joined == "\0"
 
 
 class Connection(Section):
@@ -110,8 +123,28 @@ class Ldap(Section):
         if self.active_directory and self.attribute.uid.type != "uid":
             yield Finding("attribute.uid.type", "expected uid, since activeDirectory makes localparts of user names")
 
+    @property
+    def _filters(self) -> Iterable[tuple[str, str]]:
+        """The filters by their keys, as they are sent: outside of ``medium`` the outer parentheses may be missing."""
+        given = {
+            "filter": self.filter,
+            "auth.filter": self.auth.filter,
+            "directory.filter": self.directory.filter,
+            "identity.filter": self.identity.filter,
+            "profile.filter": self.profile.filter,
+        }
+        for key, text in given.items():
+            if text and text.strip():
+                yield key, text if text.strip().startswith("(") else f"({text})"
+        yield from ((f"identity.medium.{medium}", text) for medium, text in self.identity.medium.items())
+
     def cautions(self) -> Iterable[Finding]:
         connection = self.connection
+        for key, text in self._filters:
+            if self.enabled and not is_filter(text):
+                yield Finding(
+                    key, "is no LDAP filter, and nobody is found by it: write one such as (objectClass=person)"
+                )
         if self.enabled and connection.bind_password and not (connection.tls or connection.start_tls):
             yield Finding("connection", "neither tls nor startTls: passwords are sent as they are")
         if self.enabled and (connection.tls or connection.start_tls) and connection.tls_verify != "full":

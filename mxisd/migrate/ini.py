@@ -14,6 +14,7 @@ from signedjson.types import SigningKey
 from unpaddedbase64 import encode_base64
 
 from ..keys.file import KeyFileError, read_keys
+from .tables import NotReadable
 
 SECTIONS = ("general", "db", "http", "email", "sms", "crypto")
 
@@ -89,9 +90,15 @@ class Ini:
         return version if isinstance(version, str) else None
 
     def policies(self) -> dict[str, Any]:
-        """Its terms, as ``policy.policies`` has them."""
-        docs = self._terms().get("docs") or {}
-        return {name: {"version": str(doc["version"]), "terms": doc["langs"]} for name, doc in docs.items()}
+        """Its terms, as ``policy.policies`` has them.  Raises :class:`NotReadable` if Sydent could not read them."""
+        if not self.get("general", "terms.path"):
+            return {}
+        try:
+            docs = self._terms()["docs"] or {}
+            return {name: {"version": str(doc["version"]), "terms": doc["langs"]} for name, doc in docs.items()}
+        except (AttributeError, KeyError, TypeError):
+            file = self.file("general", "terms.path")
+            raise NotReadable(f"{self.path}: terms.path: no terms can be read in {file}") from None
 
     def _terms(self) -> Mapping[str, Any]:
         if not self.get("general", "terms.path"):

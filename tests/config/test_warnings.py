@@ -134,6 +134,29 @@ class WarningTests(ConfigCase):
             told = [each for each in self.warnings(text) if not each.endswith(UNLISTED)]
             self.assertEqual(told, [warning])
 
+    def test_filters_that_are_none(self) -> None:
+        ldap = "ldap: {enabled: true, connection: {host: a, tls: true, baseDNs: [b]}, %s}"
+        told = "is no LDAP filter, and nobody is found by it: write one such as (objectClass=person)"
+        for text, key in (
+            ("filter: '(&(a=b)'", "filter"),
+            ("filter: person", "filter"),
+            ("auth: {filter: '()'}", "auth.filter"),
+            ("directory: {filter: '(!(a=b)(c=d))'}", "directory.filter"),
+            ("identity: {filter: '(a=b)(c=d)'}", "identity.filter"),
+            ("profile: {filter: '(a=b))'}", "profile.filter"),
+            ("identity: {medium: {email: 'mail=%3pid'}}", "identity.medium.email"),
+        ):
+            self.assertIn(f"ldap.{key}: {told}", self.warnings(ldap % text))
+            self.assertNotIn(told, "".join(self.warnings((ldap % text).replace("true", "false"))))
+        for text in (
+            "filter: '(&(a=b)(!(c:1.2.840:=2))(|(d=*)(e>=1)))'",
+            "filter: ' ( & (a=b) (c=\\28\\29) ) '",
+            "auth: {filter: 'memberOf=CN=a,DC=b'}",
+            "identity: {medium: {email: '(|(mail=%3pid)(proxyAddresses=smtp:%3pid))'}}",
+            "profile: {filter: '(&)'}",
+        ):
+            self.assertNotIn(told, "".join(self.warnings(ldap % text)))
+
     def test_identity_servers_that_cannot_be_asked(self) -> None:
         servers = "x: [matrix.org, 'https://id.example.org/'], y: z"
         for asked, urls in ("[x, y]", ("https://id.example.org",)), ("[y]", ()), ("[]", ()):

@@ -14,6 +14,7 @@ from mxisd.config import Config, load
 from mxisd.keys.file import KeyFileError
 from mxisd.matrix.signing import id_of
 from mxisd.migrate.ini import Ini, NotIni
+from mxisd.migrate.tables import NotReadable
 from mxisd.migrate.translation import translated
 
 KEY = "A" * 43
@@ -142,8 +143,10 @@ class IniTests(SynchronousTestCase):
             ini = self.ini(f"[crypto]\ned25519.signingkey = {text}\n")
             self.assertNotIn("s3cret", str(self.assertRaises(KeyFileError, ini.signing_keys)))
 
-    def test_terms_that_cannot_be_read_are_none(self) -> None:
-        (self.folder / "broken").write_text("[")
-        for name in ("absent", "broken"):
-            ini = self.ini(f"[general]\nterms.path = {name}\n")
-            self.assertEqual((ini.policies(), ini.terms_version), ({}, None))
+    def test_terms_that_cannot_be_read_are_not_left_out(self) -> None:
+        for text in ("[", "[1]", "docs: [a]", "docs: {a: {version: 1}}", "docs: {a: {langs: {}}}", "docs: {a: b}"):
+            (self.folder / "broken").write_text(text)
+            for name in ("absent", "broken"):
+                ini = self.ini(f"[general]\nterms.path = {name}\n")
+                self.assertIsNone(ini.terms_version)
+                self.assertRaisesRegex(NotReadable, "terms.path: no terms can be read in .*" + name, ini.policies)
