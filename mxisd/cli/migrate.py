@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from .. import files
 from ..clock import milliseconds, now
-from ..config import Config
+from ..config import Config, load_text
 from ..config.engine.section import Unfit
 from ..config.engine.values import duration
 from ..keys.copy import KeyPlace, missing_keys
@@ -33,6 +33,10 @@ from ..storage.engine import engine, engine_for_trial
 from .command import CommandFailed, ExitCode, Invocation, Subcommands, load_config
 from .output import Output
 from .storage import ProgressBar, opened
+
+# Where the unit has its configuration, and the one folder that it can write to.
+SETTINGS = Path("/etc/mxisd")
+STATE = Path("/var/lib/mxisd")
 
 
 def add(subcommands: Subcommands) -> None:
@@ -95,7 +99,7 @@ async def run(invocation: Invocation) -> ExitCode:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="mxisd-")))
         try:
-            old, config = _open(wanted, folder, invocation.output)
+            old, config = _open(wanted, invocation.output)
             stack.callback(old.server.close)
             await _move(invocation, old, config, wanted, folder)
         except (CopyFailed, NotReadable, StorageUnavailable) as error:
@@ -103,7 +107,7 @@ async def run(invocation: Invocation) -> ExitCode:
     return ExitCode.YES
 
 
-def _open(wanted: _Wanted, folder: Path, output: Output) -> tuple[Opened, Config]:
+def _open(wanted: _Wanted, output: Output) -> tuple[Opened, Config]:
     """The old server, and the configuration to fill, which is made of Sydent's settings if it is not there."""
     if wanted.target.exists():
         config = load_config(wanted.target)
@@ -115,7 +119,7 @@ def _open(wanted: _Wanted, folder: Path, output: Output) -> tuple[Opened, Config
             raise CommandFailed(
                 f"there is no {wanted.target}: the old configuration can be used, with another database"
             )
-        config = _made(old, wanted, folder, output)
+        config = _made(old, wanted, output)
     if config.storage.backend == "sqlite" and not config.storage.provider.sqlite.lasts:
         raise CommandFailed(f"{wanted.target}: storage.provider.sqlite.database is in memory: nothing would be kept")
     database = config.storage.provider.sqlite.database
@@ -128,16 +132,14 @@ def _open(wanted: _Wanted, folder: Path, output: Output) -> tuple[Opened, Config
     return old, config
 
 
-def _made(old: Opened, wanted: _Wanted, folder: Path, output: Output) -> Config:
+def _made(old: Opened, wanted: _Wanted, output: Output) -> Config:
     """A configuration that means what Sydent's settings did."""
     assert old.ini is not None  # noqa: S101  # for mypy
-    text = translated(old.ini)
-    place = folder / "mxisd.yaml"
-    files.create(place, text.encode())
-    made = load_config(place)
+    installed = wanted.target.absolute().parent == SETTINGS and STATE.is_dir()
+    text = translated(old.ini, STATE if installed else None)
+    made = load_text(wanted.target, text, os.environ)
     if wanted.yes:
         files.create(wanted.target, text.encode())
-        made = load_config(wanted.target)
     output.line(f"{wanted.target} {'was' if wanted.yes else 'would be'} made, with this in it:", configuration=text)
     for line in text.splitlines():
         output.line(f"  {line}")

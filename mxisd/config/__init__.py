@@ -175,14 +175,21 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Config:
     Raises :class:`ConfigError`, which lists everything that is wrong.
     """
     path = Path(path)
-    sections, given, cautions = read(Sections, path, text_of(path, environ), environ, STRAYS)
+    config = load_text(path, text_of(path, environ), environ)
+    if variables := standing_in(path, environ):
+        warning = f"{path}: there is no such file: {', '.join(variables)} of the environment are read"
+        config = replace(config, warnings=(warning, *config.warnings))
+    return config
+
+
+def load_text(path: Path, text: str, environ: Mapping[str, str]) -> Config:
+    """What a configuration file with this text means at ``path``, where it need not be yet.  Raises as :func:`load`."""
+    sections, given, cautions = read(Sections, path, text, environ, STRAYS)
     fields: dict[str, Any] = {name: getattr(sections, name) for name in sections.__struct_fields__}
     if wanted := level(environ):
         fields["logging"] = replace(sections.logging, app=log_level(wanted))
     fields["synapse_sql"] = sections.synapse_sql.resolved(bool(open_to_strangers(sections)), is_moved(given))
     warnings = (*unbuilt(given), *cautions, *differences(sections, given))
-    if variables := standing_in(path, environ):
-        warnings = (f"{path}: there is no such file: {', '.join(variables)} of the environment are read", *warnings)
     config = Config(**fields, warnings=warnings).resolved(path.absolute().parent)
     _require_distinct(config, path)
     return replace(config, warnings=(*config.warnings, *_open_files(config)))

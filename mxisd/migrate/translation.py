@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from email.utils import parseaddr
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
@@ -53,11 +54,16 @@ _ELSEWHERE_BY_BEGINNING = {
 _SECRET = re.compile("password|signingkey|dsn|key$", re.IGNORECASE)
 
 
-def translated(ini: Ini) -> str:
-    """The text of an ``mxisd.yaml``: what has a counterpart, and then a comment on each line that has none."""
+def translated(ini: Ini, folder: Path | None = None) -> str:
+    """
+    The text of an ``mxisd.yaml``: what has a counterpart, and then a comment on each line that has none.
+
+    ``folder`` is for the keys and the database; without one they are beside the file.
+    """
     settings: dict[str, Any] = {}
     comments = []
-    for key, value in _required(ini):
+    kept = folder and [("key.path", folder / "signing.key"), ("storage.provider.sqlite.database", folder / "mxisd.db")]
+    for key, value in (*_required(ini), *((key, str(path)) for key, path in kept or ())):
         _put(settings, key, value)
     for section, option in ini.options():
         name = f"{section}.{option}"

@@ -108,7 +108,7 @@ class SydentTests(SynchronousTestCase):
         before = {path: path.read_bytes() for path in (self.folder / "sydent").iterdir() if path.suffix != ".log"}
         dry = self.migrate("--to", "mxisd.yaml")
         self.assertEqual(sorted(path.name for path in self.folder.glob("mxisd*")), [])
-        self.assertIn("the signing key ed25519:0 comes into", dry.out)
+        self.assertIn(f"the signing key ed25519:0 comes into {self.folder / 'mxisd.signing.key'}", dry.out)
         self.assertRegex(dry.out, r"Binding +2 +0 +0\n")
         self.assertRegex(dry.out, r"Invite +3 ")
         self.assertIn(

@@ -43,6 +43,13 @@ class IniTests(SynchronousTestCase):
         smtp = config.threepid.medium.email.connectors.smtp
         self.assertEqual((smtp.host, smtp.port, smtp.tls), ("localhost", 25, 0))
 
+    def test_a_folder_for_what_is_kept(self) -> None:
+        path = self.folder / "mxisd.yaml"
+        path.write_text(translated(self.ini("[general]\nserver.name = id.example.org\n"), self.folder / "kept"))
+        config = load(path, os.environ)
+        self.assertEqual(config.key.path, self.folder / "kept" / "signing.key")
+        self.assertEqual(config.storage.provider.sqlite.database, self.folder / "kept" / "mxisd.db")
+
     def test_all_that_has_a_counterpart(self) -> None:
         (self.folder / "terms.yaml").write_text(
             "{master_version: '1', docs: {p: {version: 2, langs: {en: {name: P, url: 'https://example.org/p'}}}}}"
