@@ -22,7 +22,7 @@ class Options(UsageOptions):
 
     optParameters = [  # noqa: RUF012  # as Twisted has it
         ["config", "c", None, "The configuration file (mxisd.yaml)."],
-        ["workers", "w", 0, "Serve with so many processes on this machine; storage.backend: postgresql or redis.", int],
+        ["workers", "w", 0, "Serve with so many processes on this machine; needs PostgreSQL or Redis as storage.", int],
         ["sockets", None, "", "For a worker: the file descriptors of the sockets that it inherits, by their keys."],
     ]
     optFlags = [  # noqa: RUF012  # as Twisted has it
