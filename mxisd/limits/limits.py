@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import lru_cache
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple, NoReturn
 
 from twisted.internet.interfaces import IReactorTime
@@ -16,7 +15,7 @@ from ..log import Logger
 from ..matrix.error import MatrixError
 from ..matrix.threepid import EMAIL, ThreePid, country
 from ..metrics import RATE_LIMITED
-from ..net.networks import Network, is_within
+from ..net.networks import Network, is_within, network_of_client
 from ..storage.buckets import BucketStorage, Charge
 from .ahead import Ahead
 
@@ -55,7 +54,9 @@ class RateLimits:
         self._ahead = Ahead(buckets)
         self._clock = clock
         self._domain = domain
-        self._place = lru_cache(_REMEMBERED)(lambda address: None if is_within(address, exempt) else network(address))
+        self._place = lru_cache(_REMEMBERED)(
+            lambda address: None if is_within(address, exempt) else network_of_client(address)
+        )
         self._told: OldestOut[str, int] = OldestOut(_REMEMBERED)
 
     async def validation(self, to: ThreePid, by: Requester) -> None:
@@ -160,13 +161,3 @@ def mailbox(threepid: ThreePid) -> str:
     """
     local, _, domain = threepid.address.rpartition("@")
     return f"{local.partition('+')[0].replace('.', '')}@{domain}"
-
-
-def network(address: str) -> str:
-    """What one client has: a single IPv4 address, or a /64 of IPv6, in which everybody has as many as they like."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    # As a number it has no zone ("%eth0"), of which there are as many as somebody makes up.
-    return str(IPv6Network((int(parsed), 64), strict=False)) if isinstance(parsed, IPv6Address) else address

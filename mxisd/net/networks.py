@@ -1,4 +1,4 @@
-"""Which IP addresses may be connected to if a stranger chose the host name."""
+"""IP addresses: which may be connected to if a stranger chose the host name, and which are those of one client."""
 
 from __future__ import annotations
 
@@ -70,6 +70,22 @@ def is_within(address: str, networks: Iterable[Network]) -> bool:
     except ValueError:
         return False
     return any(parsed in network for network in networks)
+
+
+def usual_form(address: str) -> str:
+    """An address as it is compared: sockets for both families show IPv4 as ``::ffff:192.0.2.1``.  ``ValueError``."""
+    parsed = ip_address(address)
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
+
+
+def network_of_client(address: str) -> str:
+    """What one client has: a single IPv4 address, or a /64 of IPv6, in which everybody has as many as they like."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    # As a number it has no zone ("%eth0"), of which there are as many as somebody makes up.
+    return str(IPv6Network((int(parsed), 64), strict=False)) if isinstance(parsed, IPv6Address) else address
 
 
 def _unwrapped(address: Address) -> Address:

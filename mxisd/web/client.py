@@ -13,7 +13,7 @@ from twisted.internet.address import UNIXAddress
 from ..log import Logger, Origin
 from ..matrix.error import MatrixError
 from ..net.http_server import HttpRequest
-from ..net.networks import INTERNAL, Network, is_within
+from ..net.networks import INTERNAL, Network, is_within, usual_form
 
 log = Logger()
 
@@ -27,6 +27,8 @@ STRANGER = "unknown"
 _FOR = re.compile(r'(?:.*;)?\s*for\s*=\s*("[^"]*"|[^;]*)(?:;.*)?', re.IGNORECASE)
 _BRACKETS = re.compile(r"\[([^\]]*)\](?::[0-9]{1,5})?")
 _PORT = re.compile(r"([0-9.]+):[0-9]{1,5}")
+
+_read = lru_cache(_REMEMBERED)(usual_form)
 
 
 class Clients:
@@ -143,10 +145,3 @@ def _claimed(claim: str) -> str:
         return _read(text)
     except ValueError:
         return STRANGER
-
-
-@lru_cache(_REMEMBERED)
-def _read(address: str) -> str:
-    """An IP address in its usual form: sockets for both families show IPv4 as ``::ffff:192.0.2.1``."""
-    parsed = ip_address(address)
-    return str(getattr(parsed, "ipv4_mapped", None) or parsed)

@@ -1,10 +1,11 @@
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from mxisd.net.networks import ANYWHERE, may_reach
+from mxisd.net.networks import ANYWHERE, may_reach, network_of_client
 
 PRIVATE = """
 0.0.0.0 0.1.2.3 10.0.0.1 100.64.0.1 127.0.0.1 127.255.255.254 169.254.169.254 172.16.0.1 172.31.255.255 192.0.0.8
@@ -40,3 +41,19 @@ class MayReachTests(SynchronousTestCase):
         if may_reach(judged, []):
             self.assertTrue(judged.is_global or judged in ip_network("64:ff9b::/96") or "::ffff:" in str(judged))
         self.assertTrue(may_reach(judged, ANYWHERE))
+
+
+class ClientTests(SynchronousTestCase):
+    @given(st.ip_addresses(v=6), st.integers(0, 2**64 - 1))
+    def test_a_client_of_ipv6(self, found: Any, other: int) -> None:
+        same = type(found)(int(found) >> 64 << 64 | other)
+        self.assertEqual(network_of_client(str(found)), network_of_client(str(same)))
+
+    def test_a_zone_is_no_other_client(self) -> None:
+        self.assertEqual(
+            len({network_of_client(address) for address in ("fe80::%a", "fe80::%b", "fe80::", "fe80::1%c")}), 1
+        )
+
+    @given(st.ip_addresses(v=4))
+    def test_a_client_of_ipv4(self, found: Any) -> None:
+        self.assertEqual(network_of_client(str(found)), str(found))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -17,7 +16,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from ...log import Logger
 from ...services import Service
-from ..networks import Network, is_within
+from ..networks import Network, is_within, network_of_client, usual_form
 from .connection import HttpConnection
 from .limits import Limits, Notices
 from .parser import Refusal
@@ -97,12 +96,8 @@ class HttpServer(Factory):
         host = getattr(addr, "host", None)
         if host is None:
             return ""
-        address = ip_address(host)
-        if isinstance(address, IPv6Address):
-            address = address.ipv4_mapped or address
-        if is_within(str(address), self._proxies):
-            return ""
-        return str(address) if address.version == 4 else str(int(address) >> 64)
+        address = usual_form(host)
+        return "" if is_within(address, self._proxies) else network_of_client(address)
 
     def _make_room(self) -> bool:
         """Close the connection that waits for a request for the longest time, if one does."""
