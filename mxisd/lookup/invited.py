@@ -14,6 +14,8 @@ INVITED = "invited"
 # stores run a program for each.
 LATEST = 200
 ENDED = 1000
+# So many are asked for at once: a store that runs programs answers them in the time that it is given.
+AT_ONCE = 20
 
 
 class Invited:
@@ -33,7 +35,9 @@ class Invited:
         """See :class:`~.source.Listing`.  Raises :class:`Unavailable`: what was listed before stays then."""
         ended = await self._invites.page(ended=True, offset=0, limit=ENDED)
         threepids = list(dict.fromkeys(invite.threepid for invite in ended if invite.ended == "resolved"))
-        found, unavailable = await ask(self._stores, threepids[:LATEST])
-        if unavailable:
-            raise Unavailable(f"{', '.join(source.name for source in unavailable)} could not be asked")
-        yield list(found.items())
+        latest = threepids[:LATEST]
+        for first in range(0, len(latest), AT_ONCE):
+            found, unavailable = await ask(self._stores, latest[first : first + AT_ONCE])
+            if unavailable:
+                raise Unavailable(f"{', '.join(source.name for source in unavailable)} could not be asked")
+            yield list(found.items())

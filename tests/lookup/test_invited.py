@@ -7,7 +7,7 @@ from datetime import timedelta
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.lookup.circuit_breaker import CircuitBreaker
-from mxisd.lookup.invited import LATEST, Invited
+from mxisd.lookup.invited import AT_ONCE, LATEST, Invited
 from mxisd.lookup.source import Batch, Unavailable
 from tests.lookup.book import ALICE, Book, email
 from tests.make import clock_at, invite, result
@@ -48,6 +48,12 @@ class FoundByInviteTests(SynchronousTestCase):
         found = [threepid for threepid, _ in self.listed()]
         self.assertEqual(len(found), LATEST)
         self.assertNotIn(email("u0"), found)
+
+    def test_a_store_is_given_its_time_for_a_few_at_once(self) -> None:
+        for number in range(2 * AT_ONCE):
+            self.end(f"u{number}", ended_at=number)
+        self.listed()
+        self.assertEqual([len(asked) for asked in self.book.asked], [AT_ONCE, AT_ONCE])
 
     def test_a_store_that_is_away_takes_nobody_from_the_index(self) -> None:
         self.end("anna")
