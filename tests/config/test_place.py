@@ -101,3 +101,6 @@ class DumpTests(ConfigCase):
         self.assertEqual(shown["server"]["publicUrl"], "https://example.org")
         self.assertEqual(shown["memory"]["identities"][0]["username"], "jane")
         self.assertEqual(shown["sql"]["connection"], "…")
+        self.assertEqual(shown["invite"]["expiration"]["after"], "7d")
+        self.assertEqual(shown["storage"]["provider"]["redis"]["timeout"], "900ms")
+        self.assertEqual(shown["lookup"]["recursive"]["cache"]["found"], "5m")
