@@ -273,6 +273,8 @@ class ProgramEndpoint(Endpoint):
 class NotFound(Endpoint):
     """There is nothing here, nor at any path below that is not named."""
 
+    isLeaf = True  # a path may have thousands of segments
+
     def _handler(self, request: HttpRequest) -> Handler:
         return preflight if request.method == b"OPTIONS" else unrecognized
 
@@ -292,8 +294,6 @@ def send(request: HttpRequest, result: object, for_pages: Mapping[bytes, bytes] 
     """Send what a handler returned, unless the client has gone; ``for_pages`` are headers for browsers."""
     if isinstance(result, Streamed):
         result.send(request)
-        return
-    if request.gone:
         return
     answer = result if isinstance(result, Answer) else Answer(200, JSON, msgspec.json.encode(result))
     request.answer(answer.status, {**for_pages, **answer.headers}, answer.body)

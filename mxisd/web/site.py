@@ -16,6 +16,8 @@ from .endpoint import CORS, JSON, Endpoint, NotFound
 class _Branch(NotFound):
     """A segment of a path, with an endpoint of its own or only with what is below."""
 
+    isLeaf = False
+
     def __init__(self) -> None:
         super().__init__()
         self.endpoint: Endpoint | None = None

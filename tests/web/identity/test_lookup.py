@@ -7,6 +7,7 @@ from mxisd.matrix import signing
 from mxisd.matrix.hashing import digest
 from mxisd.matrix.threepid import ThreePid
 from mxisd.storage.records import Pepper
+from mxisd.web.identity.lookup import PORTION
 from tests.make import result
 from tests.web.app import DOMAIN, V1, V2, AppTestCase
 
@@ -49,6 +50,15 @@ class V1LookupTests(AppTestCase):
                 ]
             },
         )
+
+    def test_many_are_read_in_portions(self) -> None:
+        """Whatever domains they have, nobody else waits for long."""
+        asked = [["email", f"{'a' * 50}@bücher{number}.example"] for number in range(3 * PORTION)]
+        pending = self.begin("POST", f"{V1}/bulk_lookup", json={"threepids": asked})
+        for _ in range(3):
+            self.assertNoResult(pending)
+            self.app.clock.advance(0)
+        self.assertEqual(self.response(pending).json, {"threepids": []})
 
     def test_ill_formed_entries_match_nothing(self) -> None:
         asked = [
