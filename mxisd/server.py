@@ -62,11 +62,11 @@ def build_parts(core: Core, notifier: MessageSender[Message]) -> Served:
     limits = build_limits(core)
     stores = build_stores(core)
     lookups = build_lookups(core, stores.sources, stores.listings)
-    policies = build_policies(core, stores)
+    policies = build_policies(core, stores, limits)
     outboxes = build_outboxes(core, notifier)
     accounts = build_accounts(core, limits)
     threepids = build_threepids(core, notifier, outboxes.onbind, limits)
-    invites, lifecycle = build_invites(core, policies, lookups, outboxes, limits)
+    invites, lifecycle = build_invites(core, policies, lookups, outboxes)
     appservice = build_appservice(core, stores, notifier, lifecycle, outboxes.members, lookups.for_us, limits)
     return Served(stores, lookups, policies, accounts, threepids, invites, outboxes.members, appservice, limits)
 

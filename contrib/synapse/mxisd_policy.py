@@ -14,9 +14,11 @@ administrators.
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 from typing import Any
 
 import attr
+from synapse.api.errors import HttpResponseException
 from synapse.module_api import NOT_SPAM, JsonDict, ModuleApi
 from synapse.module_api.errors import Codes, ConfigError
 
@@ -80,6 +82,11 @@ class MxisdPolicy:
             # Synapse writes URLs to its log, and addresses do not belong there.
             decision = await self._http.post_json_get_json(self._url, invite, self._headers)
             allowed = decision["allowed"] is True
+        except HttpResponseException as error:
+            if error.code == HTTPStatus.TOO_MANY_REQUESTS:
+                return Codes.LIMIT_EXCEEDED
+            logger.error("mxisd does not say who may invite, so %s may not: %r", invite["sender"], error)
+            allowed = False
         except Exception as error:
             logger.error("mxisd cannot be asked who may invite, so %s may not: %r", invite["sender"], error)
             allowed = False

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from ..clock import milliseconds, now
 from ..config import Config
 from ..core import Core
-from ..limits.limits import RateLimits
 from ..lookup.build import Lookups
 from ..matrix.ids import is_user_of
 from ..outbox.build import Outboxes
@@ -27,7 +26,7 @@ class InviteParts(NamedTuple):
     lifecycle: InviteLifecycle
 
 
-def build(core: Core, policies: Policies, lookups: Lookups, outboxes: Outboxes, limits: RateLimits) -> InviteParts:
+def build(core: Core, policies: Policies, lookups: Lookups, outboxes: Outboxes) -> InviteParts:
     config, storage, clock = core.config.invite, core.storage, core.reactor
     lifecycle = InviteLifecycle(storage.invites, outboxes.onbind, clock, config.expiration.resolve_to)
     resolution = Resolution(
@@ -56,7 +55,6 @@ def build(core: Core, policies: Policies, lookups: Lookups, outboxes: Outboxes, 
             clock,
             core.random,
             core.config.matrix.domain,
-            limits,
             config.remind_after,
         ),
         lifecycle,

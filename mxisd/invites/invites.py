@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 
 from ..clock import MINUTE, Random, milliseconds, now, token
-from ..limits.limits import RateLimits, Requester
+from ..limits.limits import Requester
 from ..log import audit
 from ..lookup.chain import Known
 from ..lookup.hashed import HashedLookup
@@ -51,7 +51,6 @@ class Invites:
         clock: IReactorTime,
         random: Random,
         domain: str,
-        limits: RateLimits,
         remind_after: timedelta | None = None,
     ) -> None:
         """
@@ -70,7 +69,6 @@ class Invites:
         self._clock = clock
         self._random = random
         self._domain = domain
-        self._limits = limits
         self._remind_after = None if remind_after is None else milliseconds(remind_after)
 
     async def store(
@@ -99,7 +97,7 @@ class Invites:
         # Once more: not every homeserver has us in front of it.
         attempt = Attempt(sender, room_id, threepid)
         await self._policy.require(attempt)
-        await self._limits.invite(threepid, sender, Requester(account, requester))
+        await self._proofs.count_invite(attempt, Requester(account, requester))
         plain = self._recursion.of(requester)
         # For homeservers, which have asked before, this is an error that they show to nobody in these words.
         user_id = await self._hashed.would_find(ThreePid(threepid.medium, written), plain)

@@ -153,6 +153,20 @@ class EveryWayTests(InterceptionTestCase):
         self.assertEqual(self.send("POST", uri + self.guest.homeserver.token, self.threepid(self.guest), None)[0], 403)
         self.assertEqual(self.send("POST", uri + "unknown", self.threepid(self.guest), None)[0], 401)
 
+    def test_too_many_invites_are_told_in_true_words(self) -> None:
+        """Whether mxisd stands in front or Synapse asks it: the user reads that it is the number, and when to go on."""
+        for url, status in (("", 429), (self.here.synapse.url, 403)):
+            body = self.threepid(self.staff, f"flooded-{status}@example.com")
+            answers = []
+            for _ in range(11):
+                room = self.staff.create_room()
+                uri = f"{CLIENT}/rooms/{quote(room)}/invite"
+                answers.append(self.send("POST", uri, body, self.staff.homeserver.token, url))
+            self.assertEqual({answered for answered, _ in answers[:10]}, {200})
+            answered, answer = answers[10]
+            self.assertEqual((answered, answer["errcode"]), (status, "M_LIMIT_EXCEEDED"), answer)
+            self.assertEqual(self.staff.state(room, KIND), [])
+
 
 class EvasionTests(InterceptionTestCase):
     def test_no_spelling_invites_an_address(self) -> None:

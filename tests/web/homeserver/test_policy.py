@@ -6,6 +6,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.config.invite import Policy, Rule
+from mxisd.config.rate_limit import RateLimit
+from mxisd.limits.limits import RateLimits
 from mxisd.matrix.threepid import email
 from mxisd.policies.invite import Attempt, InvitePolicy
 from mxisd.policies.proofs import Proofs
@@ -21,7 +23,9 @@ RULES = (Rule(action="deny", address=("*@rival.example",)), Rule(action="deny", 
 class PolicyTests(SynchronousTestCase):
     def setUp(self) -> None:
         policy, clock = InvitePolicy(Policy(rules=RULES), Stores([])), Clock()
-        self.proofs = Proofs(storage_in_memory().cooldowns, clock)
+        storage = storage_in_memory()
+        limits = RateLimits(RateLimit().limits(), storage.buckets, clock, (), "example.org")
+        self.proofs = Proofs(storage.cooldowns, limits, clock)
         self.client: Any = Treq(tree(PolicyEndpoints(policy, self.proofs, "secret").endpoints()))
 
     def is_proven(self, address: str) -> bool:
@@ -33,6 +37,17 @@ class PolicyTests(SynchronousTestCase):
         url = f"http://mxisd{PATH}?{urlencode(query)}"
         response = self.successResultOf(self.client.get(url, headers=headers))
         return response.code, self.successResultOf(response.json())
+
+    def test_invites_count_here_and_not_again(self) -> None:
+        asked = {"sender": "@alice:example.org", "medium": "email", "address": "bob@example.com"}
+        for number in range(10):
+            # Synapse asks twice about an invite that comes with a new room.
+            for room in ({}, {"room_id": f"!{number}:example.org"}):
+                self.assertEqual(self.ask(**asked, **room)[0], 200, number)
+            self.assertTrue(self.is_proven("bob@example.com"))
+        status, answer = self.ask(**asked)
+        self.assertEqual((status, answer["errcode"]), (429, "M_LIMIT_EXCEEDED"))
+        self.assertIn("retry_after_ms", answer)
 
     def test_says_what_is_allowed_and_why(self) -> None:
         asked = {"sender": "@alice:example.org", "medium": "email"}

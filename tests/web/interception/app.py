@@ -176,7 +176,7 @@ class InterceptionTestCase(SynchronousTestCase):
             "Served",
             built._replace(
                 stores=self.stores,
-                policies=build_policies(self.core, Profiles()),
+                policies=build_policies(self.core, Profiles(), built.limits),
                 lookups=built.lookups._replace(private=self.addresses),
             ),
         )
