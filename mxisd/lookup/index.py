@@ -118,9 +118,7 @@ class HashIndex:
             return peppers[0]
 
     def _new(self) -> Pepper:
-        # Letters and digits only: clients were told so by the proposal that became the specification.
-        pepper = self._random(self._pepper_length).hex()[: self._pepper_length]
-        return Pepper(pepper=pepper, made_at=now(self._clock))
+        return new_pepper(self._random, self._pepper_length, now(self._clock))
 
     def _age(self, pepper: Pepper) -> timedelta:
         return timedelta(milliseconds=now(self._clock) - pepper.made_at)
@@ -168,6 +166,12 @@ class HashIndex:
         async for batch in listing.batches():
             for first in range(0, len(batch), PORTION):
                 yield await self._in_thread(partial(_hashed, batch[first : first + PORTION], peppers))
+
+
+def new_pepper(random: Random, length: int, made_at: int) -> Pepper:
+    """One that nobody has used; clients may have it when it is published."""
+    # Letters and digits only: clients were told so by the proposal that became the specification.
+    return Pepper(pepper=random(length).hex()[:length], made_at=made_at)
 
 
 def _hashed(users: Sequence[tuple[ThreePid, str]], peppers: Sequence[str]) -> Portion:

@@ -15,14 +15,14 @@ from typing import TypeAlias
 
 from msgspec import Struct, field, structs
 
-from ..clock import DAY, token
+from ..clock import DAY
+from ..lookup.index import PEPPERS_IN_USE, new_pepper
 from ..matrix.hashing import digest
 from ..matrix.threepid import ThreePid
 from ..storage.archive import END, KINDS, START, AcceptedTerms, AccessToken, Archive, Cooldown, Kept
 from ..storage.contract import Storage
 from ..storage.records import Binding, Delivery, Invite, Pepper, Session, sha256_of
-from .mxisd import UNDELIVERED
-from .old import Conditions, Left, OldServer, would_expire
+from .old import UNDELIVERED, Conditions, Left, OldServer, would_expire
 
 # Called as the move goes on: the kind, how many records of it have come, and how many will.
 Report: TypeAlias = Callable[[type[Kept], int, int], None]
@@ -33,8 +33,6 @@ REMOVABLE = (Binding, Invite, AccessToken, AcceptedTerms)
 REMEMBERED = 2 * 365 * DAY
 _MARK = "moved in "
 
-# The pepper before stays in use, for clients that have just asked for it.
-PEPPERS_IN_USE = 2
 PEPPER_LENGTH = 20
 
 
@@ -218,9 +216,9 @@ class Move:
             return
         current = peppers[0].pepper
         if not await self._all_indexed(current):
-            text = token(self._conditions.random)[:PEPPER_LENGTH].replace("-", "0").replace("_", "1")
-            if await hashes.prepare(Pepper(pepper=text, made_at=self._conditions.now), after=current):
-                await hashes.publish(text, keep=PEPPERS_IN_USE)
+            new = new_pepper(self._conditions.random, PEPPER_LENGTH, self._conditions.now)
+            if await hashes.prepare(new, after=current):
+                await hashes.publish(new.pepper, keep=PEPPERS_IN_USE)
 
     async def _all_indexed(self, pepper: str) -> bool:
         for records in _batches(self._server.records(Binding, self._conditions)):

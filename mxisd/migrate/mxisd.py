@@ -19,7 +19,7 @@ from ..matrix.ids import InvalidIdentifier, check_room_id, server_of
 from ..matrix.signing import ephemeral_key, id_of, normal_base64
 from ..storage.archive import AcceptedTerms, AccessToken, Kept, Transaction
 from ..storage.records import Delivery, Invite, Session, sha256_of
-from .old import Conditions, Found, Left, Unmovable, address, each, in_term, session, still_going, user
+from .old import UNDELIVERED, Conditions, Found, Left, Unmovable, address, each, in_term, session, still_going, user
 from .tables import Row, Tables
 
 INVITES = "invite_3pid"
@@ -30,8 +30,6 @@ _NO_FIELDS = ("medium", "address", "room_id", "sender", "created_at")
 _KEY_PREFIXES = ("p_key_", "e_key_")
 # Later than this, a number of seconds would be in the year 5138: these are milliseconds.
 _MOST_SECONDS = 100_000_000_000
-
-UNDELIVERED = "the homeserver did not take it from the server before this one"
 
 
 class MxisdServer:

@@ -19,6 +19,9 @@ from ..threepids.validation import check_opaque, kept_link
 
 T = TypeVar("T")
 
+UNDELIVERED = "the homeserver did not take it from the server before this one"
+"""What is kept as the answer to a delivery that failed there."""
+
 # The end of the year 9999, in milliseconds: nothing that is counted is more.
 _LATEST = 253_402_300_799_999
 

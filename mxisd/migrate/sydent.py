@@ -20,8 +20,7 @@ from ..matrix.signing import ephemeral_key, id_of, normal_base64
 from ..matrix.threepid import ThreePid
 from ..storage.archive import AcceptedTerms, AccessToken, Kept
 from ..storage.records import Binding, Delivery, Invite, Session, sha256_of
-from .mxisd import UNDELIVERED
-from .old import Conditions, Found, Left, Unmovable, address, each, in_term, session, still_going, user
+from .old import UNDELIVERED, Conditions, Found, Left, Unmovable, address, each, in_term, session, still_going, user
 from .tables import Row, Tables
 
 LOCAL = "local_threepid_associations"
