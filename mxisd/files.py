@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 
 def create(path: Path, content: bytes) -> bool:
@@ -38,10 +39,7 @@ def fill(path: Path, content: bytes) -> bool:
         if file.read().strip():
             return False
         file.seek(0)
-        file.write(content)
-        file.truncate()
-        file.flush()
-        os.fsync(file.fileno())
+        _write(file, content)
     return True
 
 
@@ -98,10 +96,7 @@ def _write_into(path: Path, content: bytes, mode: int) -> None:
     with path.open("r+b") as file:
         with suppress(PermissionError):
             os.fchmod(file.fileno(), mode)
-        file.write(content)
-        file.truncate()
-        file.flush()
-        os.fsync(file.fileno())
+        _write(file, content)
 
 
 def check_writable(path: Path) -> None:
@@ -136,12 +131,18 @@ def _written(path: Path, content: bytes) -> Iterator[Path]:
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            _write(file, content)
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _write(file: BinaryIO, content: bytes) -> None:
+    """Make the content all there is in a file, on the disk too."""
+    file.write(content)
+    file.truncate()
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _sync_folder(path: Path) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import timedelta
 from ipaddress import ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec.structs import replace
 from twisted.internet.endpoints import quoteStringArgument
@@ -128,7 +128,8 @@ class Dns(Section):
     overwrite: DnsOverwrite = DnsOverwrite()
 
 
-_LEVELS = ("trace", "debug", "info", "warn", "error", "off")
+LevelName = Literal["trace", "debug", "info", "warn", "error", "off"]
+_LEVELS: tuple[str, ...] = get_args(LevelName)
 
 
 def log_level(text: str) -> str:
@@ -142,7 +143,7 @@ def _level(text: str) -> object:
     return Told("info", f"{masked(text)} is none of {', '.join(_LEVELS)}: info, as in ma1sd")
 
 
-Level = Annotated[Literal["trace", "debug", "info", "warn", "error", "off"], Value(_level)]
+Level = Annotated[LevelName, Value(_level)]
 
 
 class Logging(Section):

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from ..clock import DAY
+
 
 class MatrixError(Exception):
     """
@@ -41,7 +43,6 @@ class ErrorBody(msgspec.Struct, frozen=True):
         return ": ".join(filter(None, (self.errcode, self.error))) or "no reason given"
 
 
-_DAY = 24 * 3600 * 1000
 # The other form of a Retry-After header, a date, is not for us.
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
@@ -54,7 +55,7 @@ def retry_after(headers: Mapping[str, str], error: ErrorBody) -> int:
     """
     header = headers.get("retry-after", "")
     asked = int(header) * 1000 if _SECONDS.fullmatch(header) else int(error.retry_after_ms)
-    return min(max(asked, 0), _DAY)
+    return min(max(asked, 0), DAY)
 
 
 def read_error(body: bytes) -> ErrorBody:

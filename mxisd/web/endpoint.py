@@ -38,6 +38,7 @@ CORS = {
     b"Access-Control-Allow-Headers": b"Origin, X-Requested-With, Content-Type, Accept, Authorization",
 }
 JSON = {b"Content-Type": b"application/json"}
+TRY_AGAIN = {b"Retry-After": b"5"}
 FORM = b"application/x-www-form-urlencoded"
 
 # What clients put into the body who have put all into the query.
@@ -219,7 +220,7 @@ class Endpoint(Resource):
         except StorageUnavailable as error:
             log.error("{method} {path}: {error}", method=_text(request.method), path=_text(request.path), error=error)
             unavailable = MatrixError(503, "M_UNKNOWN", "The storage is not available at the moment; please try again")
-            return error_answer(unavailable, {b"Retry-After": b"5"})
+            return error_answer(unavailable, TRY_AGAIN)
         except Exception:
             reference = secrets.token_hex(4)
             log.failure(

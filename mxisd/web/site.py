@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
 from twisted.web.resource import Resource
 
 from ..matrix.error import MatrixError
 from ..net.http_server import HttpRequest, Refusal
 from .client import NO_PROXIES, Clients
-from .endpoint import CORS, JSON, Endpoint, NotFound
+from .endpoint import CORS, TRY_AGAIN, Endpoint, NotFound, error_answer
 
 
 class _Branch(NotFound):
@@ -81,5 +80,5 @@ _ERRCODES = {405: "M_UNRECOGNIZED", 413: "M_TOO_LARGE", 414: "M_TOO_LARGE", 431:
 def error_page(refusal: Refusal) -> tuple[Mapping[bytes, bytes], bytes]:
     """The header fields and the body of an answer that no endpoint gives."""
     error = MatrixError(refusal.status, _ERRCODES.get(refusal.status, "M_UNKNOWN"), refusal.reason)
-    again = {b"Retry-After": b"5"} if refusal.status == 503 else {}
-    return {**CORS, **JSON, **again}, msgspec.json.encode(error.body())
+    answer = error_answer(error, TRY_AGAIN if refusal.status == 503 else {})
+    return {**CORS, **answer.headers}, answer.body
