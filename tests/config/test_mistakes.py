@@ -308,14 +308,14 @@ class MistakeTests(ConfigCase):
             ],
         )
 
-    def test_two_spellings(self) -> None:
-        twilio = "threepid: {medium: {msisdn: {connectors: {twilio: {account_sid: a, accountSid: b}}}}}"
+    def test_two_spellings_and_a_file(self) -> None:
+        twilio = "threepid: {medium: {msisdn: {connectors: {twilio: {auth_token: a, authTokenFile: b}}}}}"
         self.assertEqual(
             self.problems(twilio),
             [
                 (
-                    "threepid.medium.msisdn.connectors.twilio.accountSid: "
-                    "expected only one of account_sid and accountSid (line 2)"
+                    "threepid.medium.msisdn.connectors.twilio.authTokenFile: "
+                    "expected only one of auth_token and authTokenFile (line 2)"
                 )
             ],
         )

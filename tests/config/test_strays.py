@@ -211,6 +211,14 @@ class StrayTests(ConfigCase):
         closed = self.config("account: {allowOnlyTrustDomains: true}\nexec: {identity: {hashEnabled: false}}")
         self.assertNotIn("had none", "".join(closed.warnings))
 
+    def test_a_value_under_both_names(self) -> None:
+        for listed in (True, False):
+            text = f"exec: {{enabled: true, identity: {{hashEnabled: {not listed}, hashLookup: {listed}}}}}"
+            self.assertIn("exec.identity.hashEnabled: has no effect beside hashLookup, as in ma1sd", self.told(text))
+            self.assertEqual(self.config(text).exec.identity.hash_enabled, listed)
+        twilio = "threepid: {medium: {msisdn: {connectors: {twilio: {account_sid: a, accountSid: b}}}}}"
+        self.assertEqual(self.config(twilio).threepid.medium.msisdn.connectors.twilio.account_sid, "b")
+
     def test_a_section_under_both_names(self) -> None:
         config = self.config("account: {allowOnlyTrustDomains: false}\naccountConfig: {allowOnlyTrustDomains: true}")
         self.assertTrue(config.account.allow_only_trust_domains)

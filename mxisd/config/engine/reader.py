@@ -129,7 +129,7 @@ class _Reader:
 
     def _field(self, field: Field, section: document.Mapping, path: str) -> Any:
         given = [key for key in field.keys if not _is_null(section.items.get(key))]
-        if len(given) > 1 and field.shape.is_section:
+        if len(given) > 1 and given[0] == field.key and given[1] in field.shape.aliases:
             passed_over, *given = given
             self._remark(join(path, passed_over), f"has no effect beside {given[0]}, as in ma1sd")
         if len(given) > 1:
