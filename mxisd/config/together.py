@@ -24,10 +24,12 @@ def together(config: Sections) -> Iterator[Finding]:
     yield from _forwarding(config)
     yield from _in_front(config)
     if "sha256" in config.hashing.understood:
+        unfound = "hashed lookups, which is how clients search, do not find these users"
         for key in _unlisted(config):
-            yield Finding(
-                key, "hashed lookups, which is how clients search, do not find these users until they are invited"
-            )
+            yield Finding(key, f"{unfound} until they are invited")
+        if config.forwards_to:
+            # What another server answers is never hashed.
+            yield Finding("forward.servers", unfound)
     yield from _expiring(config)
 
 
@@ -90,7 +92,7 @@ def _in_front(config: Sections) -> Iterator[Finding]:
 
 
 def _unlisted(config: Sections) -> Iterator[str]:
-    """The keys for which hashed lookups do not find users whom other lookups find."""
+    """The keys for which hashed lookups do not find users of stores whom other lookups find."""
     stores: list[tuple[str, Memory | Sql | Ldap | Rest | Exec]] = [
         ("memory", config.memory),
         ("sql", config.sql),
@@ -103,8 +105,6 @@ def _unlisted(config: Sections) -> Iterator[str]:
     for key, store in stores:
         if store.unlisted:
             yield f"{key}.{store.unlisted}"
-    if config.forwards_to:
-        yield "forward.servers"
 
 
 def _expiring(config: Sections) -> Iterator[Finding]:
