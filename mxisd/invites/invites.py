@@ -79,32 +79,30 @@ class Invites:
         fields: dict[str, object],
         *,
         written: str,
-        account: str | None,
-        requester: str,
+        by: Requester,
     ) -> Invite:
         """
         Keep an invite, or return the one that is there, if it was sent before.
 
         If the address is known, the invite is given to its user; otherwise a message to the address is queued.
 
-        ``written`` is the address as the homeserver has it, ``account`` the user whose access token came with it, if
-        any, and ``requester`` the IP address it came from.
+        ``written`` is the address as the homeserver has it.
 
         Raises :class:`MatrixError`: ``M_INVALID_PARAM``, ``M_FORBIDDEN``, ``M_LIMIT_EXCEEDED``; ``M_THREEPID_IN_USE``
         with the ``mxid`` of whom the homeserver would have found, had it looked the address up.
         """
-        self._check(room_id, sender, account)
+        self._check(room_id, sender, by.account)
         # Once more: not every homeserver has us in front of it.
         attempt = Attempt(sender, room_id, threepid)
         await self._policy.require(attempt)
-        await self._proofs.count_invite(attempt, Requester(account, requester))
-        plain = self._recursion.of(requester)
+        await self._proofs.count_invite(attempt, by)
+        plain = self._recursion.of(by.address)
         # For homeservers, which have asked before, this is an error that they show to nobody in these words.
         user_id = await self._hashed.would_find(ThreePid(threepid.medium, written), plain)
         if user_id is not None and not await self._cooldowns.is_running(_taught_by(attempt), now(self._clock)):
             raise MatrixError(400, "M_THREEPID_IN_USE", "The address belongs to a user already", mxid=user_id)
         known = await plain.trace(threepid)
-        proven = account is not None or await self._proofs.take_invite(attempt)
+        proven = by.account is not None or await self._proofs.take_invite(attempt)
         await self._outboxes.members.watch(room_id)
         invite = self._new(threepid, room_id, sender, fields, proven)
         kept = await self._keep(invite, known)

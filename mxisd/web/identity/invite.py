@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct, json
 
 from ...invites.invites import Invites
+from ...limits.limits import Requester
 from ...matrix import threepid
 from ...matrix.error import MatrixError
 from ...matrix.signing import Signer
@@ -81,15 +82,13 @@ class InviteEndpoints:
             address = threepid.email(asked.address)
         except InvalidAddress as error:
             raise MatrixError(400, "M_INVALID_EMAIL", str(error)) from None
-        requester = self._clients.address(call.request)
         invite = await self._invites.store(
             address,
             asked.room_id,
             asked.sender,
             _fields(given),
             written=asked.address,
-            account=call.user_id,
-            requester=requester,
+            by=Requester(call.user_id, self._clients.address(call.request)),
         )
         return self._answer(invite, api)
 
