@@ -51,7 +51,7 @@ class HttpRequest:
         self._args: dict[bytes, list[bytes]] | None = None
         self._waiting: list[Deferred[None]] = []
         self._chunked = False
-        self.keep_alive = head.keep_alive
+        self.keep_alive = head.keep_alive and not line.server.stopping
         """Whether the connection is for further requests."""
 
     # What the client says.

@@ -29,6 +29,8 @@ ErrorPage = Callable[[Refusal], tuple[Mapping[bytes, bytes], bytes]]
 
 # Seconds that requests under way have to be answered when the server is stopped.
 PATIENCE = 10.0
+# Seconds until those are closed that seem to wait: their next requests may have come, and only not been read yet.
+LINGER = 0.1
 
 
 DEFAULTS = Limits()
@@ -195,13 +197,23 @@ class HttpServer(Factory):
     def stop(self) -> Deferred[None]:
         """Close all connections, when what is under way has been answered; fires when they are closed."""
         self.stopping = True
-        for connection in list(self._connections):
+        for connection in list(self._answering):
             connection.stop()
         if not self._connections:
             return succeed(None)
         self._stopped = Deferred()
-        giving_up = self.clock.callLater(PATIENCE, self._give_up)
-        return self._stopped.addCallback(lambda _: giving_up.cancel() if giving_up.active() else None)
+        calls = [self.clock.callLater(LINGER, self._close_waiting), self.clock.callLater(PATIENCE, self._give_up)]
+
+        def stopped(_: None) -> None:
+            for call in calls:
+                if call.active():
+                    call.cancel()
+
+        return self._stopped.addCallback(stopped)
+
+    def _close_waiting(self) -> None:
+        for connection in list(self._connections):
+            connection.stop()
 
     def _give_up(self) -> None:
         for connection in list(self._connections):

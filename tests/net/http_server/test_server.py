@@ -9,7 +9,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from mxisd.net.http_server import Limits
-from mxisd.net.http_server.server import PATIENCE
+from mxisd.net.http_server.server import LINGER, PATIENCE
 from tests.net.http_server.memory import Server, Transport
 from tests.net.http_server.test_connection import Slow
 from tests.net.http_server.test_parser import GET, POST, Witness, answers
@@ -139,6 +139,7 @@ class StopTests(SynchronousTestCase):
     def test_what_is_under_way_is_answered(self) -> None:
         idle, beginning, answered = self.connect(), self.connect(GET), self.connect(GET + b"\r\n")
         stopped = self.server.http.stop()
+        self.server.clock.advance(LINGER)
         self.assertTrue(idle[1].disconnecting)
         self.assertTrue(beginning[1].half_closed)
         self.assertFalse(answered[1].disconnecting)
@@ -150,6 +151,17 @@ class StopTests(SynchronousTestCase):
             self.assertNoResult(stopped)
             protocol.connectionLost()
         self.successResultOf(stopped)
+
+    def test_what_had_been_sent_is_answered(self) -> None:
+        """It may have come before the stop, and only not been read."""
+        protocol, transport = self.connect()
+        self.server.http.stop()
+        protocol.dataReceived(GET + b"\r\n")
+        self.server.clock.advance(LINGER)
+        self.resource.requests[0].answer(200, {}, b"answer")
+        self.assertIn(b"Connection: close\r\n", transport.value())
+        self.assertTrue(transport.disconnecting)
+        protocol.connectionLost()
 
     def test_what_takes_too_long_is_not_waited_for(self) -> None:
         silent, begun = self.connect(GET + b"\r\n"), self.connect(GET + b"\r\n")
