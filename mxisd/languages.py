@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
+# Jinja and Babel are imported by those who read a built-in text: that takes time, and memory for good.
 if TYPE_CHECKING:
     from jinja2 import Environment
 

@@ -103,10 +103,6 @@ class Notifier:
         """``channels`` are by medium; nothing can be sent to other media."""
         self._channels = channels
 
-    def supports(self, medium: str) -> bool:
-        """Whether messages can be sent to addresses of a medium."""
-        return medium in self._channels
-
     async def send(self, message: Message, handing_over: HandingOver = unnoticed) -> None:
         """Returns when the message was accepted to be delivered.  Raises :class:`SendFailed`."""
         medium = message.threepid.medium

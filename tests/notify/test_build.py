@@ -82,11 +82,10 @@ class BuildTests(ConfigCase, TestCase):
     async def test_nothing_configured(self) -> None:
         notifier = self.notifier("")
         for threepid in (EMAIL, PHONE, ThreePid("carrier-pigeon", "7")):
-            self.assertFalse(notifier.supports(threepid.medium))
             with self.assertRaises(SendFailed) as raised:
                 await notifier.send(self.validation(threepid))
             self.assertFalse(raised.exception.permanent)
-            self.assertIn(f"medium {threepid.medium}", str(raised.exception))
+            self.assertIn(f"no connector is configured for the medium {threepid.medium}", str(raised.exception))
 
     async def test_smtp(self) -> None:
         mail = await self.mailed()
@@ -244,10 +243,12 @@ class BuildTests(ConfigCase, TestCase):
         warnings = self.config(f"threepid: {{medium: {{email: {{{templates}}}}}}}").warnings
         self.assertIn("template.session.validation: the built-in one is used: expected a file", "".join(warnings))
 
-    def test_a_medium_without_a_handler(self) -> None:
+    async def test_a_medium_without_a_handler(self) -> None:
         for handler in ("{msisdn: raw}", "{email: mailgun}"):
             notifier = self.notifier(f"notification: {{handler: {handler}}}\n{LOGGED % ''}")
-            self.assertFalse(notifier.supports("email"))
+            with self.assertRaises(SendFailed) as raised:
+                await notifier.send(self.validation(EMAIL))
+            self.assertIn("no connector is configured for the medium email", str(raised.exception))
 
     def test_mistakes_stop_the_start(self) -> None:
         gateway = "{connector: http, connectors: {http: {url: 'https://x', body: '%TEKST%'}}}"
