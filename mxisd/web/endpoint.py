@@ -282,10 +282,10 @@ class NotFound(Endpoint):
 
 def error_answer(error: MatrixError, headers: Mapping[bytes, bytes] | None = None) -> Answer:
     """The standard error body."""
-    return Answer(error.status, {**JSON, **retry_after(error), **(headers or {})}, msgspec.json.encode(error.body()))
+    return Answer(error.status, {**JSON, **retry_header(error), **(headers or {})}, msgspec.json.encode(error.body()))
 
 
-def retry_after(error: MatrixError) -> dict[bytes, bytes]:
+def retry_header(error: MatrixError) -> dict[bytes, bytes]:
     """The header that says when to try again, in whole seconds, if the error says so."""
     wait = error.fields.get("retry_after_ms")
     return {b"Retry-After": b"%d" % -(-wait // 1000)} if isinstance(wait, int) else {}

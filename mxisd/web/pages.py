@@ -18,7 +18,7 @@ from ..errors import about
 from ..matrix.error import MatrixError
 from ..notify.template import BuiltIn, TemplateError, Translations, check, fill, placeholders
 from ..threepids.next_link import NextLink
-from .endpoint import Answer, retry_after
+from .endpoint import Answer, retry_header
 
 _BUILT_IN = Path(__file__).parent / "templates"
 
@@ -106,7 +106,7 @@ class Pages:
     def failure(self, error: MatrixError, accept_language: str = "") -> Answer:
         """It is not: whatever the reason, what is left to do is to ask for a new link."""
         answer = _answer(error.status, self._failure.best(accept_language))
-        return replace(answer, headers={**answer.headers, **retry_after(error)})
+        return replace(answer, headers={**answer.headers, **retry_header(error)})
 
 
 def _load(
