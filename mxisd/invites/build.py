@@ -49,7 +49,6 @@ def build(core: Core, policies: Policies, lookups: Lookups, outboxes: Outboxes) 
             policies.proofs,
             lookups.recursion,
             lookups.hashed,
-            storage.cooldowns,
             outboxes,
             core.signer,
             clock,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from hashlib import sha256
 
-from msgspec import json
 from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 
@@ -24,7 +22,6 @@ from ..outbox.build import Outboxes
 from ..policies.invite import Attempt, InvitePolicy
 from ..policies.proofs import Proofs
 from ..storage.contract import InviteStorage as Store
-from ..storage.once import CooldownStorage
 from ..storage.records import Invite, Taker
 
 # The same invite again is a retry of the homeserver's, unless that long has passed.
@@ -45,7 +42,6 @@ class Invites:
         proofs: Proofs,
         recursion: Recursion,
         hashed: HashedLookup,
-        cooldowns: CooldownStorage,
         outboxes: Outboxes,
         signer: Signer,
         clock: IReactorTime,
@@ -63,7 +59,6 @@ class Invites:
         self._proofs = proofs
         self._recursion = recursion
         self._hashed = hashed
-        self._cooldowns = cooldowns
         self._outboxes = outboxes
         self._signer = signer
         self._clock = clock
@@ -99,7 +94,7 @@ class Invites:
         plain = self._recursion.of(by.address)
         # For homeservers, which have asked before, this is an error that they show to nobody in these words.
         user_id = await self._hashed.would_find(ThreePid(threepid.medium, written), plain)
-        if user_id is not None and not await self._cooldowns.is_running(_taught_by(attempt), now(self._clock)):
+        if user_id is not None:
             raise MatrixError(400, "M_THREEPID_IN_USE", "The address belongs to a user already", mxid=user_id)
         known = await plain.trace(threepid)
         proven = by.account is not None or await self._proofs.take_invite(attempt)
@@ -107,7 +102,6 @@ class Invites:
         invite = self._new(threepid, room_id, sender, fields, proven)
         kept = await self._keep(invite, known)
         if known is not None and known.by == "store":
-            await self._cooldowns.take(_taught_by(attempt), now(self._clock), QUIET)
             await self._hashed.learn(threepid, known.user_id)
         return kept
 
@@ -200,9 +194,3 @@ class Invites:
             return await self._store.has_ephemeral_key(signing.normal_base64(public_key))
         except ValueError:
             return False
-
-
-def _taught_by(attempt: Attempt) -> str:
-    """Under which name it is kept that an invite has led to its user: sent again, it is not refused because of that."""
-    digest = sha256(json.encode((attempt.sender, attempt.room_id, attempt.threepid))).hexdigest()
-    return f"taught by {digest}"

@@ -48,7 +48,8 @@ class HashedLookup:
         """
         Whom a homeserver finds by an address, written as it has it, that asks now by the best of our algorithms.
 
-        It may have asked by either of the peppers that are in use: only who is found by each of them counts.
+        It may have asked by either of the peppers that are in use, and a moment ago: only who is found by each of them,
+        and has not come in just now by another invite, counts.
         """
         if "sha256" not in self._algorithms:
             return await plain.find(fold(*written)) if "none" in self._algorithms else None
@@ -58,7 +59,7 @@ class HashedLookup:
             user_id = (await self._hashes.find(known.pepper, [hashed]) or {}).get(hashed)
             if user_id is None:
                 return None
-        return user_id
+        return None if await self._index.is_new(fold(*written)) else user_id
 
     async def learn(self, threepid: ThreePid, user_id: str) -> None:
         """From now on find a user of our own stores, who has been found without a hash: see :mod:`.invited`."""

@@ -11,7 +11,7 @@ from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from ..clock import Random, milliseconds, now
+from ..clock import MINUTE, Random, milliseconds, now
 from ..log import Logger
 from ..matrix.hashing import digest
 from ..matrix.threepid import ThreePid, spellings
@@ -19,7 +19,7 @@ from ..services import almost
 from ..storage.contract import StorageUnavailable
 from ..storage.hashed import HashStorage, Portion
 from ..storage.once import CooldownStorage
-from ..storage.records import Pepper
+from ..storage.records import Pepper, sha256_of
 from .invited import INVITED
 from .source import Listing
 
@@ -31,6 +31,8 @@ T = TypeVar("T")
 PEPPERS_IN_USE = 2
 # So many addresses are hashed at once: some milliseconds' work.
 PORTION = 1000
+# So long after somebody came in by an invite, homeservers may be at work that have asked before, and found nobody.
+NEW_FOR = MINUTE
 # Until one looks again for the first pepper, which another process is making.  Seconds.
 POLL_INTERVAL = 0.2
 
@@ -90,8 +92,13 @@ class HashIndex:
 
     async def add(self, threepid: ThreePid, user_id: str) -> None:
         """Take one more of the source :data:`INVITED` in, until the next refresh lists it or does not."""
+        await self._cooldowns.take(_news(threepid), now(self._clock), NEW_FOR)
         peppers = [pepper.pepper for pepper in await self._hashes.peppers()]
         await self._hashes.add(INVITED, peppers, _hashed([(threepid, user_id)], peppers))
+
+    async def is_new(self, threepid: ThreePid) -> bool:
+        """Whether an address was taken in by :meth:`add` a moment ago."""
+        return await self._cooldowns.is_running(_news(threepid), now(self._clock))
 
     async def tick(self) -> None:
         """Refresh, if that is for this process to do."""
@@ -180,3 +187,8 @@ def _hashed(users: Sequence[tuple[ThreePid, str]], peppers: Sequence[str]) -> Po
         for threepid, user_id in users
         for spelling in spellings(threepid)
     ]
+
+
+def _news(threepid: ThreePid) -> str:
+    # Addresses do not belong where nobody looks for them.
+    return f"news {sha256_of(' '.join(threepid))}"

@@ -81,7 +81,14 @@ class KnownTests(Case):
         self.refresh()
         self.store()
         self.assertEqual(self.looked_up(), BOB)
+        self.app.clock.advance(60)
         self.assertEqual(self.store(room="!other:example.org", status=400), "M_THREEPID_IN_USE")
+
+    def test_who_invites_at_the_same_time_has_looked_up_before(self) -> None:
+        self.refresh()
+        tokens = [self.store(written, room) for room in ("!1:a", "!2:a") for written in (ADDRESS, ADDRESS.title())]
+        self.assertEqual(len(set(tokens)), 2)
+        self.assertEqual([(each.token, each.user_id) for each in self.due("onbind")], [(t, BOB) for t in tokens[::2]])
 
     def test_the_same_again_is_no_lookup(self) -> None:
         self.refresh()
