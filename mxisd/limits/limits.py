@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from ..cache import OldestOut
 from ..clock import MINUTE, milliseconds, now
 from ..config.rate_limit import Limit
-from ..log import Logger
+from ..log import Logger, audit
 from ..matrix.error import MatrixError
 from ..matrix.threepid import EMAIL, ThreePid, country
 from ..metrics import RATE_LIMITED
@@ -62,12 +62,12 @@ class RateLimits:
     async def validation(self, to: ThreePid, by: Requester) -> None:
         """A token is to be sent to an address."""
         if to.medium == EMAIL:
-            touched = {"mailPerAddress": mailbox(to), "mailPerClient": self._client(by), **_mail(to)}
+            touched = {"mailPerAddress": mailbox(to), **self._each("mailPerClient", by), **_mail(to)}
         else:
             touched = {
                 "smsPerNumber": to.address,
                 "smsPerCountry": country(to),
-                "smsPerClient": self._client(by),
+                **self._each("smsPerClient", by),
                 "smsTotal": "",
             }
         await self._take(touched, self._name(by))
@@ -92,17 +92,19 @@ class RateLimits:
 
     async def lookup(self, addresses: int, by: Requester) -> None:
         """So many addresses are to be looked up; more than there may be at once are ``M_INVALID_PARAM``."""
-        limit, client = self._limits.get("lookup"), by.account or self._place(by.address)
-        if limit is None or client is None or not addresses:
+        limit = self._limits.get("lookup")
+        if limit is None or not addresses:
             return
         per, burst = limit
         if addresses > burst:
             raise MatrixError(400, "M_INVALID_PARAM", f"At most {burst} addresses can be looked up at once")
-        current, bucket, cost = now(self._clock), f"lookup {client}", addresses * per
-        if self._ahead.has_left(bucket, cost, current):
-            return
-        if wait := await self._ahead.take(Charge(bucket, cost, burst * per), current):
-            self._refuse("lookup", bucket, self._name(by), wait, current)
+        current, cost = now(self._clock), addresses * per
+        for name, of in self._each("lookup", by).items():
+            bucket = f"{name} {of}"
+            if of is None or self._ahead.has_left(bucket, cost, current):
+                continue
+            if wait := await self._ahead.take(Charge(bucket, cost, burst * per), current):
+                self._refuse("lookup", bucket, self._name(by), wait, current)
 
     async def register(self, server_name: str, by: Requester) -> None:
         """
@@ -116,6 +118,13 @@ class RateLimits:
     async def submit_token(self, threepid: ThreePid) -> None:
         """A token that was sent to an address is to be judged, in whichever session."""
         await self._take({"submitToken": f"{threepid.medium} {threepid.address}"}, "a client")
+
+    def _each(self, name: str, by: Requester) -> dict[str, str | None]:
+        """The buckets of a limit by client: anybody has as many accounts of other servers as they like."""
+        touched = {name: self._client(by)}
+        if by.account is not None and not by.account.endswith(f":{self._domain}"):
+            touched[f"{name} at"] = self._place(by.address)
+        return touched
 
     def _client(self, by: Requester) -> str | None:
         return by.account or self._place(by.address)
@@ -144,7 +153,7 @@ class RateLimits:
         # Once a minute: a flood must not go on in the log.
         if self._told.get(bucket, 0) + MINUTE <= current:
             self._told[bucket] = current
-            log.warn("rateLimit.{limit} is reached: {who} is refused", limit=name, who=who)
+            audit.warn("rateLimit.{limit} is reached: {who} is refused", limit=name, who=who)
             log.debug("it is the limit of {bucket}", bucket=bucket)
         raise MatrixError(429, "M_LIMIT_EXCEEDED", f"Too many requests ({name})", retry_after_ms=wait)
 

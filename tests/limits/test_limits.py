@@ -86,6 +86,18 @@ class EachLimitTests(LimitsCase):
         for by in (user(0), STRANGER, Requester(None, "")):
             self.assertEqual(self.allowed(lambda n, by=by: self.limits.validation(address(n, f"{n}.example"), by)), 20)  # type: ignore[misc]
 
+    def test_accounts_of_other_servers_are_as_many_as_somebody_likes(self) -> None:
+        def stranger(number: int) -> Requester:
+            return Requester(f"@user{number}:{number}.example", "192.0.2.1")
+
+        mails = self.allowed(lambda n: self.limits.validation(address(n, f"{n}.example"), stranger(n)))
+        texts = self.allowed(lambda n: self.limits.validation(phone(f"+49151234{n:05}"), stranger(n)))
+        lookups = self.allowed(lambda n: self.limits.lookup(1000, stranger(n)))
+        self.assertEqual((mails, texts, lookups), (20, 10, 20))
+        self.assertIsNone(self.refused(self.limits.lookup(1000, user(0))))
+        elsewhere = Requester("@user0:0.example", "198.51.100.1")
+        self.assertIsNone(self.refused(self.limits.validation(address(99, "99.example"), elsewhere)))
+
     def test_mail_per_domain(self) -> None:
         self.assertEqual(self.allowed(lambda n: self.limits.validation(address(n), user(n))), 200)
         self.assertIsNotNone(self.refused(self.limits.invite(address(999), "@a:example.org", user(999))))
