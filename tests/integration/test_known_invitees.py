@@ -7,6 +7,7 @@ import json
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -77,7 +78,7 @@ class WithStores(Deployment):
         }
         sections: dict[str, Any] = {
             "invite": {"resolution": {"timer": 1, "period": "seconds"}, "expiration": {"after": 1}},
-            "memory": {"enabled": True, "identities": [identity("memory"), identity("own")]},
+            "memory": {"enabled": True, "identities": [identity("memory"), identity("many"), identity("own")]},
             "sql": {
                 "enabled": True,
                 "connection": str(self.people.path),
@@ -199,6 +200,13 @@ class StoreTests(Case):
         inviter, invitee = self.here.user("inviter.spelling"), self.here.user("stores.spelling")
         self.bind_by_synapse(invitee, "spelling@example.org")
         self.assert_works(inviter, invitee, "Spelling@Example.org", kept="bound")
+
+    def test_into_several_rooms_at_the_same_time(self) -> None:
+        inviter, invitee = self.here.user("inviter.many"), self.here.user("stores.many")
+        rooms = [inviter.create_room() for _ in range(5)]
+        with ThreadPoolExecutor(len(rooms)) as threads:
+            list(threads.map(lambda room: self.invite(inviter, room, "many@example.org"), rooms))
+        eventually(lambda: set(rooms) <= set(invitee.rooms("invite")))
 
     def test_who_invites_an_own_address_stays_a_member(self) -> None:
         inviter = self.here.user("stores.own")
