@@ -61,7 +61,7 @@ class PostgreSQLService(Service):
 
     def startService(self) -> None:
         super().startService()
-        self._database.startService()
+        self._database.connections.startService()
 
     async def version(self) -> int:
         """The version of the tables, 0 if there are none; nothing is made.  Raises :class:`StorageUnavailable`."""
@@ -76,4 +76,4 @@ class PostgreSQLService(Service):
 
     def stopService(self) -> Deferred[Any]:
         super().stopService()
-        return self._database.stopService()
+        return self._database.connections.stopService()

@@ -12,7 +12,6 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from ...services import Service
 from ..connections import Connections
 from ..contract import StorageUnavailable
 from .connection import Lost, PostgreSQLConnection, PostgreSQLError, Rows
@@ -37,18 +36,10 @@ _BUGS = ("21", "22", "23", "42")
 _MAY_NOT = "42501"
 
 
-class PostgreSQLDatabase(Service):
+class PostgreSQLDatabase:
     """Each call is answered or fails within about ``timeout``; while PostgreSQL is away, at once."""
 
-    name = "postgresql"
-
-    def __init__(
-        self,
-        servers: Servers,
-        clock: IReactorTime,
-        size: int,
-        timeout: timedelta,
-    ) -> None:
+    def __init__(self, servers: Servers, clock: IReactorTime, size: int, timeout: timedelta) -> None:
         self.connections: Connections[PostgreSQLConnection] = Connections(
             servers.name, servers.connect, clock, size, timeout, servers.settle, self._next
         )
@@ -56,14 +47,6 @@ class PostgreSQLDatabase(Service):
         self._timeout = timeout.total_seconds()
         self._queue: deque[tuple[Sequence[Statement], Deferred[list[Rows]]]] = deque()
         self._sought: dict[tuple[Any, ...], tuple[list[str], list[Deferred[Any]]]] = {}
-
-    def startService(self) -> None:
-        super().startService()
-        self.connections.startService()
-
-    def stopService(self) -> Deferred[Any]:
-        super().stopService()
-        return self.connections.stopService()
 
     async def run(self, sql: str, **values: Value) -> Rows:
         """Run one statement; what it returns.  Raises :class:`StorageUnavailable`."""
