@@ -268,7 +268,7 @@ class ProgramEndpoint(Endpoint):
     A page that somebody beside them has open is at the same address, and must not read what it answers.
     """
 
-    for_pages = {}  # noqa: RUF012  # nobody changes it
+    for_pages: Mapping[bytes, bytes] = {}
 
 
 class NotFound(Endpoint):
