@@ -67,6 +67,21 @@ class AddressTests(SynapseCase):
         self.assertEqual(bound["mxid"], dave.user_id)
 
 
+class WithoutUnbindingTests(SynapseCase):
+    def setUp(self) -> None:
+        self.here = Deployment(sections={"session": {"policy": {"unbind": {"enabled": False}}}})
+        self.addCleanup(self.here.stop)
+
+    def test_accounts_can_be_deactivated(self) -> None:
+        alice, olivia = self.here.user("alice"), self.here.user("olivia")
+        self.bind_by_synapse(olivia, "olivia@example.org")
+        login = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": olivia.user_id}}
+        password = {"auth": {**login, "password": "a pass phrase"}}
+        answer = olivia.homeserver.post(f"{CLIENT}/account/deactivate", password)
+        self.assertEqual(answer, {"id_server_unbind_result": "no-support"})
+        self.assertEqual(alice.lookup("olivia@example.org"), olivia.user_id)
+
+
 class InviteTests(SynapseCase):
     def test_invite_waits_until_the_address_is_bound(self) -> None:
         erin, frank = self.here.user("erin"), self.here.user("frank")
