@@ -21,6 +21,7 @@ from ..keys.copy import KeyPlace, missing_keys
 from ..keys.file import file_of, merged
 from ..matrix.signing import Signer, id_of
 from ..migrate import report
+from ..migrate.ini import Ini
 from ..migrate.move import Move, Plan
 from ..migrate.old import Conditions
 from ..migrate.source import Opened, open_source
@@ -119,7 +120,7 @@ def _open(wanted: _Wanted, output: Output) -> tuple[Opened, Config]:
             raise CommandFailed(
                 f"there is no {wanted.target}: the old configuration can be used, with another database"
             )
-        config = _made(old, wanted, output)
+        config = _made(old.ini, wanted, output)
     if config.storage.backend == "sqlite" and not config.storage.provider.sqlite.lasts:
         raise CommandFailed(f"{wanted.target}: storage.provider.sqlite.database is in memory: nothing would be kept")
     database = config.storage.provider.sqlite.database
@@ -132,11 +133,10 @@ def _open(wanted: _Wanted, output: Output) -> tuple[Opened, Config]:
     return old, config
 
 
-def _made(old: Opened, wanted: _Wanted, output: Output) -> Config:
+def _made(ini: Ini, wanted: _Wanted, output: Output) -> Config:
     """A configuration that means what Sydent's settings did."""
-    assert old.ini is not None  # noqa: S101  # for mypy
     installed = wanted.target.absolute().parent == SETTINGS and STATE.is_dir()
-    text = translated(old.ini, STATE if installed else None)
+    text = translated(ini, STATE if installed else None)
     made = load_text(wanted.target, text, os.environ)
     if wanted.yes:
         files.create(wanted.target, text.encode())
