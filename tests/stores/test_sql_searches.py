@@ -95,6 +95,8 @@ class SearchTests(SynchronousTestCase):
             ("mysql", "a LIKE ? COLLATE utf8mb4_general_ci", ["%5\\%%"]),
             ("postgresql", "a ILIKE ? || '%' AND position(? in b) > 0", ["5\\%", "5%"]),
             ("postgresql", "a ILIKE lower(left(?, 20)) || '%' OR c->>'?' ILIKE ? OR d ?? ?", ["5\\%", "%5\\%%", "5%"]),
+            ("postgresql", "a ~~* ? OR b !~~ (? || '%') AND c ~ ?", ["%5\\%%", "5\\%", "5%"]),
+            ("mysql", "a & ~~? = 5", ["5%"]),
             ("postgresql", "a NOT ilike ?", ["%5\\%%"]),
             ("postgresql", "a LIKE left(?, 20) || c->>'b' || ?", ["5\\%", "5\\%"]),
             ("postgresql", "a LIKE replace(?, '%', '\\%') || '%'", ["5%"]),

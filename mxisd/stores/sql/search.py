@@ -11,9 +11,13 @@ from msgspec.structs import replace
 from .query import Dialect, Query, skeleton
 
 # Before LIKE there is what is compared.  After these it is SQLite's function like().
+# PostgreSQL writes it ~~, too.
 _OPERATOR = re.compile(
-    r"(?P<function>(?:\b(?:select|where|and|or|on|when|having)|[(,])(?:\s*\bnot)?\s*)?\b(?P<name>like|ilike|glob)\b",
-    re.IGNORECASE,
+    r"""
+      (?P<function> (?:\b(?:select|where|and|or|on|when|having) | [(,]) (?:\s*\bnot)? \s* )?
+      (?: \b(?P<name>like|ilike|glob)\b | ~~\*? )
+    """,
+    re.VERBOSE | re.IGNORECASE,
 )
 _TOKEN = re.compile(r"'+|\w+|->>?|\S")
 # With what the right side of a comparison ends.  "<" and ">" do not bind as strongly either, "->" is another operator.
@@ -106,7 +110,8 @@ def search_of_parts(text: str, dialect: Dialect, type_: str | None) -> Search:
 
 def _patterns(text: str, bare: str, dialect: Dialect) -> Iterator[_Pattern]:
     for operator in _OPERATOR.finditer(bare):
-        if operator["function"]:
+        name = operator["name"]
+        if operator["function"] or (name is None and dialect != "postgresql"):
             continue
         start = operator.end()
         end = _end(bare, start)
@@ -114,7 +119,7 @@ def _patterns(text: str, bare: str, dialect: Dialect) -> Iterator[_Pattern]:
         if "?" not in right or _REPLACE.search(right):
             # Who replaces something has thought of wildcards: to escape them twice would let them loose.
             continue
-        if operator["name"].lower() == "glob":
+        if name and name.lower() == "glob":
             yield _Pattern(start, end, Slot(_literal_in_glob))
             continue
         escape = "\\" if dialect != "sqlite" else _SQLITE_ESCAPE
