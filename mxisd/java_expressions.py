@@ -66,7 +66,7 @@ def translated(pattern: str) -> str:
         raise Untranslatable(f"more than {_DEEPEST} groups")
     for at, atom in enumerate(atoms):
         if atom.how == "+" and not _gives_nothing_back(atoms[at - 1] if at else None, atoms[at + 1 :]):
-            raise Untranslatable(f"the possessive quantifier {atom.text}+: without it, it would match more")
+            raise Untranslatable(f"possessive quantifier {atom.text}+: without it, it would match more")
     return "".join(atom.text for atom in atoms)
 
 

@@ -74,7 +74,7 @@ class TranslationTests(SynchronousTestCase):
             ("(?>a)", "atomic groups, (?>…)"),
             (r"(a)\1", r"what refers back to a group, \1"),
             (r"(?<x>a)\k<x>", r"what refers back to a group, \k<x>"),
-            ("a++a", "the possessive quantifier ++: without it, it would match more"),
+            ("a++a", "possessive quantifier ++: without it, it would match more"),
             ("[a-z&&[^b]]", "[…] within […]"),
             ("[a&&b]", "&& within […]"),
             ("(?x)a", "the flag x"),
