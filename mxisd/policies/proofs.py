@@ -70,17 +70,11 @@ class Proofs:
 
     async def note_validation(self, threepid: ThreePid) -> None:
         """Somebody with an account adds an address to it."""
-        await self._note("validation", *threepid)
+        await self._cooldowns.take(_validation(threepid), now(self._clock), VALID)
 
     async def take_validation(self, threepid: ThreePid) -> bool:
         """Whether that was noted."""
-        return await self._take("validation", *threepid)
-
-    async def _note(self, *what: object) -> None:
-        await self._cooldowns.take(_name(what), now(self._clock), VALID)
-
-    async def _take(self, *what: object) -> bool:
-        return await self._cooldowns.end(_name(what), now(self._clock))
+        return await self._cooldowns.end(_validation(threepid), now(self._clock))
 
 
 def _rooms(attempt: Attempt) -> tuple[str, ...]:
@@ -89,6 +83,10 @@ def _rooms(attempt: Attempt) -> tuple[str, ...]:
 
 def _invite(attempt: Attempt, room_id: str) -> str:
     return _name(("invite", attempt.sender, room_id, attempt.threepid))
+
+
+def _validation(threepid: ThreePid) -> str:
+    return _name(("validation", *threepid))
 
 
 def _name(what: object) -> str:
