@@ -39,7 +39,7 @@ from .net.networks import ANYWHERE
 from .net.tls import Trust
 from .reactor import IReactor
 from .services import Services
-from .storage.engine import Engine, engine, engine_for_check
+from .storage.engine import Engine, engine, engine_for_check, is_unused
 
 S = TypeVar("S", bound=IService)
 T = TypeVar("T")
@@ -130,12 +130,10 @@ class Core:
 
 def _invites_left(config: Config) -> Iterator[str]:
     """A warning for whoever is about to begin with a new database beside the keys of an older server's invites."""
-    folder, database = config.key.path, config.storage.provider.sqlite.database
-    if folder is None or config.storage.backend != "sqlite":
-        return
-    count = 0
+    folder, count = config.key.path, 0
     with suppress(OSError):  # who needs what cannot be read will say so
-        count = len(ephemeral_keys(folder)) if folder.is_dir() and not database.exists() else 0
+        if folder is not None and folder.is_dir() and is_unused(config.storage):
+            count = len(ephemeral_keys(folder))
     if count:
         yield (
             f"key.path: of {count} invites that an older server took, only the keys are here: before the first start, "

@@ -18,6 +18,7 @@ from .records import SESSIONS_REMEMBERED
 from .sqlite import SQLiteService
 from .sqlite.backup import back_up as sqlite_back_up
 from .sqlite.schema import copy_to, examine, upgrade
+from .sqlite.schema import is_unused as is_sqlite_unused
 
 if TYPE_CHECKING:
     from .postgresql import PostgreSQLService
@@ -43,6 +44,11 @@ def engine(settings: Settings, reactor: IReactor, remember: int = SESSIONS_REMEM
     with about("storage.provider.sqlite.database"):
         upgrade(settings.provider.sqlite.database)
     return SQLiteService(settings.provider.sqlite.database, reactor)
+
+
+def is_unused(settings: Settings) -> bool:
+    """Whether one can tell, without opening it, that no invite has ever been in the storage: SQLite's is a file."""
+    return settings.backend == "sqlite" and is_sqlite_unused(settings.provider.sqlite.database)
 
 
 def _short_lived(reactor: IReactor) -> SQLiteService:

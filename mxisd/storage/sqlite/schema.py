@@ -123,6 +123,18 @@ def examine(path: Path) -> int:
     return version
 
 
+def is_unused(path: Path) -> bool:
+    """Whether there is no database, or one that no invite has ever been in: a start that failed has left it so."""
+    if not path.exists():
+        return True
+    try:
+        with closing(sqlite3.connect(_read_only(path), uri=True)) as connection:
+            used = connection.execute("SELECT 1 FROM invites UNION ALL SELECT 1 FROM cooldowns LIMIT 1").fetchone()
+    except sqlite3.Error:
+        return False  # whoever opens it will say why
+    return used is None
+
+
 def copy_to(path: Path, target: Path) -> None:
     """Copy a database, if there is one that :func:`examine` has no objection to, and leave it as it is."""
     if examine(path):
