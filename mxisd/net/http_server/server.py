@@ -105,8 +105,8 @@ class HttpServer(Factory):
         """Close the connection that waits for a request for the longest time, if one does."""
         longest = next(iter(self._waiting), None)
         if longest is not None:
-            self.begins(longest)
             longest.transport.abortConnection()
+            self.lost(longest)  # at once: more may come before it is closed
         return longest is not None
 
     def waits(self, connection: HttpConnection) -> None:
@@ -121,7 +121,9 @@ class HttpServer(Factory):
         """It is gone."""
         self.begins(connection)
         self.ends(connection)
-        self._connections.discard(connection)
+        if connection not in self._connections:
+            return
+        self._connections.remove(connection)
         self._of_client[connection.client] -= 1
         if not self._of_client[connection.client]:
             del self._of_client[connection.client]

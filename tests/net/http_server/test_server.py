@@ -60,6 +60,15 @@ class ConnectionsTests(SynchronousTestCase):
         # The one that has been without a request for the longest time.
         self.assertEqual([transport.aborted for _, transport in made], [False, True, False])
 
+    def test_those_that_are_closed_for_others_do_not_count(self) -> None:
+        """The system takes its time to close them, and a burst of others may come meanwhile."""
+        self.start(connections=2, connections_per_client=3)
+        made = [self.server.connect("198.51.100.1") for _ in range(10)]
+        self.assertEqual([transport.aborted for _, transport in made], [True] * 8 + [False] * 2)
+        for protocol, _ in made:
+            protocol.connectionLost()
+        self.assertTrue(self.is_taken("198.51.100.1"))
+
     def test_those_that_are_answered_are_not_closed_for_others(self) -> None:
         self.start(connections=2)
         for number in range(2):
