@@ -13,6 +13,7 @@ from twisted.python.usage import UsageError
 from twisted.scripts.twistd import run
 
 from ..config.place import usual
+from ..errors import StartError
 from ..log import writer
 from .check import check
 
@@ -55,7 +56,11 @@ class Options(UsageOptions):
     def sockets(self) -> dict[str, list[int]]:
         """File descriptors by the key that they are for, from ``server.bind=3,4 metrics.bind=5``."""
         pairs = (each.split("=") for each in self["sockets"].split())
-        return {key: [int(number) for number in numbers.split(",")] for key, numbers in pairs}
+        try:
+            return {key: [int(number) for number in numbers.split(",")] for key, numbers in pairs}
+        except ValueError:
+            expected = "keys with file descriptors, such as server.bind=3"
+            raise StartError(f"--sockets: expected {expected}, found {self['sockets']}") from None
 
     @property
     def path(self) -> Path:

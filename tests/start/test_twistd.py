@@ -94,7 +94,7 @@ class TwistdTests(SynchronousTestCase):
             self.assertIn("workers", self.twistd(redis(), "--workers", number))
 
     def test_sockets_that_cannot_be(self) -> None:
-        for sockets in ("99", "a"):
+        for sockets in ("99", "server.bind=99", "server.bind=a"):
             self.assertIn("--sockets", self.twistd(redis(), "--sockets", sockets))
 
     def test_terminal_that_cannot_show_it(self) -> None:
