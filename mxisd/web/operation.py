@@ -12,7 +12,7 @@ from ..metrics import INVITES, OVERDUE_SECONDS, QUEUED, REACTOR_LAG_SECONDS, exp
 from ..services import PeriodicService
 from ..storage.contract import Storage, StorageUnavailable
 from ..storage.records import Kind
-from .endpoint import Answer, Call, Endpoint
+from .endpoint import Answer, Call, Endpoint, ProgramEndpoint
 
 # How often what is stored is counted, and how often it is measured how late calls come.
 COUNTED_EVERY = timedelta(seconds=15)
@@ -31,9 +31,9 @@ class OperationEndpoints:
     def endpoints(self) -> dict[str, Endpoint]:
         """The endpoints by path."""
         return {
-            "/health/live": Endpoint(GET=self.live),
-            "/health/ready": Endpoint(GET=self.ready),
-            "/metrics": Endpoint(GET=self.metrics),
+            "/health/live": ProgramEndpoint(GET=self.live),
+            "/health/ready": ProgramEndpoint(GET=self.ready),
+            "/metrics": ProgramEndpoint(GET=self.metrics),
         }
 
     async def live(self, call: Call) -> object:

@@ -60,10 +60,19 @@ class InternalTests(AppTestCase):
                 ({"mxid": "@alice:elsewhere.example"}, 403, "M_FORBIDDEN"),
                 ({"mxid": None}, 400, "M_INVALID_PARAM"),
             ):
-                self.assert_error(self.ask(action, **changes), status, code)
+                self.assert_error(self.ask(action, **changes), status, code, origin=None)
 
     def test_nobody_reaches_it_at_the_public_listener(self) -> None:
         for action in ("bind", "unbind"):
             for path in (f"{INTERNAL}/{action}", f"{V2}/internal/{action}", f"{V1}/internal/{action}"):
                 self.assert_error(self.post(path, json=ASKED), 404, "M_UNRECOGNIZED")
         self.assertFalse([path for path in self.app.endpoints if "internal/" in path and path.startswith("/_matrix/")])
+
+    def test_pages_in_a_browser_are_refused(self) -> None:
+        """It reaches what is on its machine, and sends forms, and JSON as text, without asking first."""
+        headers = {"Origin": "https://elsewhere.example", "Content-Type": "text/plain"}
+        url = f"https://localhost{INTERNAL}/bind"
+        answer = self.successResultOf(self.client.post(url, data=json.encode(ASKED), headers=headers))
+        self.assertEqual(answer.code, 403)
+        self.assertFalse(answer.headers.hasHeader("Access-Control-Allow-Origin"))
+        self.assertEqual(result(self.app.storage.bindings.users_of([email("alice@example.com")])), {})
