@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.integration import several_processes
 from tests.integration.onbind_log import Arrival, Interruption, Outcome, faults
 from tests.integration.process import installed
-from tests.integration.several_processes import SeveralProcesses, StorageAway
 from tests.integration.shared_storage import OnPostgreSQL, OnRedis, SharedStorage
 
 
@@ -46,23 +46,23 @@ class FaultsTests(SynchronousTestCase):
         self.assertEqual(found, "2 were repeated, with 1 interruptions")
 
 
-class OnRedisTests(SeveralProcesses):
+class OnRedisTests(several_processes.SeveralProcesses):
     def storage(self) -> SharedStorage:
         installed("redis-server")
         return OnRedis()
 
 
-class OnPostgreSQLTests(SeveralProcesses):
+class OnPostgreSQLTests(several_processes.SeveralProcesses):
     def storage(self) -> SharedStorage:
         return OnPostgreSQL()
 
 
-class RedisAwayTests(StorageAway):
+class RedisAwayTests(several_processes.StorageAway):
     def storage(self) -> SharedStorage:
         installed("redis-server")
         return OnRedis()
 
 
-class PostgreSQLAwayTests(StorageAway):
+class PostgreSQLAwayTests(several_processes.StorageAway):
     def storage(self) -> SharedStorage:
         return OnPostgreSQL()
