@@ -13,9 +13,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from getpass import getuser
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -166,7 +167,8 @@ def run(seconds: float) -> list[str]:
         mxisd = Mxisd(Path(folder), port, configuration(port, smtp, homeserver))
         mail_server = MailServer(smtp, Path(folder))
         traffic = Traffic(mxisd.url, port)
-        servers: list[MailServer | Silence] = [mail_server, Silence(homeserver)]
+        # In order, so that each third of the time has as much of each: while a mail server hangs, mails wait at it.
+        turns: Iterator[MailServer | Silence] = cycle([mail_server, Silence(homeserver)])
         looks: list[Look] = []
         end, next_fault = time.monotonic() + seconds, time.monotonic()
 
@@ -179,7 +181,7 @@ def run(seconds: float) -> list[str]:
             while time.monotonic() < end:
                 if time.monotonic() >= next_fault:
                     next_fault += FAULT
-                    random.choice(servers).change()
+                    next(turns).change()
                 looks.append(look(mxisd.process.pid))
                 time.sleep(LOOK)
             for each in sending:
