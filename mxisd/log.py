@@ -118,7 +118,7 @@ writer = LogWriter()
 def _rotated(file: str) -> TextIO:
     opened: Any = LogFile.fromFullPath(file)
     # As twistd has it.
-    signal.signal(signal.SIGUSR1, lambda *_: opened.shouldRotate() and opened.rotate())
+    signal.signal(signal.SIGUSR1, lambda *_: opened.rotate())
     stream: TextIO = opened
     return stream
 
