@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import LogLevel
@@ -48,7 +49,8 @@ class CircuitBreaker:
         """
         self.name = source.name
         self.local = source.local
-        self._label = counted_as or source.name
+        # To find the counter takes longer than to count.
+        self._counter = cache(partial(LOOKUPS.labels, counted_as or source.name))
         self._is_open = None if counted_as else CIRCUIT_OPEN.labels(source.name)
         self._source = source
         self._clock = clock
@@ -61,7 +63,7 @@ class CircuitBreaker:
         """Raises :class:`Unavailable`."""
         now = self._clock.seconds()
         if now < self._open_until:
-            LOOKUPS.labels(self._label, "skipped").inc(len(threepids))
+            self._counter("skipped").inc(len(threepids))
             again = datetime.fromtimestamp(self._open_until, UTC).astimezone()
             raise Unavailable(f"{self.name}: circuit open: not asked until {again:%H:%M:%S}")
         if self._failures >= FAILURES:
@@ -78,12 +80,12 @@ class CircuitBreaker:
             raise Unavailable(f"{self.name} could not be asked") from error
         self._worked()
         found = {threepid: answer[threepid] for threepid in threepids if self._is_user_id(answer.get(threepid))}
-        LOOKUPS.labels(self._label, "found").inc(len(found))
-        LOOKUPS.labels(self._label, "missed").inc(len(threepids) - len(found))
+        self._counter("found").inc(len(found))
+        self._counter("missed").inc(len(threepids) - len(found))
         return found
 
     def _failed(self, error: Exception, number: int) -> None:
-        LOOKUPS.labels(self._label, "failed").inc(number)
+        self._counter("failed").inc(number)
         self._failures += 1
         log.debug("{source} failed: {error!r}", source=self.name, error=error)
         if self._failures >= FAILURES:
@@ -102,7 +104,7 @@ class CircuitBreaker:
             )
 
     def _answered_badly(self, error: Exception, number: int) -> None:
-        LOOKUPS.labels(self._label, "failed").inc(number)
+        self._counter("failed").inc(number)
         log.emit(self._level, "an answer of {source} cannot be used: {error}", source=self.name, error=error)
         self._worked()
 

@@ -84,8 +84,8 @@ def replaced(text: str, changes: dict[str, str]) -> str:
     return text
 
 
-# What Debian's nginx.conf has around a site, kept in one folder and in one process.
-_AROUND = """\
+# Kept in one folder and in one process.
+BEGINNING = """\
 daemon off;
 worker_processes 1;
 pid {folder}/nginx.pid;
@@ -96,6 +96,12 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
+"""
+# What Debian's nginx.conf has around a site.
+_AROUND = (
+    BEGINNING
+    + """\
     include {folder}/site.conf;
 }}
 """
+)

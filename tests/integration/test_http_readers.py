@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from tests.integration.nginx import BEGINNING
 from tests.integration.process import Process, free_port, installed, listens
 from tests.net.http_server.memory import Server, Transport
 from tests.net.http_server.test_parser import CHUNKED, GET, POST, READ, REFUSED, Witness
@@ -146,17 +147,9 @@ def nginx() -> Nginx:
     return running
 
 
-_NGINX = """\
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-events {{}}
-http {{
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
+_NGINX = (
+    BEGINNING
+    + """\
     access_log off;
     merge_slashes off;
     keepalive_requests 1000;
@@ -170,6 +163,7 @@ http {{
     }}
 }}
 """
+)
 
 SPECIAL = [b"\r", b"\n", b"\r\n", b"\0", b" ", b"\t", b":", b";", b",", b"0", b"1", b"a", b"\xff", b"\x0b", b"\r\n "]
 FIELDS = [
